@@ -1,0 +1,242 @@
+//! x86_64, as Linux uses it.
+//!
+//! ```text
+//! system call      rax = number; rdi rsi rdx r10 r8 r9 = arguments
+//!                  rax = result, -4095..=-1 is an errno negated
+//!                  rcx and r11 are lost (return address and flags), no other
+//! at _start        [rsp] = argc, then argv, 0, envp, 0, auxv; rsp is a
+//!                  multiple of 16; rdx = a function for atexit, 0 if static
+//! function call    rdi rsi rdx rcx r8 r9; rsp + 8 a multiple of 16 at entry
+//! ```
+//!
+//! Sources: System V ABI for AMD64, appendix A.2.1 and section 3.4.1;
+//! `arch/x86/entry/entry_64.S`.
+
+use core::arch::{asm, naked_asm, x86_64};
+
+/// Enters the kernel with one argument. The kernel's answer comes as it is:
+/// `sys::raw` tells results from errors.
+///
+/// # Safety
+///
+/// As with all five: the call must be sound with these arguments. A pointer
+/// among them must be valid for what the kernel does with it.
+#[inline]
+pub unsafe fn syscall1(number: usize, a: usize) -> isize {
+    let result;
+    // SAFETY: the registers are those of the table above; what the kernel
+    // does with memory is the caller's promise.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => result, in("rdi") a,
+             lateout("rcx") _, lateout("r11") _, options(nostack, preserves_flags));
+    }
+    result
+}
+
+/// # Safety
+/// See [`syscall1`].
+#[inline]
+pub unsafe fn syscall2(number: usize, a: usize, b: usize) -> isize {
+    let result;
+    // SAFETY: as in `syscall1`.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b,
+             lateout("rcx") _, lateout("r11") _, options(nostack, preserves_flags));
+    }
+    result
+}
+
+/// # Safety
+/// See [`syscall1`].
+#[inline]
+pub unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
+    let result;
+    // SAFETY: as in `syscall1`.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => result,
+             in("rdi") a, in("rsi") b, in("rdx") c,
+             lateout("rcx") _, lateout("r11") _, options(nostack, preserves_flags));
+    }
+    result
+}
+
+/// # Safety
+/// See [`syscall1`].
+#[inline]
+pub unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    let result;
+    // SAFETY: as in `syscall1`.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => result,
+             in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
+             lateout("rcx") _, lateout("r11") _, options(nostack, preserves_flags));
+    }
+    result
+}
+
+/// # Safety
+/// See [`syscall1`].
+#[inline]
+pub unsafe fn syscall5(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    let result;
+    // SAFETY: as in `syscall1`.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => result,
+             in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
+             lateout("rcx") _, lateout("r11") _, options(nostack, preserves_flags));
+    }
+    result
+}
+
+/// Defines `_start`, where the kernel starts the program, to go on in `$start`,
+/// a function that takes the address of argc and never returns.
+///
+/// There is no return address, no frame to unwind to, and the arguments lie on
+/// the stack instead of in registers: a naked function, because a prologue
+/// would move the stack pointer before anyone has read it. A macro, because the
+/// symbol must stand in the program: in the library it would meet crt1.o's
+/// `_start` in every test binary.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! define_start {
+    ($start:path) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        unsafe extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                "xor ebp, ebp", // the outermost frame, as the ABI marks it
+                "mov rdi, rsp", // first argument: where argc and argv lie
+                "and rsp, -16", // aligned already by the kernel; now by ourselves
+                "call {start}", // pushes 8 bytes, as a function expects
+                "ud2",          // it did not return
+                start = sym $start,
+            )
+        }
+    };
+}
+
+/// Where a signal handler returns to: SA_RESTORER, which x86_64 demands.
+///
+/// The kernel finds its frame by the stack pointer, so that nothing may be
+/// pushed before the call: naked again.
+///
+/// # Safety
+///
+/// Only the kernel may arrange for a return to here.
+#[unsafe(naked)]
+pub unsafe extern "C" fn restore_signal_frame() {
+    naked_asm!(
+        "mov eax, {rt_sigreturn}",
+        "syscall",
+        rt_sigreturn = const libc::SYS_rt_sigreturn,
+    )
+}
+
+/// The time stamp counter. Its rate is constant on every processor of the last
+/// fifteen years (`constant_tsc` in /proc/cpuinfo) and is found by comparing it
+/// with CLOCK_MONOTONIC. Not serialising: the processor may take it a few
+/// instructions early or late, nothing beside a system call.
+#[inline]
+pub fn cycles() -> u64 {
+    // SAFETY: reads a register; Linux permits it in user mode.
+    unsafe { x86_64::_rdtsc() }
+}
+
+/// Copies `length` bytes upwards, the lowest first.
+///
+/// One instruction, not a loop: the optimiser knows a copying loop when it sees
+/// one and turns it into a call of memcpy, here a call of itself.
+///
+/// # Safety
+///
+/// `from` must be readable and `to` writable for `length` bytes. They may
+/// overlap if `to` is not inside `from..from + length`.
+#[inline]
+pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
+    // SAFETY: the caller's promise; the ABI keeps the direction flag clear.
+    unsafe {
+        asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _, inout("rsi") from => _,
+             options(nostack, preserves_flags));
+    }
+}
+
+/// Copies `length` bytes downwards, the highest first.
+///
+/// # Safety
+///
+/// As [`copy`], but they may overlap if `to` is not below `from`.
+#[inline]
+pub unsafe fn copy_down(to: *mut u8, from: *const u8, length: usize) {
+    // SAFETY: the caller's promise. wrapping_add, because with a length of 0
+    // the addresses one before the beginning are formed but not used; the
+    // direction flag is clear again at the end.
+    unsafe {
+        asm!("std", "rep movsb", "cld",
+             inout("rcx") length => _,
+             inout("rdi") to.wrapping_add(length).wrapping_sub(1) => _,
+             inout("rsi") from.wrapping_add(length).wrapping_sub(1) => _,
+             options(nostack));
+    }
+}
+
+/// Writes `length` times `byte`.
+///
+/// # Safety
+///
+/// `to` must be writable for `length` bytes.
+#[inline]
+pub unsafe fn fill(to: *mut u8, byte: u8, length: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("rep stosb", inout("rcx") length => _, inout("rdi") to => _, in("al") byte,
+             options(nostack, preserves_flags));
+    }
+}
+
+/// Compares `length` bytes: 0 if all are the same, else the difference of the
+/// first two that are not.
+///
+/// # Safety
+///
+/// `a` and `b` must be readable for `length` bytes.
+#[inline]
+pub unsafe fn compare(a: *const u8, b: *const u8, length: usize) -> i32 {
+    let mut start = 0;
+    // Words first: a message is four of them, and nearly always the same.
+    while length - start >= 8 {
+        // SAFETY: eight bytes from `start` are below the length that the caller
+        // vouches for; they need not be aligned.
+        let (a, b) = unsafe {
+            (a.add(start).cast::<u64>().read_unaligned(), b.add(start).cast::<u64>().read_unaligned())
+        };
+        if a != b {
+            break;
+        }
+        start += 8;
+    }
+    for i in start..length {
+        // SAFETY: `i` is below the length that the caller vouches for.
+        let (a, b) = unsafe { (*a.add(i), *b.add(i)) };
+        if a != b {
+            return i32::from(a) - i32::from(b);
+        }
+    }
+    0
+}
+
+/// Counts the bytes before the first NUL.
+///
+/// # Safety
+///
+/// `text` must be readable up to and with a NUL.
+#[inline]
+pub unsafe fn length(text: *const u8) -> usize {
+    let left: usize;
+    // SAFETY: the caller's promise. The count runs down from the greatest
+    // number, once for each byte, the NUL included.
+    unsafe {
+        asm!("repne scasb", inout("rcx") usize::MAX => left, inout("rdi") text => _, in("al") 0_u8,
+             options(nostack, readonly));
+    }
+    usize::MAX - left - 1
+}

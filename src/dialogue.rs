@@ -1,0 +1,230 @@
+//! The protocol, and nothing else: no call, no clock, no queue.
+//!
+//! Who has said something knows two things ahead: what must be answered (the
+//! md5 of it), and what she will answer to that (the md5 of the md5). So when a
+//! message comes there is nothing left to calculate, only to compare, and
+//! [`Dialogue::sent`] does the hashing while the other is busy.
+//!
+//! ```
+//! use mq_sketch::dialogue::{Dialogue, Heard};
+//! use mq_sketch::message::Message;
+//!
+//! let mut premise = Dialogue::premise(Message::time(0), 1);
+//! let mut conclusion = Dialogue::conclusion(1);
+//! premise.sent();
+//!
+//! assert_eq!(conclusion.hear(premise.own().as_bytes()), Heard::Reply);
+//! assert!(conclusion.is_over()); // her answer is still to be sent
+//! assert_eq!(premise.hear(conclusion.own().as_bytes()), Heard::Reply);
+//! assert!(premise.is_over());
+//! ```
+
+use crate::message::Message;
+
+/// What a received message is to her who received it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Heard {
+    /// What she waited for. [`Dialogue::own`] is the answer now: send it.
+    Reply,
+    /// Her own, which the other has not taken yet: send it back.
+    Own,
+    /// Neither: a message was corrupted. Nothing may be answered.
+    Foreign,
+}
+
+/// One side of the conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Dialogue {
+    /// What she has said last, or is about to say.
+    own: Message,
+    /// What must come in reply; None for Conclusion before she has spoken.
+    expected: Option<Message>,
+    /// What she will say to that.
+    answer: Message,
+    heard: u64,
+    iterations: u64,
+    is_premise: bool,
+}
+
+impl Dialogue {
+    /// Mrs. Premise. Her own message is `first`, still to be sent; she is done
+    /// after `iterations` replies.
+    pub fn premise(first: Message, iterations: u64) -> Dialogue {
+        Dialogue {
+            own: first,
+            expected: None,
+            answer: first,
+            heard: 0,
+            iterations,
+            is_premise: true,
+        }
+    }
+
+    /// Mrs. Conclusion. She has nothing to say yet, takes the first message
+    /// without question, and is done after `iterations` messages.
+    pub fn conclusion(iterations: u64) -> Dialogue {
+        let nothing = Message::answer_to(&[]); // a placeholder, never sent
+        Dialogue {
+            own: nothing,
+            expected: None,
+            answer: nothing,
+            heard: 0,
+            iterations,
+            is_premise: false,
+        }
+    }
+
+    /// Takes a message from the queue.
+    #[inline]
+    pub fn hear(&mut self, message: &[u8]) -> Heard {
+        match self.expected {
+            Some(expected) if message == expected.as_bytes() => self.own = self.answer,
+            Some(_) if message == self.own.as_bytes() => return Heard::Own,
+            Some(_) => return Heard::Foreign,
+            None => self.own = Message::answer_to(message),
+        }
+        self.heard += 1;
+        Heard::Reply
+    }
+
+    /// Her own message is on the queue: calculates what must come in reply and
+    /// what she will say to that.
+    #[inline]
+    pub fn sent(&mut self) {
+        let expected = Message::answer_to(self.own.as_bytes());
+        self.answer = Message::answer_to(expected.as_bytes());
+        self.expected = Some(expected);
+    }
+
+    /// What she has said last, or is to send after [`Heard::Reply`] and
+    /// [`Heard::Own`].
+    #[inline]
+    pub fn own(&self) -> &Message {
+        &self.own
+    }
+
+    /// What must come in reply. None for Conclusion before she has spoken, and
+    /// for who has heard everything.
+    pub fn expected(&self) -> Option<&Message> {
+        if self.is_over() { None } else { self.expected.as_ref() }
+    }
+
+    /// Replies so far.
+    #[inline]
+    pub fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Replies in all, when she is done.
+    pub fn iterations(&self) -> u64 {
+        self.iterations
+    }
+
+    /// All replies have come. What is [`own`](Dialogue::own) now is her last
+    /// word: it is sent, but nothing is awaited after it.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.heard >= self.iterations
+    }
+
+    /// She is Mrs. Premise, who speaks first and has the last word. So when all
+    /// replies have come and her last word is not sent yet, the queue must be
+    /// empty. Conclusion cannot say so: Premise may have answered already.
+    #[inline]
+    pub fn is_premise(&self) -> bool {
+        self.is_premise
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::prelude::rust_2024::*;
+
+    /// Both sides in the middle of a talk: Premise's message is on the queue.
+    fn both_after(iterations: u64, of: u64) -> (Dialogue, Dialogue) {
+        let mut premise = Dialogue::premise(Message::time(1_795_390_920), of);
+        let mut conclusion = Dialogue::conclusion(of);
+        premise.sent();
+        for _ in 0..iterations {
+            assert_eq!(conclusion.hear(premise.own().as_bytes()), Heard::Reply);
+            conclusion.sent();
+            assert_eq!(premise.hear(conclusion.own().as_bytes()), Heard::Reply);
+            premise.sent();
+        }
+        (premise, conclusion)
+    }
+
+    #[test]
+    fn they_understand_each_other_to_the_end() {
+        let (premise, conclusion) = both_after(100, 100);
+        assert!(premise.is_over() && conclusion.is_over());
+        assert_eq!((premise.heard(), conclusion.heard()), (100, 100));
+    }
+
+    #[test]
+    fn nobody_is_done_before_the_last_reply() {
+        let (premise, conclusion) = both_after(99, 100);
+        assert!(!premise.is_over() && !conclusion.is_over());
+    }
+
+    #[test]
+    fn each_says_the_md5_of_what_she_heard() {
+        let (premise, mut conclusion) = both_after(3, 10);
+        conclusion.hear(premise.own().as_bytes());
+        assert_eq!(*conclusion.own(), Message::answer_to(premise.own().as_bytes()));
+    }
+
+    #[test]
+    fn her_own_message_is_handed_back_and_changes_nothing() {
+        let (mut premise, _) = both_after(3, 10);
+        let before = premise.clone();
+        assert_eq!(premise.hear(before.own().as_bytes()), Heard::Own);
+        assert_eq!(premise, before);
+    }
+
+    #[test]
+    fn premise_knows_her_own_first_message() {
+        let (mut premise, _) = both_after(0, 10);
+        assert_eq!(premise.hear(b"Sun Nov 22 23:42:00 2026"), Heard::Own);
+    }
+
+    #[test]
+    fn conclusion_takes_the_first_message_without_question() {
+        for first in [&b""[..], b"x", &[0xff; 8192]] {
+            let mut conclusion = Dialogue::conclusion(10);
+            assert_eq!(conclusion.hear(first), Heard::Reply);
+            assert_eq!(*conclusion.own(), Message::answer_to(first));
+        }
+    }
+
+    #[test]
+    fn whatever_else_comes_is_foreign_and_changes_nothing() {
+        let (premise, mut conclusion) = both_after(3, 10);
+        conclusion.hear(premise.own().as_bytes());
+        conclusion.sent();
+        let said_before = *premise.own();
+        let expected = *conclusion.expected().unwrap();
+
+        let mut one_bit = *expected.as_bytes().first_chunk::<32>().unwrap();
+        one_bit[17] ^= 1;
+        let mut half_new = one_bit;
+        half_new[..16].copy_from_slice(&expected.as_bytes()[..16]);
+        half_new[16..].copy_from_slice(&said_before.as_bytes()[16..]);
+        let mut too_long = [b'0'; 33];
+        too_long[..32].copy_from_slice(expected.as_bytes());
+
+        let before = conclusion.clone();
+        for foreign in [
+            &b""[..],
+            &one_bit,
+            &half_new,
+            &too_long,
+            &expected.as_bytes()[..31],
+            said_before.as_bytes(), // heard already: a duplicate
+        ] {
+            assert_eq!(conclusion.hear(foreign), Heard::Foreign);
+            assert_eq!(conclusion, before);
+        }
+    }
+}

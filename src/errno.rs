@@ -1,0 +1,232 @@
+//! Errno: a number that knows its name and says what it means here.
+//!
+//! The kernel has one word for very different things: EMFILE from mq_open(3)
+//! may mean that the process has too many files open or that the user has too
+//! many bytes in queues. So what a person is told depends on the call as well,
+//! and every such sentence stands in this file, the way out with the cause.
+
+use core::ffi::{CStr, c_int};
+use core::fmt;
+
+use crate::say::Escaped;
+use crate::sys;
+
+/// An error number of the kernel's, as in errno(3). Any number is possible;
+/// those that are spoken of here have constants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub c_int);
+
+/// Makes the constants and `name` from one list.
+macro_rules! errnos {
+    ($($name:ident)*) => {
+        #[allow(missing_docs)] // their names are their docs: errno(3)
+        impl Errno {
+            $(pub const $name: Errno = Errno(libc::$name);)*
+
+            /// The name in errno(3), without which only the number is known.
+            pub fn name(self) -> Option<&'static str> {
+                match self {
+                    $(Errno::$name => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    EACCES EAGAIN EBADF ECHILD EEXIST EINTR EINVAL EIO EISDIR ELOOP EMFILE EMSGSIZE
+    ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOSYS ENOTDIR EPERM EPIPE ETIMEDOUT
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "errno {}", self.0.unsigned_abs() as u64),
+        }
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A call that was refused, with what it takes to explain it.
+#[derive(Clone, Copy, Debug)]
+pub enum Call<'a> {
+    /// mq_open(3) of a new queue.
+    Create {
+        /// Its name, with the slash.
+        name: &'a CStr,
+        /// Its mode.
+        mode: u32,
+        /// mq_maxmsg and mq_msgsize, which decide what it is charged.
+        capacity: (u64, u64),
+    },
+    /// mq_open(3) of a queue that exists.
+    Open {
+        /// Its name, with the slash.
+        name: &'a CStr,
+        /// The mode that Premise would give it, if her parameters are the same.
+        mode: u32,
+    },
+    /// mq_unlink(3).
+    Unlink {
+        /// The queue's name, with the slash.
+        name: &'a CStr,
+    },
+    /// mq_timedsend(3).
+    Send {
+        /// The queue's name, with the slash.
+        name: &'a CStr,
+        /// The message's length in bytes.
+        length: u64,
+    },
+    /// mq_timedreceive(3).
+    Receive {
+        /// The queue's name, with the slash.
+        name: &'a CStr,
+        /// The buffer's length in bytes.
+        length: u64,
+    },
+    /// open(2) and read(2) of a parameter file.
+    ReadFile {
+        /// Its path, as the user gave it.
+        path: &'a CStr,
+    },
+    /// write(2) to standard output.
+    Write,
+    /// sigaction(2) and its sisters.
+    Signals,
+    /// fork(2).
+    Fork,
+}
+
+/// One line for a person: `mq_open /name: EEXIST: cause and way out`.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    /// What was asked of the kernel.
+    pub call: Call<'a>,
+    /// What it answered.
+    pub errno: Errno,
+}
+
+/// Whether this process may open one more file: tells the two meanings of
+/// EMFILE from one another.
+fn a_descriptor_is_left() -> bool {
+    match sys::open(c"/") {
+        Ok(fd) => {
+            let _ = sys::close(fd);
+            true
+        }
+        Err(errno) => errno != Errno::EMFILE,
+    }
+}
+
+impl fmt::Display for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (call, object) = match self {
+            Call::Create { name, .. } | Call::Open { name, .. } => ("mq_open ", *name),
+            Call::Unlink { name } => ("mq_unlink ", *name),
+            Call::Send { name, .. } => ("mq_timedsend ", *name),
+            Call::Receive { name, .. } => ("mq_timedreceive ", *name),
+            Call::ReadFile { path } => ("", *path),
+            Call::Write => ("write to standard output", c""),
+            Call::Signals => ("sigaction", c""),
+            Call::Fork => ("fork", c""),
+        };
+        f.write_str(call)?;
+        Escaped(object.to_bytes()).fmt(f)
+    }
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Call::*;
+        let Refusal { call, errno } = *self;
+        write!(f, "{call}: {errno}: ")?;
+        match (call, errno) {
+            (Create { .. }, Errno::EEXIST) => f.write_str(
+                "the queue exists already: another Mrs. Premise is talking, or one died: \
+                 run cleanup",
+            ),
+            (Create { mode, .. }, Errno::EACCES) => write!(
+                f,
+                "a security policy forbids this user to make a queue of mode {mode:04o}: \
+                 ask whoever set it",
+            ),
+            (Create { capacity: (messages, size), .. }, Errno::EMFILE)
+                if a_descriptor_is_left() =>
+            {
+                let charged = messages * (size + 96);
+                write!(
+                    f,
+                    "this user's queues would take more bytes than RLIMIT_MSGQUEUE: this one is \
+                     charged {messages}*({size}+96)={charged}: remove some, or raise it: ulimit -q",
+                )
+            }
+            (Create { .. } | Open { .. } | ReadFile { .. }, Errno::EMFILE) => f.write_str(
+                "this process has no file descriptor left (RLIMIT_NOFILE): raise it: ulimit -n",
+            ),
+            (_, Errno::ENFILE) => f.write_str(
+                "the whole system has no open file left: close some, or raise \
+                 /proc/sys/fs/file-max",
+            ),
+            (Create { capacity: (messages, size), .. }, Errno::EINVAL) => write!(
+                f,
+                "a queue of {messages} messages of {size} bytes is more than this system \
+                 allows: raise /proc/sys/fs/mqueue/msg_max or msgsize_max",
+            ),
+            (Create { .. }, Errno::ENOSPC) => f.write_str(
+                "the system has all the queues it allows: remove some, or raise \
+                 /proc/sys/fs/mqueue/queues_max",
+            ),
+            (Create { .. } | Open { .. } | Unlink { .. }, Errno::ENOSYS) => {
+                f.write_str("this kernel or sandbox has no POSIX message queues")
+            }
+            (Open { mode, .. }, Errno::EACCES) => write!(
+                f,
+                "the queue's mode does not let this user read and write: start Mrs. Premise \
+                 with other PERMISSIONS (here: {mode:04o}), or be the user that she is",
+            ),
+            (Unlink { .. }, Errno::EACCES | Errno::EPERM) => f.write_str(
+                "the queue is another user's: only that user and root may remove it",
+            ),
+            (Unlink { .. }, Errno::ENOENT) => {
+                f.write_str("someone else has removed the queue already: let one program do it")
+            }
+            (Send { length, .. }, Errno::EMSGSIZE) => write!(
+                f,
+                "the queue takes no message of {length} bytes: whoever made it set a smaller \
+                 mq_msgsize: run cleanup, and let Mrs. Premise make it",
+            ),
+            (Receive { length, .. }, Errno::EMSGSIZE) => write!(
+                f,
+                "the queue's messages may be longer than {length} bytes, the most that is \
+                 understood here: run cleanup, and let Mrs. Premise make it",
+            ),
+            (ReadFile { .. }, Errno::ENOENT) => {
+                f.write_str("no such file: give the path of a parameter file, or NAME=VALUE")
+            }
+            (ReadFile { .. }, Errno::EACCES) => {
+                f.write_str("this user may not read it: change its mode, or name another file")
+            }
+            (ReadFile { .. }, Errno::EISDIR) => {
+                f.write_str("a directory: name the parameter file in it")
+            }
+            (Write, Errno::EPIPE) => f.write_str("nobody reads it any more"),
+            (Write, Errno::EBADF) => f.write_str("it is closed: open it, if only on /dev/null"),
+            (Write, Errno::ENOSPC) => f.write_str("no space is left there: send it elsewhere"),
+            (Fork, Errno::EAGAIN) => {
+                f.write_str("this user has too many processes: end some, or raise it: ulimit -u")
+            }
+            (_, Errno::ENOMEM) => f.write_str("the kernel has no memory left for it"),
+            (_, Errno::EPERM) => f.write_str("a sandbox or a security policy forbids it"),
+            (_, Errno::ENOSYS) => f.write_str("this kernel or sandbox does not have the call"),
+            _ => f.write_str("the kernel refuses for a reason not foreseen: see errno(3)"),
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The closing report, text for people and json for programs, and what else is
+//! said at the beginning and at the end.
+//!
+//! No floating point: its formatting alone would double the program's size. All
+//! is counted in whole nanoseconds and written with a decimal point.
+
+use core::ffi::c_int;
+use core::fmt;
+
+use crate::conversation::{End, Tally, scaled};
+use crate::dialogue::Dialogue;
+use crate::errno::{Call, Errno, Refusal};
+use crate::message::{LONGEST_SENT, Message};
+use crate::params::{Params, Report};
+use crate::say::{self, Escaped, complain, say};
+use crate::start::ExitCode;
+use crate::{signals, sys};
+
+/// The percentiles reported: for people, for json, in ten-thousandths.
+const PERCENTILES: [(&str, &str, u64); 5] = [
+    ("p50", "p50", 5000),
+    ("p90", "p90", 9000),
+    ("p99", "p99", 9900),
+    ("p99.9", "p99_9", 9990),
+    ("p99.99", "p99_99", 9999),
+];
+
+/// The widest bar of the histogram, in characters.
+const WIDEST_BAR: u64 = 40;
+
+/// Bytes of a message that are shown of a corrupted one. One that may be shown
+/// whole has 32.
+const LONGEST_SHOWN: usize = 256;
+
+/// The first line, by which she also learns whether standard output is there:
+/// better now than after the conversation. With REPORT=json that is all.
+///
+/// # Errors
+///
+/// Those of write(2).
+pub fn greet<'a>(program: &str, params: &Params, greeting: &str) -> Result<(), Refusal<'a>> {
+    match params.report {
+        Report::Text => say(program, format_args!("{greeting}")),
+        Report::Json => sys::write(say::STDOUT, &[]).map(drop),
+    }
+    .map_err(|errno| Refusal { call: Call::Write, errno })
+}
+
+/// One line for a refused call.
+pub fn refused(refusal: &Refusal<'_>) -> ExitCode {
+    complain(format_args!("{refusal}"));
+    ExitCode::REFUSED
+}
+
+/// One line for an end by a signal.
+pub fn interrupted(signal: c_int, heard: u64, params: &Params) -> ExitCode {
+    complain(format_args!(
+        "{} after {heard} of {} iterations",
+        signals::name(signal),
+        params.iterations
+    ));
+    ExitCode::signal(signal)
+}
+
+/// The report of a conversation, if one took place, and one line for what went
+/// wrong, if something did. `other` is who was talked to, `buffer` holds the
+/// last message received.
+#[inline(never)]
+pub fn close(
+    program: &str,
+    other: &str,
+    params: &Params,
+    dialogue: &Dialogue,
+    tally: &Tally,
+    end: &End<'_>,
+    buffer: &[u8],
+) -> ExitCode {
+    let heard = dialogue.heard();
+    let corrupted = u64::from(matches!(end, End::Corrupted { .. }));
+    let printed = if heard + corrupted > 0 {
+        Summary::new(program, params, tally, heard, corrupted).print()
+    } else {
+        Ok(())
+    };
+    let code = match end {
+        End::Done => ExitCode::DONE,
+        End::Corrupted { length } => {
+            complain(format_args!(
+                "{}: message corrupted after {heard} iterations: expected {}, received {}: \
+                 another program uses the queue, or the kernel errs",
+                params.queue_name,
+                Shown(dialogue.expected().map(Message::as_bytes)),
+                Shown(buffer.get(..*length)),
+            ));
+            ExitCode::CORRUPTED
+        }
+        End::Silent => {
+            complain(format_args!(
+                "{}: Mrs. {other} has said nothing new for {} s (TIMEOUT) after {heard} \
+                 iterations: see that she runs, with the same MESSAGE_QUEUE_NAME and ITERATIONS",
+                params.queue_name, params.timeout
+            ));
+            ExitCode::SILENT
+        }
+        End::Signal(signal) => interrupted(*signal, heard, params),
+        End::Refused(refusal) => refused(refusal),
+    };
+    match printed {
+        Err(errno) if code == ExitCode::DONE => refused(&Refusal { call: Call::Write, errno }),
+        _ => code,
+    }
+}
+
+/// A message as it is shown: its length, and its bytes with the unprintable
+/// ones escaped. None where there should be none.
+struct Shown<'a>(Option<&'a [u8]>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(message) = self.0 else {
+            return f.write_str("nothing more");
+        };
+        let beginning = &message[..message.len().min(LONGEST_SHOWN)];
+        write!(f, "{} bytes \"{}\"", message.len() as u64, Escaped(beginning))?;
+        if beginning.len() < message.len() { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+/// All that is reported of a conversation, in the units it is reported in.
+pub struct Summary<'a> {
+    program: &'a str,
+    params: &'a Params,
+    tally: &'a Tally,
+    iterations: u64,
+    corrupted: u64,
+    nanoseconds: u64,
+    cycles: u64,
+}
+
+impl<'a> Summary<'a> {
+    /// Of `program`'s side, after so many iterations, with so many messages
+    /// corrupted (0 or 1: the first one ends the conversation).
+    pub fn new(
+        program: &'a str,
+        params: &'a Params,
+        tally: &'a Tally,
+        iterations: u64,
+        corrupted: u64,
+    ) -> Summary<'a> {
+        let (start, end) = (&tally.start, &tally.end);
+        Summary {
+            program,
+            params,
+            tally,
+            iterations,
+            corrupted,
+            nanoseconds: end.nanoseconds.saturating_sub(start.nanoseconds),
+            cycles: end.cycles.saturating_sub(start.cycles),
+        }
+    }
+
+    /// Puts it on standard output, in the form that the user wishes.
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2).
+    pub fn print(&self) -> Result<(), Errno> {
+        match self.params.report {
+            Report::Text => self.print_text(),
+            Report::Json => say::line(say::STDOUT, format_args!("{}", Json(self))),
+        }
+    }
+
+    /// Ticks of the cycle counter in nanoseconds: both were read at the start
+    /// and at the end.
+    fn to_nanoseconds(&self, cycles: u64) -> u64 {
+        scaled(cycles, self.nanoseconds, self.cycles)
+    }
+
+    fn percentile(&self, ten_thousandths: u64) -> u64 {
+        self.to_nanoseconds(self.tally.round_trips.percentile(ten_thousandths, 10_000))
+    }
+
+    fn max(&self) -> u64 {
+        self.to_nanoseconds(self.tally.round_trips.max())
+    }
+
+    fn nanoseconds_per_iteration(&self) -> u64 {
+        self.nanoseconds / self.iterations.max(1)
+    }
+
+    fn iterations_per_second(&self) -> u64 {
+        scaled(self.iterations, 1_000_000_000, self.nanoseconds)
+    }
+
+    /// CPU time in user mode and in the kernel, in microseconds.
+    fn cpu(&self) -> (u64, u64) {
+        let (start, end) = (&self.tally.start, &self.tally.end);
+        (
+            end.user_microseconds.saturating_sub(start.user_microseconds),
+            end.system_microseconds.saturating_sub(start.system_microseconds),
+        )
+    }
+
+    #[inline(never)]
+    fn print_text(&self) -> Result<(), Errno> {
+        let say = |text: fmt::Arguments<'_>| say(self.program, text);
+        let messages = if self.corrupted == 1 { "message" } else { "messages" };
+        say(format_args!(
+            "{} iterations, {} {messages} corrupted",
+            self.iterations, self.corrupted
+        ))?;
+        say(format_args!(
+            "{} s, {} iterations/s, {} us each",
+            Decimal(self.nanoseconds / 1000, 6),
+            self.iterations_per_second(),
+            Decimal(self.nanoseconds_per_iteration(), 3),
+        ))?;
+        if self.tally.round_trips.count() > 0 {
+            say(format_args!("round trip in us: {}", Percentiles(self)))?;
+            self.print_histogram()?;
+        }
+        say(format_args!(
+            "handed her own message back: {}, empty polls: {}, yields: {}",
+            self.tally.own_handed_back, self.tally.empty_polls, self.tally.yields
+        ))?;
+        let (user, system) = self.cpu();
+        say(format_args!(
+            "CPU time: {} s user, {} s kernel",
+            Decimal(user, 6),
+            Decimal(system, 6)
+        ))
+    }
+
+    /// A line for each power of two of nanoseconds, from the fastest round trip
+    /// to the slowest: how many took less, and were not counted above.
+    #[inline(never)]
+    fn print_histogram(&self) -> Result<(), Errno> {
+        let mut counts = [0_u64; 64];
+        for (cycles, count) in self.tally.round_trips.values() {
+            counts[self.to_nanoseconds(cycles).max(1).ilog2() as usize] += count;
+        }
+        let highest = counts.iter().copied().max().unwrap_or(0);
+        let mut left = self.tally.round_trips.count();
+        for (power, count) in counts.iter().enumerate() {
+            let is_between = left > 0 && left < self.tally.round_trips.count();
+            if *count > 0 || is_between {
+                let bar = Bar(scaled(*count, WIDEST_BAR, highest), *count > 0);
+                let limit = 2_u64 << power;
+                say(self.program, format_args!("  < {limit:>10} ns {count:>10} {bar}"))?;
+            }
+            left -= count;
+        }
+        Ok(())
+    }
+}
+
+/// A number of thousandths, millionths or the like, with a decimal point.
+struct Decimal(u64, u32);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Decimal(number, decimals) = *self;
+        let unit = 10_u64.pow(decimals);
+        write!(f, "{}.{:02$}", number / unit, number % unit, decimals as usize)
+    }
+}
+
+/// A bar of so many characters; a dot where something is too small for one.
+struct Bar(u64, bool);
+
+impl fmt::Display for Bar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 && self.1 {
+            return f.write_str(".");
+        }
+        (0..self.0).try_for_each(|_| f.write_str("#"))
+    }
+}
+
+struct Percentiles<'a>(&'a Summary<'a>);
+
+impl fmt::Display for Percentiles<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, _, part) in PERCENTILES {
+            write!(f, "{name} {}  ", Decimal(self.0.percentile(part), 3))?;
+        }
+        write!(f, "max {}", Decimal(self.0.max(), 3))
+    }
+}
+
+struct Json<'a>(&'a Summary<'a>);
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let summary = self.0;
+        let (user, system) = summary.cpu();
+        // No string here needs escaping: all are from this program's source.
+        write!(
+            f,
+            "{{\"program\":\"{}\",\"backend\":\"{}\",\"wait\":\"{}\",\"message_size\":{},\
+             \"iterations\":{},\"corrupted\":{},\"seconds\":{},\"iterations_per_second\":{},\
+             \"nanoseconds_per_iteration\":{},\"round_trip_ns\":{{",
+            summary.program,
+            sys::BACKEND,
+            summary.params.wait.as_str(),
+            LONGEST_SENT as u64,
+            summary.iterations,
+            summary.corrupted,
+            Decimal(summary.nanoseconds, 9),
+            summary.iterations_per_second(),
+            summary.nanoseconds_per_iteration(),
+        )?;
+        for (_, name, part) in PERCENTILES {
+            write!(f, "\"{name}\":{},", summary.percentile(part))?;
+        }
+        write!(
+            f,
+            "\"max\":{}}},\"own_handed_back\":{},\"empty_polls\":{},\"yields\":{},\
+             \"user_seconds\":{},\"system_seconds\":{}}}",
+            summary.max(),
+            summary.tally.own_handed_back,
+            summary.tally.empty_polls,
+            summary.tally.yields,
+            Decimal(user, 6),
+            Decimal(system, 6),
+        )
+    }
+}

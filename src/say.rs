@@ -1,0 +1,109 @@
+//! One line, one write(2).
+//!
+//! Both programs may talk to one terminal or file. A line that goes out in one
+//! call cannot be torn apart by another program's, and an strace shows it whole.
+
+use core::ffi::c_int;
+use core::fmt::{self, Write};
+
+use arrayvec::ArrayVec;
+
+use crate::errno::Errno;
+use crate::{signals, sys};
+
+/// Standard output.
+pub const STDOUT: c_int = 1;
+/// Standard error.
+pub const STDERR: c_int = 2;
+
+/// A line has at most so many bytes, its newline included; the rest is cut off.
+/// The longest is a corrupted message, shown beside the expected one.
+pub const LONGEST_LINE: usize = 4096;
+
+/// Sends one line of text, to which a newline is added, to `fd`.
+///
+/// # Errors
+///
+/// Those of write(2). EINTR only when a signal has asked the program to end:
+/// nobody should have to wait for a reader that does not read.
+pub fn line(fd: c_int, text: fmt::Arguments<'_>) -> Result<(), Errno> {
+    let mut line = Line(ArrayVec::new());
+    let _ = line.write_fmt(text); // it is cut off where it is too long
+    line.0.push(b'\n');
+    all_of(fd, &line.0)
+}
+
+/// Sends text as it is, to be followed by more: for a line that is renewed.
+///
+/// # Errors
+///
+/// As [`line`].
+pub fn part(fd: c_int, text: fmt::Arguments<'_>) -> Result<(), Errno> {
+    let mut line = Line(ArrayVec::new());
+    let _ = line.write_fmt(text);
+    all_of(fd, &line.0)
+}
+
+/// Sends one line of the form `program@1795391239.223490: text` to standard
+/// output. The time is CLOCK_REALTIME's, in seconds with six decimals.
+///
+/// # Errors
+///
+/// As [`line`].
+pub fn say(program: &str, text: fmt::Arguments<'_>) -> Result<(), Errno> {
+    let microseconds = sys::realtime_nanoseconds() / 1000;
+    let (seconds, rest) = (microseconds / 1_000_000, microseconds % 1_000_000);
+    line(STDOUT, format_args!("{program}@{seconds}.{rest:06}: {text}"))
+}
+
+/// Sends one line to standard error. If even that fails there is nobody to tell.
+pub fn complain(text: fmt::Arguments<'_>) {
+    let _ = line(STDERR, text);
+}
+
+/// Bytes as text on one line: what is not printable ASCII, and the backslash,
+/// as `\xNN`. (The library's `escape_ascii` does nearly that, in 400 bytes more.)
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+        for byte in self.0 {
+            match byte {
+                b'\\' | ..b' ' | 0x7f.. => {
+                    f.write_str("\\x")?;
+                    f.write_char(digit(byte >> 4))?;
+                    f.write_char(digit(byte & 0x0f))?;
+                }
+                _ => f.write_char(char::from(*byte))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes until all is written.
+fn all_of(fd: c_int, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match sys::write(fd, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::EINTR) if signals::raised().is_none() => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// The line while it is made: keeps what fits, and a byte for the newline.
+struct Line(ArrayVec<u8, LONGEST_LINE>);
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LONGEST_LINE - 1 - self.0.len();
+        let fits = text.len().min(room);
+        self.0
+            .try_extend_from_slice(&text.as_bytes()[..fits])
+            .map_err(|_| fmt::Error)?;
+        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}

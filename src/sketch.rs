@@ -1,0 +1,118 @@
+//! Both at once, in one command: two processes, and this one to look after them.
+//!
+//! The queue is made before either of them starts, so that Conclusion cannot
+//! run into a queue of somebody else's that made Premise give up. This process
+//! only sleeps: it passes on the signals that ask for an end, and when one of
+//! the two fails it ends the other, who would else wait for TIMEOUT seconds.
+
+use core::ffi::c_int;
+
+use crate::errno::{Call, Errno, Refusal};
+use crate::params::{self, Params, Program};
+use crate::queue::Queue;
+use crate::start::{Args, ExitCode, in_child};
+use crate::sys::{self, Disposition};
+use crate::{conclusion, premise, report, signals};
+
+const PROGRAM: Program = Program {
+    name: "sketch",
+    purpose: "\
+Mrs. Premise and Mrs. Conclusion chat over a POSIX message queue, as fast as they
+can: each answers a message with its md5 and checks what she is answered. Both
+run at once here; premise and conclusion are the same two as programs by
+themselves, cleanup removes a queue that a killed run has left behind.
+",
+    example: "sketch ITERATIONS=1000000 WAIT=block",
+};
+
+/// The signals that this process waits for.
+const AWAITED: [c_int; 4] = [
+    libc::SIGCHLD,
+    signals::ENDING[0],
+    signals::ENDING[1],
+    signals::ENDING[2],
+];
+
+/// The program.
+pub fn run(args: Args) -> ExitCode {
+    let params = match params::read(&PROGRAM, args) {
+        Ok(params) => params,
+        Err(said) => return said,
+    };
+    match perform(&params) {
+        Ok(code) => code,
+        Err(refusal) => report::refused(&refusal),
+    }
+}
+
+/// Signals are kept back from the beginning, to be waited for; the two children
+/// take them as premise and conclusion do. SIGCHLD gets its default, because a
+/// parent that ignores it has that inherited, and then no child can be waited
+/// for.
+fn perform(params: &Params) -> Result<ExitCode, Refusal<'_>> {
+    sys::sigaction(libc::SIGCHLD, Disposition::Default)
+        .and_then(|_| sys::sigprocmask(libc::SIG_BLOCK, &AWAITED))
+        .map_err(|errno| Refusal { call: Call::Signals, errno })?;
+    let queue = premise::begin(params)?;
+
+    let premise = in_child(|| {
+        let _ = sys::sigprocmask(libc::SIG_UNBLOCK, &AWAITED);
+        premise::talk(params, &queue, true)
+    });
+    let conclusion = in_child(|| {
+        let _ = sys::sigprocmask(libc::SIG_UNBLOCK, &AWAITED);
+        conclusion::chat(params, false)
+    });
+    look_after(params, &queue, premise, conclusion)
+}
+
+/// Until both have ended. Who fails first has the exit code.
+fn look_after<'a>(
+    params: &'a Params,
+    queue: &Queue,
+    premise: Result<libc::pid_t, Errno>,
+    conclusion: Result<libc::pid_t, Errno>,
+) -> Result<ExitCode, Refusal<'a>> {
+    let pass_on = |signal| {
+        for pid in [premise, conclusion].into_iter().flatten() {
+            let _ = sys::kill(pid, signal); // ESRCH: she has ended already
+        }
+    };
+    let started = premise.and(conclusion);
+    if started.is_err() {
+        pass_on(libc::SIGTERM);
+    }
+    let mut code = ExitCode::DONE;
+    let mut premise_can_clean_up = premise.is_ok();
+    loop {
+        match sys::wait_for_ended_child() {
+            Ok(Some((pid, status))) => {
+                premise_can_clean_up &= Ok(pid) != premise || !libc::WIFSIGNALED(status);
+                if exit_code(status) != ExitCode::DONE {
+                    if code == ExitCode::DONE {
+                        code = exit_code(status);
+                    }
+                    pass_on(libc::SIGTERM);
+                }
+            }
+            Ok(None) => match sys::sigwait(&AWAITED) {
+                Ok(libc::SIGCHLD) | Err(_) => {}
+                Ok(signal) => pass_on(signal),
+            },
+            Err(_) => break, // ECHILD: there are none left
+        }
+    }
+    if !premise_can_clean_up {
+        let _ = premise::remove(params, queue);
+    }
+    started.map(|_| code).map_err(|errno| Refusal { call: Call::Fork, errno })
+}
+
+/// Of a child's status from wait(2).
+fn exit_code(status: c_int) -> ExitCode {
+    if libc::WIFSIGNALED(status) {
+        ExitCode::signal(libc::WTERMSIG(status))
+    } else {
+        ExitCode(libc::WEXITSTATUS(status) as u8)
+    }
+}
