@@ -20,7 +20,7 @@ use crate::histogram::Histogram;
 use crate::message::LONGEST_RECEIVED;
 use crate::params::{Params, Report, Wait};
 use crate::queue::{Deadline, Queue};
-use crate::say::{self, Escaped, say};
+use crate::say::{self, Escaped, Text, say};
 use crate::{signals, sys};
 
 /// Empty polls in a row until the CPU is offered to others, again and again.
@@ -396,7 +396,7 @@ impl<'a, 't> Conversation<'a, 't> {
         if self.params.report == Report::Json {
             return Ok(()); // standard output is the report's alone
         }
-        say(self.program, format_args!("{what} {}", Escaped(message))).map_err(|errno| {
+        say(self.program, format_args!("{} {}", Text(what), Escaped(message))).map_err(|errno| {
             match signals::raised() {
                 Some(signal) => End::Signal(signal),
                 None => End::Refused(Refusal { call: Call::Write, errno }),
@@ -445,7 +445,7 @@ impl<'a> Progress<'a> {
         }
         self.next = now + 1_000_000_000;
         self.is_shown = true;
-        let program = self.program;
+        let program = Text(self.program);
         let (heard, iterations) = (dialogue.heard(), dialogue.iterations());
         if heard == 0 {
             let waiting = format_args!("\r{program}: waiting for the other\x1b[K");

@@ -13,7 +13,7 @@ use core::fmt;
 
 use crate::errno::{Call, Errno, Refusal};
 use crate::queue::QueueName;
-use crate::say::{self, Escaped, complain};
+use crate::say::{self, Escaped, Text, complain};
 use crate::start::{Args, ExitCode};
 use crate::sys;
 
@@ -137,13 +137,13 @@ impl fmt::Display for Mistake<'_> {
                 write!(f, "'{line}' has no '=': write NAME=VALUE, or # before a comment")
             }
             Mistake::NoSuchName(name, Some(near)) => {
-                write!(f, "{}: no such parameter (did you mean {near}?)", Escaped(name))
+                write!(f, "{}: no such parameter (did you mean {}?)", Escaped(name), Text(near))
             }
             Mistake::NoSuchName(name, None) => {
                 write!(f, "{}: no such parameter (--help lists them)", Escaped(name))
             }
             Mistake::BadValue(name, value, reason) => {
-                write!(f, "{name}: '{}' {reason}", Escaped(value))
+                write!(f, "{}: '{}' {}", Text(name), Escaped(value), Text(reason))
             }
         }
     }
@@ -244,16 +244,20 @@ pub fn read(program: &Program, args: Args) -> Result<Params, ExitCode> {
     for arg in args.clone() {
         match arg.to_bytes() {
             b"--help" | b"-h" => {
-                let Program { name, purpose, example } = program;
-                let usage = "[FILE] [NAME=VALUE]...";
                 return Err(print(format_args!(
-                    "usage: {name} {usage}\n\n{purpose}{HELP}{example}\n"
+                    "usage: {} [FILE] [NAME=VALUE]...\n\n{}{}{}\n",
+                    Text(program.name),
+                    Text(program.purpose),
+                    Text(HELP),
+                    Text(program.example),
                 )));
             }
             b"--version" | b"-V" => {
-                let (name, version) = (program.name, env!("CARGO_PKG_VERSION"));
-                let backend = sys::BACKEND;
-                return Err(print(format_args!("{name} (mq-sketch) {version}, backend {backend}\n")));
+                return Err(print(format_args!(
+                    concat!("{} (mq-sketch) ", env!("CARGO_PKG_VERSION"), ", backend {}\n"),
+                    Text(program.name),
+                    Text(sys::BACKEND),
+                )));
             }
             _ => {}
         }
@@ -271,7 +275,7 @@ pub fn read(program: &Program, args: Args) -> Result<Params, ExitCode> {
         } else {
             continue;
         };
-        let (place, arg) = (index as u64 + 1, Escaped(bytes));
+        let (place, arg, mistake) = (index as u64 + 1, Escaped(bytes), Text(mistake));
         return wrong(format_args!("argument {place}: '{arg}' {mistake}"));
     }
     read_file(&mut params, file)?;

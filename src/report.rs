@@ -12,7 +12,7 @@ use crate::dialogue::Dialogue;
 use crate::errno::{Call, Errno, Refusal};
 use crate::message::{LONGEST_SENT, Message};
 use crate::params::{Params, Report};
-use crate::say::{self, Escaped, complain, say};
+use crate::say::{self, Escaped, Text, complain, say};
 use crate::start::ExitCode;
 use crate::{signals, sys};
 
@@ -40,7 +40,7 @@ const LONGEST_SHOWN: usize = 256;
 /// Those of write(2).
 pub fn greet<'a>(program: &str, params: &Params, greeting: &str) -> Result<(), Refusal<'a>> {
     match params.report {
-        Report::Text => say(program, format_args!("{greeting}")),
+        Report::Text => say(program, format_args!("{}", Text(greeting))),
         Report::Json => sys::write(say::STDOUT, &[]).map(drop),
     }
     .map_err(|errno| Refusal { call: Call::Write, errno })
@@ -56,7 +56,7 @@ pub fn refused(refusal: &Refusal<'_>) -> ExitCode {
 pub fn interrupted(signal: c_int, heard: u64, params: &Params) -> ExitCode {
     complain(format_args!(
         "{} after {heard} of {} iterations",
-        signals::name(signal),
+        Text(signals::name(signal)),
         params.iterations
     ));
     ExitCode::signal(signal)
@@ -96,9 +96,11 @@ pub fn close(
         }
         End::Silent => {
             complain(format_args!(
-                "{}: Mrs. {other} has said nothing new for {} s (TIMEOUT) after {heard} \
+                "{}: Mrs. {} has said nothing new for {} s (TIMEOUT) after {heard} \
                  iterations: see that she runs, with the same MESSAGE_QUEUE_NAME and ITERATIONS",
-                params.queue_name, params.timeout
+                params.queue_name,
+                Text(other),
+                params.timeout
             ));
             ExitCode::SILENT
         }
@@ -205,7 +207,7 @@ impl<'a> Summary<'a> {
     #[inline(never)]
     fn print_text(&self) -> Result<(), Errno> {
         let say = |text: fmt::Arguments<'_>| say(self.program, text);
-        let messages = if self.corrupted == 1 { "message" } else { "messages" };
+        let messages = Text(if self.corrupted == 1 { "message" } else { "messages" });
         say(format_args!(
             "{} iterations, {} {messages} corrupted",
             self.iterations, self.corrupted
@@ -283,7 +285,7 @@ struct Percentiles<'a>(&'a Summary<'a>);
 impl fmt::Display for Percentiles<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, _, part) in PERCENTILES {
-            write!(f, "{name} {}  ", Decimal(self.0.percentile(part), 3))?;
+            write!(f, "{} {}  ", Text(name), Decimal(self.0.percentile(part), 3))?;
         }
         write!(f, "max {}", Decimal(self.0.max(), 3))
     }
@@ -301,9 +303,9 @@ impl fmt::Display for Json<'_> {
             "{{\"program\":\"{}\",\"backend\":\"{}\",\"wait\":\"{}\",\"message_size\":{},\
              \"iterations\":{},\"corrupted\":{},\"seconds\":{},\"iterations_per_second\":{},\
              \"nanoseconds_per_iteration\":{},\"round_trip_ns\":{{",
-            summary.program,
-            sys::BACKEND,
-            summary.params.wait.as_str(),
+            Text(summary.program),
+            Text(sys::BACKEND),
+            Text(summary.params.wait.as_str()),
             LONGEST_SENT as u64,
             summary.iterations,
             summary.corrupted,
@@ -312,7 +314,7 @@ impl fmt::Display for Json<'_> {
             summary.nanoseconds_per_iteration(),
         )?;
         for (_, name, part) in PERCENTILES {
-            write!(f, "\"{name}\":{},", summary.percentile(part))?;
+            write!(f, "\"{}\":{},", Text(name), summary.percentile(part))?;
         }
         write!(
             f,

@@ -53,12 +53,23 @@ pub fn part(fd: c_int, text: fmt::Arguments<'_>) -> Result<(), Errno> {
 pub fn say(program: &str, text: fmt::Arguments<'_>) -> Result<(), Errno> {
     let microseconds = sys::realtime_nanoseconds() / 1000;
     let (seconds, rest) = (microseconds / 1_000_000, microseconds % 1_000_000);
+    let program = Text(program);
     line(STDOUT, format_args!("{program}@{seconds}.{rest:06}: {text}"))
 }
 
 /// Sends one line to standard error. If even that fails there is nobody to tell.
 pub fn complain(text: fmt::Arguments<'_>) {
     let _ = line(STDERR, text);
+}
+
+/// A text as it is. `{}` of a `str` also brings along how to cut it and how to
+/// fill it up to a width: a kilobyte in each program.
+pub struct Text<'a>(pub &'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
 }
 
 /// Bytes as text on one line: what is not printable ASCII, and the backslash,
