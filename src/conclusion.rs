@@ -58,7 +58,7 @@ pub fn chat(params: &Params, shows_progress: bool) -> ExitCode {
 fn begin(params: &Params) -> Result<Option<Queue>, Refusal<'_>> {
     signals::catch().map_err(|errno| Refusal { call: Call::Signals, errno })?;
     report::greet(NAME, params, "Oooo 'ello, I'm Mrs. Conclusion!")?;
-    let mut patience = Patience::new(params.timeout);
+    let mut patience = Patience::new(params.timeout, sys::monotonic_nanoseconds());
     loop {
         match Queue::open(&params.queue_name) {
             Ok(queue) => return Ok(Some(queue)),

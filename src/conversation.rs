@@ -127,12 +127,12 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Of so many seconds from now; 0: without end.
-    pub fn new(timeout: u64) -> Patience {
+    /// Of so many seconds from `now` on, by CLOCK_MONOTONIC; 0: without end.
+    pub fn new(timeout: u64, now: u64) -> Patience {
         Patience {
             limit: timeout.saturating_mul(1_000_000_000),
             silence: 0,
-            looked: sys::monotonic_nanoseconds(),
+            looked: now,
         }
     }
 
@@ -185,14 +185,14 @@ impl<'a, 't> Conversation<'a, 't> {
         tally: &'t mut Tally,
     ) -> Conversation<'a, 't> {
         tally.start = Instant::now();
-        let patience = Patience::new(params.timeout);
+        let patience = Patience::new(params.timeout, tally.start.nanoseconds);
         Conversation {
             program,
             params,
             queue,
             deadline: deadline(params.wait, &patience),
             patience,
-            progress: Progress::new(program, shows_progress),
+            progress: Progress::new(program, shows_progress, tally.start.nanoseconds),
             fruitless: 0,
             looked: (tally.start.cycles, 0),
             // So soon that the ratio of cycles to time is known when it is
@@ -429,12 +429,12 @@ struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(program: &'a str, is_wanted: bool) -> Progress<'a> {
+    fn new(program: &'a str, is_wanted: bool, now: u64) -> Progress<'a> {
         Progress {
             program,
             is_wanted: is_wanted && sys::is_terminal(say::STDERR),
             is_shown: false,
-            next: sys::monotonic_nanoseconds() + 1_000_000_000,
+            next: now + 1_000_000_000,
         }
     }
 

@@ -207,9 +207,8 @@ impl<'a> Summary<'a> {
     #[inline(never)]
     fn print_text(&self) -> Result<(), Errno> {
         let say = |text: fmt::Arguments<'_>| say(self.program, text);
-        let messages = Text(if self.corrupted == 1 { "message" } else { "messages" });
         say(format_args!(
-            "{} iterations, {} {messages} corrupted",
+            "iterations: {}, corrupted messages: {}",
             self.iterations, self.corrupted
         ))?;
         say(format_args!(
