@@ -307,7 +307,10 @@ fn read_file(params: &mut Params, file: Option<&CStr>) -> Result<(), ExitCode> {
         Err(Errno::ENOENT) if file.is_none() => Ok(()),
         Err(errno) => {
             let call = Call::ReadFile { path };
-            wrong(format_args!("{}", Refusal { call, errno }))
+            complain(format_args!("{}", Refusal { call, errno }));
+            // No file at all could be opened: that is not this one's fault.
+            let no_file_at_all = matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM);
+            Err(if no_file_at_all { ExitCode::REFUSED } else { ExitCode::USAGE })
         }
     }
 }

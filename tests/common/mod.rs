@@ -1,0 +1,209 @@
+//! What the tests of whole programs share: a queue name of one's own, programs
+//! that cannot hang a test, and the other side of a conversation.
+//!
+//! A test waits for conditions, never for a time; the limits here are only for
+//! the day when something hangs.
+
+#![allow(dead_code)] // each test file uses its part
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use mq_sketch::errno::Errno;
+use mq_sketch::queue::{Deadline, Queue, QueueName};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Longer than anything here takes on a slow machine.
+pub const LONG: Duration = Duration::from_secs(120);
+
+pub const ALL: [&str; 4] = [
+    env!("CARGO_BIN_EXE_premise"),
+    env!("CARGO_BIN_EXE_conclusion"),
+    env!("CARGO_BIN_EXE_sketch"),
+    env!("CARGO_BIN_EXE_cleanup"),
+];
+
+/// The path of a program by its name.
+pub fn program(name: &str) -> &'static str {
+    let matches = |path: &&str| path.ends_with(&format!("/{name}"));
+    ALL.into_iter().find(|path| matches(path)).expect("one of the four")
+}
+
+/// A queue name that no other test has, and no queue of that name before and
+/// after.
+pub struct Place {
+    pub name: QueueName,
+    pub text: String,
+}
+
+impl Place {
+    pub fn new(test: &str) -> Place {
+        let text = format!("/mq-sketch-{test}-{}", std::process::id());
+        let name = QueueName::new(text.as_bytes()).expect("a good name");
+        let _ = Queue::unlink(&name);
+        Place { name, text }
+    }
+
+    /// A program that talks here. Options after these win.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        command
+            .arg(format!("MESSAGE_QUEUE_NAME={}", self.text))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn start(&self, name: &str, args: &[&str]) -> Child {
+        self.command(name).args(args).spawn().expect("it starts")
+    }
+
+    pub fn run(&self, name: &str, args: &[&str]) -> Output {
+        finish(self.start(name, args))
+    }
+
+    pub fn exists(&self) -> bool {
+        match Queue::open(&self.name) {
+            Ok(_) => true,
+            Err(Errno::ENOENT) => false,
+            Err(errno) => panic!("{}: {errno}", self.text),
+        }
+    }
+
+    /// The queue, as soon as it is there.
+    pub fn open(&self) -> Queue {
+        wait_until("the queue is there", || Queue::open(&self.name).ok())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = Queue::unlink(&self.name);
+    }
+}
+
+/// Waits for a condition, looking often.
+pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < LONG, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits for the end of a program, reading what it says.
+pub fn finish(mut child: Child) -> Output {
+    // Each stream is read by a thread, or a full pipe would hold the program up.
+    fn all(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(mut stream) = stream {
+                let _ = stream.read_to_end(&mut bytes);
+            }
+            bytes
+        })
+    }
+    let (stdout, stderr) = (all(child.stdout.take()), all(child.stderr.take()));
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        if start.elapsed() > LONG {
+            let _ = child.kill();
+            panic!("the program hangs: {}", String::from_utf8_lossy(&stderr.join().unwrap()));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+pub fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id() as i32), signal).expect("it runs");
+}
+
+/// Stops a program, and returns when it has stopped.
+pub fn stop(child: &Child) {
+    signal(child, Signal::SIGSTOP);
+    wait_until("it has stopped", || (state(child.id()) == 'T').then_some(()));
+}
+
+/// The state of a process, as in proc(5): R, S, T, Z.
+pub fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+}
+
+/// The exit status; what a shell makes of a death by signal counts as well.
+pub fn code(output: &Output) -> i32 {
+    let status = output.status;
+    status.code().unwrap_or_else(|| 1000 + status.signal().unwrap_or(0))
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// Standard error, which must be one line.
+pub fn the_one_line(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).expect("text");
+    assert!(text.ends_with('\n') && text.lines().count() == 1, "not one line: {text:?}");
+    text.trim_end().to_string()
+}
+
+/// All of it as it should be: exit 0, nothing on standard error.
+pub fn assert_done(output: &Output) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((code(output), &*error), (0, ""), "{}", stdout(output));
+}
+
+/// md5 as 32 hex digits, without the code under test.
+pub fn md5_hex(text: &[u8]) -> Vec<u8> {
+    use md5::{Digest, Md5};
+    let digest = Md5::digest(text);
+    digest.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
+/// The other side of a conversation, played by the test.
+pub struct Peer {
+    pub queue: Queue,
+    pub own: Vec<u8>,
+}
+
+impl Peer {
+    pub fn new(queue: Queue) -> Peer {
+        Peer { queue, own: Vec::new() }
+    }
+
+    pub fn say(&mut self, message: &[u8]) {
+        self.queue.send(message, &Deadline::after(LONG.as_nanos() as u64)).expect("room");
+        self.own = message.to_vec();
+    }
+
+    /// The next message that is not the test's own, which is handed back.
+    pub fn hear(&mut self) -> Vec<u8> {
+        loop {
+            let mut buffer = [0; 8192];
+            let deadline = Deadline::after(LONG.as_nanos() as u64);
+            let length = self.queue.receive(&mut buffer, &deadline).expect("a message");
+            if buffer[..length] != self.own[..] {
+                return buffer[..length].to_vec();
+            }
+            self.queue.send(&self.own, &deadline).expect("room");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Nothing is on the queue now.
+    pub fn is_silent(&self) -> bool {
+        let mut buffer = [0; 8192];
+        matches!(self.queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::ETIMEDOUT))
+    }
+}
