@@ -207,3 +207,26 @@ impl Peer {
         matches!(self.queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::ETIMEDOUT))
     }
 }
+
+/// A program to be started as a user without privileges: nobody, if the tests
+/// run as root, else the one that they run as. From a copy in `folder`, because
+/// nobody may not be able to enter the folder where it was built.
+pub fn as_nobody(folder: &std::path::Path, name: &str) -> Command {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let open_to_all = || std::fs::Permissions::from_mode(0o755);
+    let copy = folder.join(name);
+    std::fs::copy(program(name), &copy).unwrap();
+    std::fs::set_permissions(folder, open_to_all()).unwrap();
+    std::fs::set_permissions(&copy, open_to_all()).unwrap();
+    let mut command = Command::new(copy);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
