@@ -94,11 +94,11 @@ fn link_without_a_c_library() {
     fs::write(&layout, LAYOUT).expect("OUT_DIR is writable");
 
     let arguments = [
-        "-nostartfiles", // no crt1.o: _start is ours
-        "-static",       // no interpreter, nothing NEEDED
-        "-no-pie",       // nobody is there to relocate us; rustc asks for -pie
+        "-nostartfiles",         // no crt1.o: _start is ours
+        "-static",               // no interpreter, nothing NEEDED
+        "-no-pie",               // nobody is there to relocate us; rustc asks for -pie
         "-Wl,--no-eh-frame-hdr", // an index to what the layout leaves out
-        "-Wl,-z,norelro", // nothing is written at start that could be protected after it
+        "-Wl,-z,norelro",        // nothing is written at start that could be protected after it
         &format!("-L{}", shadows.display()),
         &format!("-Wl,-T,{}", layout.display()),
     ];

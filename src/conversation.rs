@@ -129,11 +129,7 @@ pub struct Patience {
 impl Patience {
     /// Of so many seconds from `now` on, by CLOCK_MONOTONIC; 0: without end.
     pub fn new(timeout: u64, now: u64) -> Patience {
-        Patience {
-            limit: timeout.saturating_mul(1_000_000_000),
-            silence: 0,
-            looked: now,
-        }
+        Patience { limit: timeout.saturating_mul(1_000_000_000), silence: 0, looked: now }
     }
 
     /// The longest time between two looks, in nanoseconds: a second at most,
@@ -203,11 +199,7 @@ impl<'a, 't> Conversation<'a, 't> {
     }
 
     /// Talks to the end. `buffer` holds the last message received.
-    pub fn hold(
-        mut self,
-        dialogue: &mut Dialogue,
-        buffer: &mut [u8; LONGEST_RECEIVED],
-    ) -> End<'a> {
+    pub fn hold(mut self, dialogue: &mut Dialogue, buffer: &mut [u8; LONGEST_RECEIVED]) -> End<'a> {
         let end = self.talk(dialogue, buffer);
         self.progress.clear();
         self.tally.end = Instant::now();
@@ -340,7 +332,7 @@ impl<'a, 't> Conversation<'a, 't> {
     /// at the flag.
     fn fruitless_round(&mut self, dialogue: &Dialogue) -> Result<(), End<'a>> {
         self.fruitless = self.fruitless.wrapping_add(1);
-        if self.fruitless % 32 == 0
+        if self.fruitless.is_multiple_of(32)
             && arch::cycles().wrapping_sub(self.looked.0) >= self.look_after
         {
             self.look(dialogue)?;

@@ -192,9 +192,9 @@ impl fmt::Display for Refusal<'_> {
                 "the queue's mode does not let this user read and write: start Mrs. Premise \
                  with other PERMISSIONS (here: {mode:04o}), or be the user that she is",
             ),
-            (Unlink { .. }, Errno::EACCES | Errno::EPERM) => f.write_str(
-                "the queue is another user's: only that user and root may remove it",
-            ),
+            (Unlink { .. }, Errno::EACCES | Errno::EPERM) => {
+                f.write_str("the queue is another user's: only that user and root may remove it")
+            }
             (Unlink { .. }, Errno::ENOENT) => {
                 f.write_str("someone else has removed the queue already: let one program do it")
             }

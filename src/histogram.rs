@@ -108,7 +108,9 @@ mod tests {
                 let middle = middle_of(bucket_of(value));
                 assert!(middle.abs_diff(value) <= value / 128, "{value}: {middle}");
             }
-            let Some(next) = value.checked_add(value / 77 + 1) else { break };
+            let Some(next) = value.checked_add(value / 77 + 1) else {
+                break;
+            };
             value = next;
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);

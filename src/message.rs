@@ -150,8 +150,8 @@ fn civil_date(days_since_1970: u32) -> (u32, usize, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::rust_2024::*;
     use std::format;
+    use std::prelude::rust_2024::*;
 
     fn at(seconds: u64) -> String {
         String::from_utf8(Message::time(seconds).as_bytes().to_vec()).unwrap()

@@ -71,15 +71,8 @@ pub struct Params {
 }
 
 /// The parameters' names.
-const NAMES: [&str; 7] = [
-    "ITERATIONS",
-    "MESSAGE_QUEUE_NAME",
-    "PERMISSIONS",
-    "WAIT",
-    "TIMEOUT",
-    "VERBOSE",
-    "REPORT",
-];
+const NAMES: [&str; 7] =
+    ["ITERATIONS", "MESSAGE_QUEUE_NAME", "PERMISSIONS", "WAIT", "TIMEOUT", "VERBOSE", "REPORT"];
 
 /// What `--help` says of all programs. Tests hold the defaults in it against
 /// those that are built in.
@@ -202,7 +195,8 @@ impl Params {
             return Err(Mistake::NoEquals(line));
         };
         let (name, value) = (name.trim_ascii(), value.trim_ascii());
-        let Some(name) = NAMES.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name)) else {
+        let Some(name) = NAMES.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name))
+        else {
             return Err(Mistake::NoSuchName(name, nearest(name)));
         };
         self.set_one(name, value).map_err(|reason| Mistake::BadValue(name, value, reason))
@@ -301,9 +295,9 @@ fn read_file(params: &mut Params, file: Option<&CStr>) -> Result<(), ExitCode> {
             "{shown}: it has more than {} bytes: leave out what is no parameter",
             LARGEST_FILE as u64
         )),
-        Ok(bytes) => params.set_all(bytes).or_else(|(line, mistake)| {
-            wrong(format_args!("{shown}:{}: {mistake}", line as u64))
-        }),
+        Ok(bytes) => params
+            .set_all(bytes)
+            .or_else(|(line, mistake)| wrong(format_args!("{shown}:{}: {mistake}", line as u64))),
         Err(Errno::ENOENT) if file.is_none() => Ok(()),
         Err(errno) => {
             let call = Call::ReadFile { path };
@@ -406,7 +400,7 @@ fn in_base(
     }
     let mut number = 0_u64;
     for digit in value {
-        let shifted = number.checked_mul(base.into()).unwrap_or(u64::MAX);
+        let shifted = number.saturating_mul(base.into());
         number = shifted.saturating_add((digit - b'0').into());
         if number > most {
             return Err(too_large);
@@ -453,8 +447,8 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::rust_2024::*;
     use std::format;
+    use std::prelude::rust_2024::*;
 
     #[test]
     fn what_is_built_in_is_what_params_txt_says() {

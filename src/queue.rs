@@ -191,8 +191,8 @@ impl Drop for Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::rust_2024::*;
     use std::format;
+    use std::prelude::rust_2024::*;
 
     #[test]
     fn names_are_a_slash_and_1_to_255_bytes_without_one() {

@@ -226,11 +226,7 @@ impl<'a> Summary<'a> {
             self.tally.own_handed_back, self.tally.empty_polls, self.tally.yields
         ))?;
         let (user, system) = self.cpu();
-        say(format_args!(
-            "CPU time: {} s user, {} s kernel",
-            Decimal(user, 6),
-            Decimal(system, 6)
-        ))
+        say(format_args!("CPU time: {} s user, {} s kernel", Decimal(user, 6), Decimal(system, 6)))
     }
 
     /// A line for each power of two of nanoseconds, from the fastest round trip

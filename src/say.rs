@@ -37,7 +37,7 @@ pub fn line(fd: c_int, text: fmt::Arguments<'_>) -> Result<(), Errno> {
 ///
 /// # Errors
 ///
-/// As [`line`].
+/// As [`line()`].
 pub fn part(fd: c_int, text: fmt::Arguments<'_>) -> Result<(), Errno> {
     let mut line = Line(ArrayVec::new());
     let _ = line.write_fmt(text);
@@ -49,7 +49,7 @@ pub fn part(fd: c_int, text: fmt::Arguments<'_>) -> Result<(), Errno> {
 ///
 /// # Errors
 ///
-/// As [`line`].
+/// As [`line()`].
 pub fn say(program: &str, text: fmt::Arguments<'_>) -> Result<(), Errno> {
     let microseconds = sys::realtime_nanoseconds() / 1000;
     let (seconds, rest) = (microseconds / 1_000_000, microseconds % 1_000_000);
@@ -112,9 +112,7 @@ impl fmt::Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = LONGEST_LINE - 1 - self.0.len();
         let fits = text.len().min(room);
-        self.0
-            .try_extend_from_slice(&text.as_bytes()[..fits])
-            .map_err(|_| fmt::Error)?;
+        self.0.try_extend_from_slice(&text.as_bytes()[..fits]).map_err(|_| fmt::Error)?;
         if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }

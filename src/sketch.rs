@@ -26,12 +26,8 @@ themselves, cleanup removes a queue that a killed run has left behind.
 };
 
 /// The signals that this process waits for.
-const AWAITED: [c_int; 4] = [
-    libc::SIGCHLD,
-    signals::ENDING[0],
-    signals::ENDING[1],
-    signals::ENDING[2],
-];
+const AWAITED: [c_int; 4] =
+    [libc::SIGCHLD, signals::ENDING[0], signals::ENDING[1], signals::ENDING[2]];
 
 /// The program.
 pub fn run(args: Args) -> ExitCode {

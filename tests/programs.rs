@@ -63,7 +63,8 @@ fn no_segment_is_both_writable_and_executable() {
 fn a_freestanding_program_has_no_tables_for_unwinding() {
     for (path, bytes) in programs().filter(|_| is_freestanding()) {
         let file = object::File::parse(&*bytes).unwrap();
-        let names: Vec<_> = file.sections().filter_map(|s| s.name().map(String::from).ok()).collect();
+        let names: Vec<_> =
+            file.sections().filter_map(|s| s.name().map(String::from).ok()).collect();
         assert!(!names.iter().any(|name| name.starts_with(".eh_frame")), "{path}: {names:?}");
     }
 }

@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::os::fd::AsRawFd;
 use std::process::Stdio;
 
 use common::{Place, assert_done, finish, stdout, wait_until};
@@ -140,7 +139,9 @@ fn verbose_says_every_message_in_turn() {
         // without that is the conversation.
         let mut talk = Vec::new();
         for line in lines(&text, program) {
-            let Some((verb, message)) = line.split_once(' ') else { continue };
+            let Some((verb, message)) = line.split_once(' ') else {
+                continue;
+            };
             if verb == "Sending" || verb == "Received" {
                 let of_own = talk.last().is_some_and(|(v, m)| v == "Sending" && m == message);
                 if !of_own {
@@ -206,7 +207,6 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_only_there() {
         shown += std::str::from_utf8(&bytes[..length]).unwrap();
     }
     assert!(shown.contains("\r\x1b[K"), "the line is removed: {shown:?}");
-    assert!(terminal.master.as_raw_fd() >= 0);
     let output = finish(child);
     assert_eq!(common::code(&output), 143);
     assert!(!place.exists());

@@ -31,7 +31,16 @@ fn refused_file(test: &str, content: &[u8]) -> String {
 fn help_and_version_tell_a_person_what_to_do() {
     for path in ALL {
         let name = path.rsplit('/').next().unwrap();
-        let run = |arg| finish(Command::new(path).args(["x=y", arg]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        let run = |arg| {
+            finish(
+                Command::new(path)
+                    .args(["x=y", arg])
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap(),
+            )
+        };
         let output = run("--help");
         assert_done(&output);
         let help = stdout(&output);
@@ -90,7 +99,10 @@ fn a_bad_value_is_shown_with_what_would_be_a_good_one() {
     for (value, reason) in [
         ("ITERATIONS=0", "'0' is too small: give at least 1"),
         ("ITERATIONS=-5", "'-5' is not a whole number: give digits only, like 1000000"),
-        ("ITERATIONS=9223372036854775808", "'9223372036854775808' is too large: give at most 2^63-1"),
+        (
+            "ITERATIONS=9223372036854775808",
+            "'9223372036854775808' is too large: give at most 2^63-1",
+        ),
         ("PERMISSIONS=0680", "'0680' is not an octal number: give digits from 0 to 7, like 0600"),
         ("PERMISSIONS=1000", "'1000' is too large: give at most 0777"),
         ("WAIT=sleep", "'sleep' is no wait: give poll or block"),
@@ -122,7 +134,10 @@ fn an_argument_that_is_neither_a_file_nor_a_parameter_is_refused() {
         refused("empty", &[""]),
         "argument 2: '' is empty: give a parameter file, or NAME=VALUE"
     );
-    assert_eq!(refused("option", &["--verbose"]), "argument 2: '--verbose' is no option: see --help");
+    assert_eq!(
+        refused("option", &["--verbose"]),
+        "argument 2: '--verbose' is no option: see --help"
+    );
     assert_eq!(
         refused("two-files", &["a", "b"]),
         "argument 3: 'b' is a second parameter file: give one, or NAME=VALUE"
@@ -175,7 +190,7 @@ fn an_unreadable_file_is_refused() {
     let mut command = common::as_nobody(folder.path(), "premise");
     command.arg(format!("MESSAGE_QUEUE_NAME={}", place.text)).arg(&path);
     use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     let output = finish(command.spawn().unwrap());
     let line = the_one_line(&output);
     assert_eq!(code(&output), 2, "{line}");

@@ -207,7 +207,10 @@ pub unsafe fn compare(a: *const u8, b: *const u8, length: usize) -> i32 {
         // SAFETY: eight bytes from `start` are below the length that the caller
         // vouches for; they need not be aligned.
         let (a, b) = unsafe {
-            (a.add(start).cast::<u64>().read_unaligned(), b.add(start).cast::<u64>().read_unaligned())
+            (
+                a.add(start).cast::<u64>().read_unaligned(),
+                b.add(start).cast::<u64>().read_unaligned(),
+            )
         };
         if a != b {
             break;

@@ -7,7 +7,7 @@
 //! which tests them against the headers of every target.
 //!
 //! Errors are -1 with the reason in `errno`, a variable of the thread's; see
-//! [`last`] and [`result`]. In a program that goes straight to the kernel all
+//! `last` and `result`. In a program that goes straight to the kernel all
 //! of this is `#[inline]` and never called: it leaves neither code nor an
 //! undefined symbol behind.
 
@@ -108,7 +108,11 @@ mod c {
         /// `int sigaddset(sigset_t *set, int signo);`
         pub fn sigaddset(set: *mut libc::sigset_t, signal: c_int) -> c_int;
         /// `int sigprocmask(int how, const sigset_t *set, sigset_t *oset);`
-        pub fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int;
+        pub fn sigprocmask(
+            how: c_int,
+            set: *const libc::sigset_t,
+            old: *mut libc::sigset_t,
+        ) -> c_int;
         /// `int sigwait(const sigset_t *set, int *sig);`, which returns its error.
         pub fn sigwait(set: *const libc::sigset_t, signal: *mut c_int) -> c_int;
         /// `pid_t waitpid(pid_t pid, int *status, int options);`
@@ -118,7 +122,10 @@ mod c {
 
         // <errno.h>: `errno` is a macro for `*f()`, and each library has its own f.
 
-        #[cfg_attr(any(target_os = "linux", target_os = "dragonfly"), link_name = "__errno_location")]
+        #[cfg_attr(
+            any(target_os = "linux", target_os = "dragonfly"),
+            link_name = "__errno_location"
+        )]
         #[cfg_attr(target_os = "freebsd", link_name = "__error")]
         #[cfg_attr(any(target_os = "netbsd", target_os = "android"), link_name = "__errno")]
         #[cfg_attr(any(target_os = "illumos", target_os = "solaris"), link_name = "___errno")]
@@ -157,11 +164,7 @@ pub fn mq_open(
     // SAFETY: `name` ends with a NUL, `attributes` is null or borrowed for the
     // call, both are only read; the variadic arguments are as wide as C's.
     let mqd = unsafe { c::mq_open(name.as_ptr(), oflag, mode as c_uint, attributes) };
-    if mqd == -1_isize as Mqd {
-        Err(last())
-    } else {
-        Ok(mqd)
-    }
+    if mqd == -1_isize as Mqd { Err(last()) } else { Ok(mqd) }
 }
 
 /// mq_close(3).
@@ -229,9 +232,8 @@ pub fn mq_timedsend(
 ) -> Result<(), Errno> {
     // SAFETY: `message`, given with its length, and `deadline` are borrowed for
     // the call and only read.
-    let answer = unsafe {
-        c::mq_timedsend(mqd, message.as_ptr().cast(), message.len(), priority, deadline)
-    };
+    let answer =
+        unsafe { c::mq_timedsend(mqd, message.as_ptr().cast(), message.len(), priority, deadline) };
     result(answer as isize).map(drop)
 }
 

@@ -1,7 +1,7 @@
 //! By number, straight to the kernel.
 //!
 //! Over each function stands what the kernel declares, from the file named
-//! there. A negative answer is an errno, decoded in [`result`] and nowhere
+//! there. A negative answer is an errno, decoded in `result` and nowhere
 //! else. Layouts that are shared with the kernel are those of the crate `libc`
 //! where its structure and the kernel's are one and the same, and checked.
 
@@ -9,9 +9,7 @@ use core::ffi::{CStr, c_int, c_long, c_ulong};
 use core::mem::{MaybeUninit, offset_of, size_of};
 
 use super::{Disposition, Forked, Mqd};
-use crate::arch::{
-    restore_signal_frame, syscall1, syscall2, syscall3, syscall4, syscall5,
-};
+use crate::arch::{restore_signal_frame, syscall1, syscall2, syscall3, syscall4, syscall5};
 use crate::errno::Errno;
 
 /// As reports name it.
@@ -19,13 +17,13 @@ pub const BACKEND: &str = "raw";
 
 const _: () = {
     // include/uapi/linux/mqueue.h: four longs and four reserved ones.
-    assert!(size_of::<libc::mq_attr>() == 8 * size_of::<c_long>());
+    assert!(size_of::<libc::mq_attr>() == size_of::<[c_long; 8]>());
     // include/uapi/linux/time_types.h: __kernel_timespec, 64 bits each.
     assert!(size_of::<libc::timespec>() == 16);
     // include/uapi/linux/resource.h: two timevals and fourteen longs.
-    assert!(size_of::<libc::rusage>() == 2 * 16 + 14 * size_of::<c_long>());
+    assert!(size_of::<libc::rusage>() == size_of::<[c_long; 18]>());
     // arch/x86/include/uapi/asm/stat.h: 18 longs; st_nlink is the third.
-    assert!(size_of::<libc::stat>() == 18 * size_of::<c_long>());
+    assert!(size_of::<libc::stat>() == size_of::<[c_long; 18]>());
     assert!(offset_of!(libc::stat, st_nlink) == 2 * size_of::<c_long>());
     // arch/x86/include/uapi/asm/signal.h: two words, a word, a set of 64 bits.
     assert!(size_of::<KernelSigaction>() == 32);
@@ -35,11 +33,7 @@ const _: () = {
 /// An answer of -4095 to -1 is an errno negated; any other is a result.
 #[inline]
 fn result(answer: isize) -> Result<usize, Errno> {
-    if (-4095..0).contains(&answer) {
-        Err(Errno(-answer as c_int))
-    } else {
-        Ok(answer as usize)
-    }
+    if (-4095..0).contains(&answer) { Err(Errno(-answer as c_int)) } else { Ok(answer as usize) }
 }
 
 /// `mqd_t mq_open(const char *name, int oflag, umode_t mode, struct mq_attr *attr)`,
@@ -206,12 +200,7 @@ pub fn open(path: &CStr) -> Result<c_int, Errno> {
 pub fn read(fd: c_int, buffer: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: `buffer` is borrowed for the call and given with its length.
     result(unsafe {
-        syscall3(
-            libc::SYS_read as usize,
-            fd as usize,
-            buffer.as_mut_ptr() as usize,
-            buffer.len(),
-        )
+        syscall3(libc::SYS_read as usize, fd as usize, buffer.as_mut_ptr() as usize, buffer.len())
     })
 }
 
@@ -225,12 +214,7 @@ pub fn read(fd: c_int, buffer: &mut [u8]) -> Result<usize, Errno> {
 pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize, Errno> {
     // SAFETY: `bytes` is borrowed for the call; the kernel only reads it.
     result(unsafe {
-        syscall3(
-            libc::SYS_write as usize,
-            fd as usize,
-            bytes.as_ptr() as usize,
-            bytes.len(),
-        )
+        syscall3(libc::SYS_write as usize, fd as usize, bytes.as_ptr() as usize, bytes.len())
     })
 }
 
@@ -274,11 +258,7 @@ pub fn clock_gettime(clock: libc::clockid_t) -> Result<libc::timespec, Errno> {
     let mut time = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: the kernel writes a timespec into `time`, and nothing elsewhere.
     result(unsafe {
-        syscall2(
-            libc::SYS_clock_gettime as usize,
-            clock as usize,
-            time.as_mut_ptr() as usize,
-        )
+        syscall2(libc::SYS_clock_gettime as usize, clock as usize, time.as_mut_ptr() as usize)
     })?;
     // SAFETY: the call succeeded, so all of it has been written.
     Ok(unsafe { time.assume_init() })
@@ -456,9 +436,8 @@ pub fn sigwait(signals: &[c_int]) -> Result<c_int, Errno> {
 pub unsafe fn fork() -> Result<Forked, Errno> {
     // SAFETY: without CLONE_VM the child has a copy of all memory, this stack
     // included; the other arguments are null. Threads are the caller's promise.
-    match result(unsafe {
-        syscall5(libc::SYS_clone as usize, libc::SIGCHLD as usize, 0, 0, 0, 0)
-    })? {
+    match result(unsafe { syscall5(libc::SYS_clone as usize, libc::SIGCHLD as usize, 0, 0, 0, 0) })?
+    {
         0 => Ok(Forked::Child),
         pid => Ok(Forked::Parent(pid as libc::pid_t)),
     }

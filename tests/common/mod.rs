@@ -223,10 +223,6 @@ pub fn as_nobody(folder: &std::path::Path, name: &str) -> Command {
     if nix::unistd::geteuid().is_root() {
         command.uid(65534).gid(65534);
     }
-    command
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
