@@ -29,6 +29,11 @@ fn main() {
     if freestanding {
         println!("cargo:rustc-cfg=freestanding");
         link_without_a_c_library();
+    } else {
+        // The crate `libc` names it too, but not when another package of the
+        // build has given it the feature `std`: then std is to do it, and
+        // these programs have no std.
+        println!("cargo:rustc-link-lib=c");
     }
     link_realtime_library(&os, &target("ENV"));
 }
