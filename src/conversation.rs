@@ -100,7 +100,7 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// Three calls, so nothing for every round.
+    /// Two calls, so nothing for every round.
     pub fn now() -> Instant {
         let microseconds =
             |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
@@ -221,7 +221,7 @@ impl<'a, 't> Conversation<'a, 't> {
             dialogue.sent();
         }
         let mut last = self.tally.start.cycles;
-        while !dialogue.is_over() {
+        loop {
             let length = self.receive(dialogue, buffer)?;
             match dialogue.hear(&buffer[..length]) {
                 Heard::Reply => {
@@ -229,12 +229,16 @@ impl<'a, 't> Conversation<'a, 't> {
                         self.nothing_else_is_queued(buffer)?;
                     }
                     self.send(dialogue)?;
-                    let now = arch::cycles();
+                    let mut now = arch::cycles();
                     if dialogue.heard() == 1 {
                         self.tally.start = Instant::now();
+                        now = self.tally.start.cycles;
                     } else {
                         // A counter that differs between CPUs may step back.
                         self.tally.round_trips.record(now.saturating_sub(last));
+                    }
+                    if dialogue.is_over() {
+                        return Ok(());
                     }
                     last = now;
                     self.fruitless = 0;
@@ -255,7 +259,6 @@ impl<'a, 't> Conversation<'a, 't> {
                 Heard::Foreign => return Err(End::Corrupted { length }),
             }
         }
-        Ok(())
     }
 
     /// The next message, whosever it is: its length in `buffer`.

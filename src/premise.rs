@@ -75,7 +75,8 @@ pub fn talk(params: &Params, queue: &Queue, shows_progress: bool) -> ExitCode {
 }
 
 /// Removes the queue that she made, and only that one: if someone has removed
-/// it meanwhile, another of the same name is not hers.
+/// it meanwhile, another of the same name is not hers. (Between the look and the
+/// removal someone still could; the kernel has no call that does both.)
 pub fn remove<'a>(params: &'a Params, queue: &Queue) -> Result<(), Refusal<'a>> {
     let unlinked = match queue.is_linked() {
         Ok(false) => Err(Errno::ENOENT),

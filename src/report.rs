@@ -46,8 +46,13 @@ pub fn greet<'a>(program: &str, params: &Params, greeting: &str) -> Result<(), R
     .map_err(|errno| Refusal { call: Call::Write, errno })
 }
 
-/// One line for a refused call.
+/// One line for a refused call. A write(2) that a signal has ended is not one,
+/// but an end by that signal.
 pub fn refused(refusal: &Refusal<'_>) -> ExitCode {
+    if let (Errno::EINTR, Some(signal)) = (refusal.errno, signals::raised()) {
+        complain(format_args!("{} before the talk", Text(signals::name(signal))));
+        return ExitCode::signal(signal);
+    }
     complain(format_args!("{refusal}"));
     ExitCode::REFUSED
 }

@@ -41,16 +41,15 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-/// Signals are kept back from the beginning, to be waited for; the two children
-/// take them as premise and conclusion do. SIGCHLD gets its default, because a
-/// parent that ignores it has that inherited, and then no child can be waited
-/// for.
+/// From here on signals are kept back, to be waited for; the two children take
+/// them as premise and conclusion do. One that came before has raised the flag,
+/// and the children inherit that.
 fn perform(params: &Params) -> Result<ExitCode, Refusal<'_>> {
-    sys::sigaction(libc::SIGCHLD, Disposition::Default)
-        .and_then(|_| sys::sigprocmask(libc::SIG_BLOCK, &AWAITED))
-        .map_err(|errno| Refusal { call: Call::Signals, errno })?;
     let queue = premise::begin(params)?;
-
+    if let Err(errno) = keep_signals_back() {
+        let _ = premise::remove(params, &queue);
+        return Err(Refusal { call: Call::Signals, errno });
+    }
     let premise = in_child(|| {
         let _ = sys::sigprocmask(libc::SIG_UNBLOCK, &AWAITED);
         premise::talk(params, &queue, true)
@@ -62,6 +61,13 @@ fn perform(params: &Params) -> Result<ExitCode, Refusal<'_>> {
     look_after(params, &queue, premise, conclusion)
 }
 
+/// SIGCHLD also gets its default: a parent that ignores it lets that be
+/// inherited, and then no child could be waited for.
+fn keep_signals_back() -> Result<(), Errno> {
+    sys::sigaction(libc::SIGCHLD, Disposition::Default)?;
+    sys::sigprocmask(libc::SIG_BLOCK, &AWAITED)
+}
+
 /// Until both have ended. Who fails first has the exit code.
 fn look_after<'a>(
     params: &'a Params,
@@ -69,31 +75,34 @@ fn look_after<'a>(
     premise: Result<libc::pid_t, Errno>,
     conclusion: Result<libc::pid_t, Errno>,
 ) -> Result<ExitCode, Refusal<'a>> {
-    let pass_on = |signal| {
-        for pid in [premise, conclusion].into_iter().flatten() {
-            let _ = sys::kill(pid, signal); // ESRCH: she has ended already
+    // Who has been waited for is taken out: her number may be another's by then.
+    let mut running = [premise.ok(), conclusion.ok()];
+    let pass_on = |running: [Option<libc::pid_t>; 2], signal| {
+        for pid in running.into_iter().flatten() {
+            let _ = sys::kill(pid, signal); // she is there, if only to be waited for
         }
     };
     let started = premise.and(conclusion);
     if started.is_err() {
-        pass_on(libc::SIGTERM);
+        pass_on(running, libc::SIGTERM);
     }
     let mut code = ExitCode::DONE;
     let mut premise_can_clean_up = premise.is_ok();
     loop {
         match sys::wait_for_ended_child() {
             Ok(Some((pid, status))) => {
+                running = running.map(|other| other.filter(|other| *other != pid));
                 premise_can_clean_up &= Ok(pid) != premise || !libc::WIFSIGNALED(status);
                 if exit_code(status) != ExitCode::DONE {
                     if code == ExitCode::DONE {
                         code = exit_code(status);
                     }
-                    pass_on(libc::SIGTERM);
+                    pass_on(running, libc::SIGTERM);
                 }
             }
             Ok(None) => match sys::sigwait(&AWAITED) {
                 Ok(libc::SIGCHLD) | Err(_) => {}
-                Ok(signal) => pass_on(signal),
+                Ok(signal) => pass_on(running, signal),
             },
             Err(_) => break, // ECHILD: there are none left
         }

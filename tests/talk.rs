@@ -109,6 +109,8 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
         for name in ["own_handed_back", "empty_polls", "yields"] {
             assert!(report[name].is_u64(), "{name}: {report}");
         }
+        let count = |name: &str| report[name].as_u64().unwrap();
+        assert!(count("yields") >= count("own_handed_back"), "{report}");
         for name in ["user_seconds", "system_seconds"] {
             let cpu = report[name].as_f64().unwrap();
             assert!((0.0..=seconds + 0.1).contains(&cpu), "{name}: {report}");
