@@ -4,9 +4,7 @@
 
 mod common;
 
-use std::process::Child;
-
-use common::{Peer, Place, code, finish, md5_hex, stop, the_one_line};
+use common::{Peer, Place, Running, code, finish, md5_hex, stop, the_one_line};
 use mq_sketch::queue::{Deadline, Queue};
 use nix::sys::signal::Signal;
 
@@ -36,7 +34,7 @@ fn wrong_ones(right: &[u8]) -> [(&'static str, Vec<u8>); 8] {
 }
 
 /// Ends as it must, with this message shown, and without having answered.
-fn assert_corrupted(what: &str, child: Child, peer: &Peer, expected: &str, received: &[u8]) {
+fn assert_corrupted(what: &str, child: Running, peer: &Peer, expected: &str, received: &[u8]) {
     let output = finish(child);
     let line = the_one_line(&output);
     assert_eq!(code(&output), 1, "{what}: {line}");
@@ -53,7 +51,7 @@ fn shown(expected: &[u8]) -> String {
 }
 
 /// Talks to premise up to before the reply number `moment`: what she said last.
-fn premise_at(place: &Place, moment: usize) -> (Child, Peer, Vec<u8>) {
+fn premise_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
     let child = place.start("premise", &["ITERATIONS=5", "REPORT=json"]);
     let mut peer = Peer::new(place.open());
     let mut heard = peer.hear();
@@ -66,7 +64,7 @@ fn premise_at(place: &Place, moment: usize) -> (Child, Peer, Vec<u8>) {
 
 /// The same with conclusion: what she said last, and the queue allows for
 /// longer messages. `moment` is at least 1: her first message is not questioned.
-fn conclusion_at(place: &Place, moment: usize) -> (Child, Peer, Vec<u8>) {
+fn conclusion_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
     let mut peer = Peer::new(Queue::create(&place.name, 0o600, 64).unwrap());
     let child = place.start("conclusion", &["ITERATIONS=5", "REPORT=json"]);
     let mut said = FIRST.to_vec();

@@ -8,11 +8,11 @@ mod common;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use common::{
-    Peer, Place, as_nobody, assert_done, code, finish, signal, stdout, stop, the_one_line,
-    wait_until,
+    Peer, Place, Running, as_nobody, assert_done, code, finish, signal, start, stdout, stop,
+    the_one_line, wait_until,
 };
 use mq_sketch::queue::Queue;
 use nix::sys::resource::{Resource, setrlimit};
@@ -22,7 +22,7 @@ const ENDLESS: &str = "ITERATIONS=9223372036854775807";
 const WAITS: [&str; 2] = ["WAIT=poll", "WAIT=block"];
 
 /// Premise and conclusion in the middle of an endless talk.
-fn talking(place: &Place, wait: &str, timeout: [&str; 2]) -> (Child, Child) {
+fn talking(place: &Place, wait: &str, timeout: [&str; 2]) -> (Running, Running) {
     let args = |timeout| [ENDLESS, "REPORT=json", wait, timeout];
     let premise = place.start("premise", &args(timeout[0]));
     let conclusion = place.start("conclusion", &args(timeout[1]));
@@ -249,7 +249,7 @@ fn an_ignored_hangup_stays_ignored() {
             Ok(())
         })
     };
-    let sketch = command.spawn().unwrap();
+    let sketch = start(&mut command);
     until_they_talk(&place);
     signal(&sketch, SIGHUP);
     until_they_talk(&place);
@@ -320,7 +320,7 @@ fn a_queue_unlinked_under_their_feet_is_told_in_the_end() {
 }
 
 /// A program with a limit, and maybe with closed descriptors.
-fn limited(mut command: Command, limit: Resource, value: u64, closed: &[i32]) -> Child {
+fn limited(mut command: Command, limit: Resource, value: u64, closed: &[i32]) -> Running {
     let closed = closed.to_vec();
     // SAFETY: setrlimit and close are async-signal-safe.
     unsafe {
@@ -332,7 +332,7 @@ fn limited(mut command: Command, limit: Resource, value: u64, closed: &[i32]) ->
             Ok(())
         })
     };
-    command.spawn().unwrap()
+    start(&mut command)
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn conclusion_tells_if_the_mode_locks_her_out() {
         "REPORT=json",
         "PERMISSIONS=0",
     ]);
-    let output = finish(conclusion.spawn().unwrap());
+    let output = finish(start(&mut conclusion));
     let line = the_one_line(&output);
     assert_eq!(code(&output), 3, "{line}");
     assert_eq!(
@@ -417,7 +417,7 @@ fn conclusion_tells_if_the_mode_locks_her_out() {
         let queue = Queue::create(&place.name, 0o600, 32).unwrap();
         let mut cleanup = as_nobody(folder.path(), "cleanup");
         cleanup.arg(format!("MESSAGE_QUEUE_NAME={}", place.text));
-        let output = finish(cleanup.spawn().unwrap());
+        let output = finish(start(&mut cleanup));
         let line = the_one_line(&output);
         assert_eq!(code(&output), 3, "{line}");
         assert!(line.starts_with(&format!("mq_unlink {}: E", place.text)), "{line}");
@@ -438,7 +438,7 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
             Ok(())
         })
     };
-    let premise = command.spawn().unwrap();
+    let premise = start(&mut command);
     drop(place.open());
     let queue = nix::mqueue::mq_open(
         place.text.as_str(),
@@ -479,7 +479,7 @@ fn a_full_standard_output_is_an_error_and_nothing_is_left_behind() {
         let place = Place::new("full");
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = place.command("sketch");
-        let output = finish(command.args([report, "ITERATIONS=50"]).stdout(full).spawn().unwrap());
+        let output = finish(start(command.args([report, "ITERATIONS=50"]).stdout(full)));
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(code(&output), 3, "{error}");
         let found: Vec<_> = error.lines().collect();

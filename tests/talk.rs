@@ -5,7 +5,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Place, assert_done, finish, stdout, wait_until};
+use common::{Place, assert_done, finish, start, stdout, wait_until};
 use serde_json::Value;
 
 /// The lines of one program, without the time, which must be as designed.
@@ -192,7 +192,7 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_only_there() {
     let terminal = nix::pty::openpty(None, None).unwrap();
     let mut command = place.command("sketch");
     command.args(["ITERATIONS=9000000000000000000", "REPORT=json"]).stderr(terminal.slave);
-    let child = command.spawn().unwrap();
+    let child = start(&mut command);
     drop(command); // and with it our end of the terminal's other side
     let mut shown = String::new();
     let mut bytes = [0; 512];
@@ -231,6 +231,6 @@ fn cleanup_removes_a_queue_and_says_so() {
 fn standard_error_is_not_needed() {
     let place = Place::new("no-stderr");
     let mut command = place.command("sketch");
-    let output = finish(command.stderr(Stdio::null()).spawn().unwrap());
+    let output = finish(start(command.stderr(Stdio::null())));
     assert_done(&output);
 }

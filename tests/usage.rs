@@ -5,7 +5,7 @@ mod common;
 
 use std::process::{Command, Stdio};
 
-use common::{ALL, Place, assert_done, code, finish, stdout, the_one_line};
+use common::{ALL, Place, assert_done, code, finish, start, stdout, the_one_line};
 
 /// Runs premise, which must refuse, make no queue and say nothing else.
 fn refused(test: &str, args: &[&str]) -> String {
@@ -32,14 +32,8 @@ fn help_and_version_tell_a_person_what_to_do() {
     for path in ALL {
         let name = path.rsplit('/').next().unwrap();
         let run = |arg| {
-            finish(
-                Command::new(path)
-                    .args(["x=y", arg])
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::piped())
-                    .spawn()
-                    .unwrap(),
-            )
+            let mut command = Command::new(path);
+            finish(start(command.args(["x=y", arg]).stdout(Stdio::piped()).stderr(Stdio::piped())))
         };
         let output = run("--help");
         assert_done(&output);
@@ -72,7 +66,7 @@ fn help_and_version_tell_a_person_what_to_do() {
 fn help_that_cannot_be_printed_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(ALL[0]);
-    let output = finish(command.arg("--help").stdout(full).stderr(Stdio::piped()).spawn().unwrap());
+    let output = finish(start(command.arg("--help").stdout(full).stderr(Stdio::piped())));
     let line = the_one_line(&output);
     assert_eq!(code(&output), 3);
     assert_eq!(line, "write to standard output: ENOSPC: no space is left there: send it elsewhere");
@@ -191,7 +185,7 @@ fn an_unreadable_file_is_refused() {
     command.arg(format!("MESSAGE_QUEUE_NAME={}", place.text)).arg(&path);
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
-    let output = finish(command.spawn().unwrap());
+    let output = finish(start(&mut command));
     let line = the_one_line(&output);
     assert_eq!(code(&output), 2, "{line}");
     assert!(line.ends_with(
@@ -222,7 +216,7 @@ fn params_txt_is_read_where_the_program_is_started_if_there_is_one() {
     let run = || {
         let place = Place::new("here");
         let mut command = place.command("sketch");
-        finish(command.arg("REPORT=text").current_dir(folder.path()).spawn().unwrap())
+        finish(start(command.arg("REPORT=text").current_dir(folder.path())))
     };
     let output = run();
     assert_done(&output);

@@ -7,17 +7,18 @@
 #![allow(dead_code)] // each test file uses its part
 
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
+use std::ops::{Deref, DerefMut};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use mq_sketch::errno::Errno;
 use mq_sketch::queue::{Deadline, Queue, QueueName};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 /// Longer than anything here takes on a slow machine.
-pub const LONG: Duration = Duration::from_secs(120);
+pub const LONG: Duration = Duration::from_secs(60);
 
 pub const ALL: [&str; 4] = [
     env!("CARGO_BIN_EXE_premise"),
@@ -58,8 +59,8 @@ impl Place {
         command
     }
 
-    pub fn start(&self, name: &str, args: &[&str]) -> Child {
-        self.command(name).args(args).spawn().expect("it starts")
+    pub fn start(&self, name: &str, args: &[&str]) -> Running {
+        start(self.command(name).args(args))
     }
 
     pub fn run(&self, name: &str, args: &[&str]) -> Output {
@@ -98,8 +99,39 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
     }
 }
 
+/// A program that is running. If its test fails before the program has ended, it
+/// is killed, together with the processes that it has started.
+pub struct Running(Child);
+
+impl Deref for Running {
+    type Target = Child;
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(Some(_))) {
+            let _ = killpg(Pid::from_raw(self.0.id() as i32), Signal::SIGKILL);
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// Starts a program in a process group of its own.
+pub fn start(command: &mut Command) -> Running {
+    Running(command.process_group(0).spawn().expect("it starts"))
+}
+
 /// Waits for the end of a program, reading what it says.
-pub fn finish(mut child: Child) -> Output {
+pub fn finish(mut child: Running) -> Output {
     // Each stream is read by a thread, or a full pipe would hold the program up.
     fn all(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
         std::thread::spawn(move || {
@@ -117,7 +149,7 @@ pub fn finish(mut child: Child) -> Output {
             break status;
         }
         if start.elapsed() > LONG {
-            let _ = child.kill();
+            drop(child);
             panic!("the program hangs: {}", String::from_utf8_lossy(&stderr.join().unwrap()));
         }
         std::thread::sleep(Duration::from_millis(2));
@@ -213,7 +245,6 @@ impl Peer {
 /// nobody may not be able to enter the folder where it was built.
 pub fn as_nobody(folder: &std::path::Path, name: &str) -> Command {
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::process::CommandExt;
     let open_to_all = || std::fs::Permissions::from_mode(0o755);
     let copy = folder.join(name);
     std::fs::copy(program(name), &copy).unwrap();
