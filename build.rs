@@ -6,7 +6,7 @@
 //! - `kernel_by_number`: src/sys/raw.rs can be compiled (Linux, and a processor
 //!   that has a file in src/arch).
 //! - `freestanding`: the programs use it, start at their own `_start` and link
-//!   no C library. Off with `--features ffi`.
+//!   no C library. Off with `--features ffi`, and where the C library is musl.
 
 use std::{env, fs, path::Path};
 
@@ -21,7 +21,11 @@ fn main() {
 
     // x32 is x86_64 with pointers of 32 bits and numbers of its own.
     let kernel_by_number = os == "linux" && arch == "x86_64" && pointer == "64";
-    let freestanding = kernel_by_number && env::var_os("CARGO_FEATURE_FFI").is_none();
+    // For musl rustc brings a crt1.o of its own and links it whatever we say, so
+    // that there would be two _start.
+    let own_start = target("ENV") == "gnu";
+    let ffi_is_asked_for = env::var_os("CARGO_FEATURE_FFI").is_some();
+    let freestanding = kernel_by_number && own_start && !ffi_is_asked_for;
 
     if kernel_by_number {
         println!("cargo:rustc-cfg=kernel_by_number");
@@ -43,8 +47,8 @@ fn main() {
 /// - glibc kept them in librt until 2.33; 2.34 moved them into libc and left
 ///   an empty librt behind, so naming it is right on all of them.
 /// - FreeBSD, NetBSD and DragonFly have them in librt to this day.
-/// - musl, Android and illumos have them in libc; macOS and OpenBSD have no
-///   POSIX message queues at all, so the programs cannot be built there.
+/// - musl and illumos have them in libc. Elsewhere there are none, and src/sys
+///   says so.
 fn link_realtime_library(os: &str, env: &str) {
     let in_librt = match os {
         "linux" => env == "gnu",

@@ -271,6 +271,7 @@ macro_rules! conformance {
     };
 }
 
+#[cfg(kernel_by_number)]
 conformance!(raw);
 conformance!(ffi);
 

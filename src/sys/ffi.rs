@@ -127,7 +127,7 @@ mod c {
             link_name = "__errno_location"
         )]
         #[cfg_attr(target_os = "freebsd", link_name = "__error")]
-        #[cfg_attr(any(target_os = "netbsd", target_os = "android"), link_name = "__errno")]
+        #[cfg_attr(target_os = "netbsd", link_name = "__errno")]
         #[cfg_attr(any(target_os = "illumos", target_os = "solaris"), link_name = "___errno")]
         pub fn errno_location() -> *mut c_int;
     }

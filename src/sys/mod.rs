@@ -12,6 +12,16 @@
 
 use core::ffi::c_int;
 
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "dragonfly",
+    target_os = "illumos",
+    target_os = "solaris",
+)))]
+compile_error!("this system has no POSIX message queues, without which there is nothing to do");
+
 pub mod ffi;
 #[cfg(kernel_by_number)]
 pub mod raw;
