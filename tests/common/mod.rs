@@ -5,6 +5,7 @@
 //! the day when something hangs.
 
 #![allow(dead_code)] // each test file uses its part
+#![allow(unsafe_code)] // signals are set to their defaults between fork and exec
 
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
@@ -50,7 +51,7 @@ impl Place {
 
     /// A program that talks here. Options after these win.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(program(name));
+        let mut command = with_default_signals(Command::new(program(name)));
         command
             .arg(format!("MESSAGE_QUEUE_NAME={}", self.text))
             .stdin(Stdio::null())
@@ -97,6 +98,21 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         assert!(start.elapsed() < LONG, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Who runs the tests in the background of a script, or under nohup, has signals
+/// ignored; the programs would inherit that, and respect it.
+fn with_default_signals(mut command: Command) -> Command {
+    // SAFETY: signal(2) is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in mq_sketch::signals::ENDING {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
+    command
 }
 
 /// A program that is running. If its test fails before the program has ended, it
@@ -250,7 +266,7 @@ pub fn as_nobody(folder: &std::path::Path, name: &str) -> Command {
     std::fs::copy(program(name), &copy).unwrap();
     std::fs::set_permissions(folder, open_to_all()).unwrap();
     std::fs::set_permissions(&copy, open_to_all()).unwrap();
-    let mut command = Command::new(copy);
+    let mut command = with_default_signals(Command::new(copy));
     if nix::unistd::geteuid().is_root() {
         command.uid(65534).gid(65534);
     }
