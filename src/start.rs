@@ -117,7 +117,9 @@ pub fn panicked(info: &PanicInfo<'_>) -> ! {
     if cfg!(debug_assertions) {
         say::complain(format_args!("{info}"));
     } else {
-        say::complain(format_args!("a mistake in the program: please report it"));
+        say::complain(format_args!(
+            "a mistake in the program: a build without --release tells where"
+        ));
     }
     sys::exit(ExitCode::signal(libc::SIGABRT).0.into())
 }
