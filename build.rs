@@ -46,13 +46,13 @@ fn main() {
 ///
 /// - glibc kept them in librt until 2.33; 2.34 moved them into libc and left
 ///   an empty librt behind, so naming it is right on all of them.
-/// - FreeBSD, NetBSD and DragonFly have them in librt to this day.
-/// - musl and illumos have them in libc. Elsewhere there are none, and src/sys
-///   says so.
+/// - FreeBSD and DragonFly have them in librt to this day.
+/// - musl and illumos have them in libc. Elsewhere there are none (macOS,
+///   OpenBSD, Android), or under other names (NetBSD), and src/sys says so.
 fn link_realtime_library(os: &str, env: &str) {
     let in_librt = match os {
         "linux" => env == "gnu",
-        "freebsd" | "netbsd" | "dragonfly" => true,
+        "freebsd" | "dragonfly" => true,
         _ => false,
     };
     if in_librt {
@@ -63,7 +63,8 @@ fn link_realtime_library(os: &str, env: &str) {
 /// Where the parts of a freestanding program lie: what is only read or run in
 /// one segment, what is written in another, no padding between them in the
 /// file. A layout of our own, because no argument makes both linkers leave out
-/// the tables for unwinding, a seventh of the program: it aborts on a panic.
+/// the tables for unwinding, a seventh of the program (`readelf -S`, .eh_frame):
+/// it aborts on a panic.
 /// (Refused: -Wl,-z,noseparate-code, which does only half of this.)
 const LAYOUT: &str = "\
 ENTRY(_start)

@@ -1,6 +1,6 @@
 //! Mrs. Conclusion: opens the queue, takes the first message without question.
 
-use crate::conversation::{Conversation, Patience, Tally};
+use crate::conversation::{Conversation, Patience, Progress, Tally};
 use crate::dialogue::Dialogue;
 use crate::errno::{Call, Errno, Refusal};
 use crate::message::LONGEST_RECEIVED;
@@ -30,17 +30,22 @@ const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// The program.
 pub fn run(args: Args) -> ExitCode {
     match params::read(&PROGRAM, args) {
-        Ok(params) => chat(&params, true),
+        Ok(params) => {
+            let progress = Progress::new(NAME, &params, sys::monotonic_nanoseconds());
+            chat(&params, progress)
+        }
         Err(said) => said,
     }
 }
 
 /// From the greeting to the report.
-pub fn chat(params: &Params, shows_progress: bool) -> ExitCode {
-    match begin(params) {
-        Ok(Some(queue)) => talk(params, &queue, shows_progress),
+pub fn chat(params: &Params, mut progress: Progress<'_>) -> ExitCode {
+    let begun = begin(params, &mut progress);
+    progress.clear();
+    match begun {
+        Ok(Some(queue)) => talk(params, &queue, progress),
         Ok(None) => match signals::raised() {
-            Some(signal) => report::interrupted(signal, 0, params),
+            Some(signal) => report::interrupted(NAME, signal, 0, params),
             None => {
                 complain(format_args!(
                     "{}: Mrs. Premise has not made the queue within {} s (TIMEOUT): start \
@@ -55,7 +60,10 @@ pub fn chat(params: &Params, shows_progress: bool) -> ExitCode {
 }
 
 /// Up to the queue. None if it does not appear, or a signal came before it.
-fn begin(params: &Params) -> Result<Option<Queue>, Refusal<'_>> {
+fn begin<'a>(
+    params: &'a Params,
+    progress: &mut Progress<'_>,
+) -> Result<Option<Queue>, Refusal<'a>> {
     signals::catch().map_err(|errno| Refusal { call: Call::Signals, errno })?;
     report::greet(NAME, params, "Oooo 'ello, I'm Mrs. Conclusion!")?;
     let mut patience = Patience::new(params.timeout, sys::monotonic_nanoseconds());
@@ -68,18 +76,20 @@ fn begin(params: &Params) -> Result<Option<Queue>, Refusal<'_>> {
                 return Err(Refusal { call: Call::Open { name, mode }, errno });
             }
         }
-        if signals::raised().is_some() || patience.is_at_its_end(false) {
+        let now = sys::monotonic_nanoseconds();
+        if signals::raised().is_some() || patience.is_at_its_end(now, false) {
             return Ok(None);
         }
+        progress.show_waiting(now);
         let _ = sys::nanosleep(&PAUSE); // EINTR: the flag is looked at next
     }
 }
 
-fn talk(params: &Params, queue: &Queue, shows_progress: bool) -> ExitCode {
+fn talk(params: &Params, queue: &Queue, progress: Progress<'_>) -> ExitCode {
     let mut dialogue = Dialogue::conclusion(params.iterations);
     let mut buffer = [0; LONGEST_RECEIVED];
     let mut tally = Tally::default();
-    let end = Conversation::new(NAME, params, queue, shows_progress, &mut tally)
+    let end = Conversation::new(NAME, params, queue, progress, &mut tally)
         .hold(&mut dialogue, &mut buffer);
     report::close(NAME, "Premise", params, &dialogue, &tally, &end, &buffer)
 }

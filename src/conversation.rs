@@ -12,6 +12,7 @@
 //!   A real clock is looked at about once a second, and sooner only at first.
 
 use core::ffi::c_int;
+use core::fmt;
 
 use crate::arch;
 use crate::dialogue::{Dialogue, Heard};
@@ -41,11 +42,24 @@ use crate::{signals, sys};
 /// beyond the noise, or a loss.
 const POLLS_BEFORE_YIELD: u32 = 32;
 
+/// Fruitless rounds in a row until the cycle counter is read, which tells if it
+/// is time for a look at the clock: about 10 us.
+const ROUNDS_BEFORE_COUNTER: u32 = 32;
+
+/// Cycles until the first look at the clock: 0.4 ms at 2.5 GHz. The time to the
+/// next at most doubles with each, until it is a slice: so the ratio of cycles to
+/// time is never learnt from less than what it is used for, and an interruption
+/// between the reading of one and of the other does little.
+const SOONEST_LOOK: u64 = 1 << 20;
+
 /// Fruitless rounds in a row until a program that blocks takes naps: her own
 /// message is handed to her as fast as she hands it back, so blocking alone
 /// would not keep her from spinning until the other comes.
 const ROUNDS_BEFORE_NAP: u32 = 1000;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 /// How a conversation ended.
 #[derive(Debug)]
@@ -82,7 +96,10 @@ pub struct Tally {
     pub yields: u64,
     /// Start of the times.
     pub start: Instant,
-    /// End of the times.
+    /// The cycle counter at the last reply: the end of the times, whatever came
+    /// after it.
+    pub last_reply: u64,
+    /// End of the conversation.
     pub end: Instant,
 }
 
@@ -129,23 +146,22 @@ pub struct Patience {
 impl Patience {
     /// Of so many seconds from `now` on, by CLOCK_MONOTONIC; 0: without end.
     pub fn new(timeout: u64, now: u64) -> Patience {
-        Patience { limit: timeout.saturating_mul(1_000_000_000), silence: 0, looked: now }
+        Patience { limit: timeout.saturating_mul(SECOND), silence: 0, looked: now }
     }
 
     /// The longest time between two looks, in nanoseconds: a second at most,
     /// and less when the limit is near to that.
     pub fn slice(&self) -> u64 {
         match self.limit {
-            0 => 1_000_000_000,
-            limit => (limit / 4).min(1_000_000_000),
+            0 => SECOND,
+            limit => (limit / 4).min(SECOND),
         }
     }
 
-    /// Looks at the clock: whether the silence has been too long. What is far
-    /// beyond a slice since the last look was not silence but this program
+    /// A look at the clock: whether the silence has been too long by `now`,
+    /// nanoseconds of CLOCK_MONOTONIC. What is far beyond a slice since the last look was not silence but this program
     /// being stopped (SIGSTOP, a suspended machine), and counts as two slices.
-    pub fn is_at_its_end(&mut self, something_new: bool) -> bool {
-        let now = sys::monotonic_nanoseconds();
+    pub fn is_at_its_end(&mut self, now: u64, something_new: bool) -> bool {
         let since = now.saturating_sub(self.looked).min(2 * self.slice());
         self.looked = now;
         self.silence = if something_new { 0 } else { self.silence + since };
@@ -166,18 +182,21 @@ pub struct Conversation<'a, 't> {
     fruitless: u32,
     /// The cycle counter and the replies at the last look at the clock, and
     /// after how many cycles to look again.
-    looked: (u64, u64),
+    cycles_then: u64,
+    heard_then: u64,
     look_after: u64,
+    /// The cycle counter and the clock at the beginning, to learn their ratio.
+    origin: (u64, u64),
     tally: &'t mut Tally,
 }
 
 impl<'a, 't> Conversation<'a, 't> {
-    /// `shows_progress`: on standard error, if that is a terminal.
+    /// A conversation that is about to begin.
     pub fn new(
         program: &'a str,
         params: &'a Params,
         queue: &'a Queue,
-        shows_progress: bool,
+        progress: Progress<'a>,
         tally: &'t mut Tally,
     ) -> Conversation<'a, 't> {
         tally.start = Instant::now();
@@ -188,18 +207,22 @@ impl<'a, 't> Conversation<'a, 't> {
             queue,
             deadline: deadline(params.wait, &patience),
             patience,
-            progress: Progress::new(program, shows_progress, tally.start.nanoseconds),
+            progress,
             fruitless: 0,
-            looked: (tally.start.cycles, 0),
-            // So soon that the ratio of cycles to time is known when it is
-            // needed: 0.4 ms at 2.5 GHz.
-            look_after: 1 << 20,
+            cycles_then: tally.start.cycles,
+            heard_then: 0,
+            look_after: SOONEST_LOOK,
+            origin: (tally.start.cycles, tally.start.nanoseconds),
             tally,
         }
     }
 
     /// Talks to the end. `buffer` holds the last message received.
-    pub fn hold(mut self, dialogue: &mut Dialogue, buffer: &mut [u8; LONGEST_RECEIVED]) -> End<'a> {
+    pub fn hold(
+        &mut self,
+        dialogue: &mut Dialogue,
+        buffer: &mut [u8; LONGEST_RECEIVED],
+    ) -> End<'a> {
         let end = self.talk(dialogue, buffer);
         self.progress.clear();
         self.tally.end = Instant::now();
@@ -220,7 +243,6 @@ impl<'a, 't> Conversation<'a, 't> {
             self.send(dialogue)?;
             dialogue.sent();
         }
-        let mut last = self.tally.start.cycles;
         loop {
             let length = self.receive(dialogue, buffer)?;
             match dialogue.hear(&buffer[..length]) {
@@ -235,15 +257,16 @@ impl<'a, 't> Conversation<'a, 't> {
                         now = self.tally.start.cycles;
                     } else {
                         // A counter that differs between CPUs may step back.
-                        self.tally.round_trips.record(now.saturating_sub(last));
+                        let round_trip = now.saturating_sub(self.tally.last_reply);
+                        self.tally.round_trips.record(round_trip);
                     }
+                    self.tally.last_reply = now;
                     if dialogue.is_over() {
                         return Ok(());
                     }
-                    last = now;
                     self.fruitless = 0;
                     dialogue.sent();
-                    if now.wrapping_sub(self.looked.0) >= self.look_after {
+                    if now.wrapping_sub(self.cycles_then) >= self.look_after {
                         self.look(dialogue)?;
                     }
                     if let Some(signal) = signals::raised() {
@@ -335,8 +358,8 @@ impl<'a, 't> Conversation<'a, 't> {
     /// at the flag.
     fn fruitless_round(&mut self, dialogue: &Dialogue) -> Result<(), End<'a>> {
         self.fruitless = self.fruitless.wrapping_add(1);
-        if self.fruitless.is_multiple_of(32)
-            && arch::cycles().wrapping_sub(self.looked.0) >= self.look_after
+        if self.fruitless.is_multiple_of(ROUNDS_BEFORE_COUNTER)
+            && arch::cycles().wrapping_sub(self.cycles_then) >= self.look_after
         {
             self.look(dialogue)?;
         }
@@ -365,7 +388,10 @@ impl<'a, 't> Conversation<'a, 't> {
     ) -> Result<(), End<'a>> {
         match self.queue.receive(buffer, &Deadline::EXPIRED) {
             Ok(length) => Err(End::Corrupted { length }),
-            Err(_) => Ok(()),
+            Err(_) => {
+                self.tally.empty_polls += 1;
+                Ok(())
+            }
         }
     }
 
@@ -373,17 +399,23 @@ impl<'a, 't> Conversation<'a, 't> {
     #[cold]
     fn look(&mut self, dialogue: &Dialogue) -> Result<(), End<'a>> {
         let (cycles, heard) = (arch::cycles(), dialogue.heard());
-        if self.patience.is_at_its_end(heard != self.looked.1) {
+        let now = sys::monotonic_nanoseconds();
+        if self.patience.is_at_its_end(now, heard != self.heard_then) {
             return Err(End::Silent);
         }
         self.deadline = deadline(self.params.wait, &self.patience);
-        self.looked = (cycles, heard);
+        (self.cycles_then, self.heard_then) = (cycles, heard);
 
-        let start = &self.tally.start;
-        let cycles_so_far = cycles.saturating_sub(start.cycles);
-        let nanoseconds = self.patience.looked.saturating_sub(start.nanoseconds).max(1);
-        self.look_after = scaled(self.patience.slice(), cycles_so_far, nanoseconds).max(1 << 20);
-        self.progress.show(dialogue, self.patience.looked, nanoseconds);
+        let cycles = cycles.saturating_sub(self.origin.0);
+        let nanoseconds = now.saturating_sub(self.origin.1);
+        self.look_after = scaled(self.patience.slice(), cycles, nanoseconds)
+            .clamp(SOONEST_LOOK, 2 * self.look_after);
+        if heard == 0 {
+            self.progress.show_waiting(now);
+        } else {
+            let elapsed = now.saturating_sub(self.tally.start.nanoseconds).max(1);
+            self.progress.show(dialogue, now, elapsed);
+        }
         Ok(())
     }
 
@@ -407,6 +439,9 @@ pub fn scaled(a: u64, b: u64, c: u64) -> u64 {
     u64::try_from(quotient).unwrap_or(u64::MAX)
 }
 
+/// Until when to wait. A wall clock that is set back makes it later by as much:
+/// who blocks judges a silence that begins then, and sees a signal that comes
+/// just before the wait, only after that.
 fn deadline(wait: Wait, patience: &Patience) -> Deadline {
     match wait {
         Wait::Poll => Deadline::EXPIRED,
@@ -415,8 +450,9 @@ fn deadline(wait: Wait, patience: &Patience) -> Deadline {
 }
 
 /// One line on standard error, renewed about once a second, if that is a
-/// terminal.
-struct Progress<'a> {
+/// terminal. The cursor stays at its beginning, so that whatever is said next
+/// covers it.
+pub struct Progress<'a> {
     program: &'a str,
     is_wanted: bool,
     is_shown: bool,
@@ -424,46 +460,96 @@ struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(program: &'a str, is_wanted: bool, now: u64) -> Progress<'a> {
-        Progress {
-            program,
-            is_wanted: is_wanted && sys::is_terminal(say::STDERR),
-            is_shown: false,
-            next: now + 1_000_000_000,
-        }
+    /// In `program`'s name, from a second after `now` on. Not if every message is
+    /// said: the line would stand among them.
+    pub fn new(program: &'a str, params: &Params, now: u64) -> Progress<'a> {
+        let is_wanted = !params.verbose && sys::is_terminal(say::STDERR);
+        Progress { program, is_wanted, is_shown: false, next: now.saturating_add(SECOND) }
+    }
+
+    /// None at all: where another program shows its own.
+    pub fn none() -> Progress<'a> {
+        Progress { program: "", is_wanted: false, is_shown: false, next: 0 }
+    }
+
+    /// The other has not spoken yet.
+    pub fn show_waiting(&mut self, now: u64) {
+        self.show_line(now, format_args!("waiting for the other"));
     }
 
     /// `elapsed`: nanoseconds since the first reply.
     fn show(&mut self, dialogue: &Dialogue, now: u64, elapsed: u64) {
-        if !self.is_wanted || now < self.next {
-            return;
-        }
-        self.next = now + 1_000_000_000;
-        self.is_shown = true;
-        let program = Text(self.program);
         let (heard, iterations) = (dialogue.heard(), dialogue.iterations());
-        if heard == 0 {
-            let waiting = format_args!("\r{program}: waiting for the other\x1b[K");
-            let _ = say::part(say::STDERR, waiting);
-            return;
-        }
         let permille = scaled(heard, 1000, iterations);
-        let rate = scaled(heard, 1_000_000_000, elapsed);
+        let rate = scaled(heard, SECOND, elapsed);
         let left = (iterations - heard) / rate.max(1);
-        let _ = say::part(
-            say::STDERR,
-            format_args!(
-                "\r{program}: {heard} of {iterations}, {}.{} %, {rate}/s, {left} s left\x1b[K",
-                permille / 10,
-                permille % 10,
-            ),
-        );
+        let (whole, tenth) = (permille / 10, permille % 10);
+        let text =
+            format_args!("{heard} of {iterations}, {whole}.{tenth} %, {rate}/s, {left} s left");
+        self.show_line(now, text);
+    }
+
+    fn show_line(&mut self, now: u64, text: fmt::Arguments<'_>) {
+        if self.is_wanted && now >= self.next {
+            self.next = now.saturating_add(SECOND);
+            self.is_shown = true;
+            let program = Text(self.program);
+            let _ = say::part(say::STDERR, format_args!("{program}: {text}\x1b[K\r"));
+        }
     }
 
     /// Removes the line.
-    fn clear(&self) {
+    pub fn clear(&self) {
         if self.is_shown {
-            let _ = say::part(say::STDERR, format_args!("\r\x1b[K"));
+            let _ = say::part(say::STDERR, format_args!("\x1b[K"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A look every half second: the first at which patience is at its end.
+    fn ends_after(timeout: u64, something_new: impl Fn(u64) -> bool) -> Option<u64> {
+        let mut patience = Patience::new(timeout, 7);
+        (1..100).find(|look| patience.is_at_its_end(7 + look * SECOND / 2, something_new(*look)))
+    }
+
+    #[test]
+    fn patience_ends_when_the_silence_is_as_long_as_the_limit() {
+        assert_eq!(ends_after(3, |_| false), Some(6));
+        assert_eq!(ends_after(0, |_| false), None);
+        assert_eq!(ends_after(u64::MAX, |_| false), None);
+    }
+
+    #[test]
+    fn what_is_new_ends_a_silence() {
+        assert_eq!(ends_after(3, |look| look % 5 == 0), None);
+        assert_eq!(ends_after(3, |look| look == 5), Some(11));
+    }
+
+    #[test]
+    fn a_long_time_between_two_looks_was_no_silence() {
+        let mut patience = Patience::new(8, 0);
+        assert_eq!(patience.slice(), SECOND);
+        for hour in 1..4 {
+            assert!(!patience.is_at_its_end(hour * 3600 * SECOND, false));
+        }
+        assert!(patience.is_at_its_end(4 * 3600 * SECOND, false)); // four times two slices
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_does_no_harm() {
+        let mut patience = Patience::new(1, 100 * SECOND);
+        assert!(!patience.is_at_its_end(0, false));
+    }
+
+    #[test]
+    fn products_beyond_64_bits_are_scaled_right() {
+        assert_eq!(scaled(u64::MAX, u64::MAX, u64::MAX), u64::MAX);
+        assert_eq!(scaled(u64::MAX, 3, 1), u64::MAX);
+        assert_eq!(scaled(10, 3, 4), 7);
+        assert_eq!(scaled(1, 1, 0), 1);
     }
 }

@@ -206,9 +206,8 @@ mod tests {
         let said_before = *premise.own();
         let expected = *conclusion.expected().unwrap();
 
-        let mut one_bit = *expected.as_bytes().first_chunk::<32>().unwrap();
-        one_bit[17] ^= 1;
-        let mut half_new = one_bit;
+        let right = *expected.as_bytes().first_chunk::<32>().unwrap();
+        let mut half_new = right;
         half_new[..16].copy_from_slice(&expected.as_bytes()[..16]);
         half_new[16..].copy_from_slice(&said_before.as_bytes()[16..]);
         let mut too_long = [b'0'; 33];
@@ -217,13 +216,18 @@ mod tests {
         let before = conclusion.clone();
         for foreign in [
             &b""[..],
-            &one_bit,
             &half_new,
             &too_long,
             &expected.as_bytes()[..31],
             said_before.as_bytes(), // heard already: a duplicate
         ] {
             assert_eq!(conclusion.hear(foreign), Heard::Foreign);
+            assert_eq!(conclusion, before);
+        }
+        for bit in 0..256 {
+            let mut flipped = right;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(conclusion.hear(&flipped), Heard::Foreign, "bit {bit}");
             assert_eq!(conclusion, before);
         }
     }

@@ -230,3 +230,47 @@ impl fmt::Display for Refusal<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::prelude::rust_2024::*;
+
+    const NAME: &CStr = c"/q";
+
+    fn said(call: Call<'_>, errno: Errno) -> String {
+        use std::string::ToString;
+        Refusal { call, errno }.to_string()
+    }
+
+    #[test]
+    fn a_refusal_names_the_call_the_errno_the_cause_and_the_way_out() {
+        let create = Call::Create { name: NAME, mode: 0o640, capacity: (10, 32) };
+        let open = Call::Open { name: NAME, mode: 0o600 };
+        for (call, errno, words) in [
+            (
+                create,
+                Errno::EEXIST,
+                "mq_open /q: EEXIST: the queue exists already: another Mrs. \
+              Premise is talking, or one died: run cleanup",
+            ),
+            (create, Errno::EACCES, "mode 0640"),
+            (create, Errno::EMFILE, "RLIMIT_MSGQUEUE: this one is charged 10*(32+96)=1280"),
+            (create, Errno::EINVAL, "/proc/sys/fs/mqueue/msg_max or msgsize_max"),
+            (create, Errno::ENOSPC, "/proc/sys/fs/mqueue/queues_max"),
+            (create, Errno::ENOSYS, "this kernel or sandbox has no POSIX message queues"),
+            (open, Errno::ENOSYS, "this kernel or sandbox has no POSIX message queues"),
+            (open, Errno::EACCES, "PERMISSIONS (here: 0600)"),
+            (create, Errno::ENFILE, "/proc/sys/fs/file-max"),
+            (create, Errno::ENOMEM, "no memory"),
+            (open, Errno::EPERM, "a sandbox or a security policy"),
+            (Call::Send { name: NAME, length: 32 }, Errno::EMSGSIZE, "no message of 32 bytes"),
+            (Call::Receive { name: NAME, length: 8192 }, Errno::EMSGSIZE, "than 8192 bytes"),
+            (Call::Fork, Errno::EAGAIN, "fork: EAGAIN: this user has too many processes"),
+            (open, Errno(77), "mq_open /q: errno 77: the kernel refuses for a reason not foreseen"),
+        ] {
+            let line = said(call, errno);
+            assert!(line.contains(words), "{line}");
+        }
+    }
+}

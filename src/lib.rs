@@ -10,8 +10,9 @@
 //! # The map of the house
 //!
 //! Data flows one way: arguments, [`params`], a role, [`queue`] and
-//! [`dialogue`], [`conversation`], [`report`]. A room knows nothing of the rooms
-//! that stand above it in this list, from the roof to the ground:
+//! [`dialogue`], [`conversation`], [`report`]. From the roof to the ground; a
+//! room knows nothing of those above it, and the last five, the ground floor,
+//! know each other:
 //!
 //! | room | what it is for |
 //! | --- | --- |

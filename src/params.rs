@@ -109,7 +109,7 @@ pub struct Program {
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake<'a> {
-    /// A byte that no text has: a control character, or no UTF-8.
+    /// A byte that no text has: a control character, or one that UTF-8 never has.
     NotText(u8),
     /// No `=`.
     NoEquals(&'a [u8]),
@@ -210,12 +210,14 @@ impl Params {
                 iterations => self.iterations = iterations,
             },
             "MESSAGE_QUEUE_NAME" => {
-                self.queue_name = QueueName::new(value)
-                    .ok_or("is no queue name: give '/' and 1 to 255 bytes more without '/'")?;
+                self.queue_name = QueueName::new(value).ok_or(
+                    "is no queue name: give '/' and 1 to 255 bytes more without '/', not . or ..",
+                )?;
             }
             "PERMISSIONS" => self.permissions = octal(value)?,
             "WAIT" => {
-                let blocks = either(value, b"poll", b"block", "is no wait: give poll or block")?;
+                let blocks =
+                    either(value, b"poll", b"block", "is no way to wait: give poll or block")?;
                 self.wait = if blocks { Wait::Block } else { Wait::Poll };
             }
             "TIMEOUT" => self.timeout = number(value)?,
@@ -223,7 +225,8 @@ impl Params {
                 self.verbose = either(value, b"0", b"1", "is neither no nor yes: give 0 or 1")?;
             }
             _ => {
-                let json = either(value, b"text", b"json", "is no report: give text or json")?;
+                let json =
+                    either(value, b"text", b"json", "is no form of report: give text or json")?;
                 self.report = if json { Report::Json } else { Report::Text };
             }
         }
@@ -341,7 +344,7 @@ fn print(text: fmt::Arguments<'_>) -> ExitCode {
 }
 
 /// A byte that no text has: a control character, but for tab and carriage
-/// return, which are blanks here, and what cannot be part of UTF-8.
+/// return, which are blanks here, and what no UTF-8 has in it.
 fn is_no_text(byte: u8) -> bool {
     (byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r'))
         || matches!(byte, 0xc0 | 0xc1 | 0xf5..)
@@ -377,7 +380,7 @@ fn either(
 
 /// A whole number up to 2^63-1.
 fn number(value: &[u8]) -> Result<u64, &'static str> {
-    let digits = "is not a whole number: give digits only, like 1000000";
+    let digits = "is not a whole number: give digits only";
     in_base(10, value, i64::MAX as u64, digits, "is too large: give at most 2^63-1")
 }
 

@@ -1,6 +1,6 @@
 //! Mrs. Premise: makes the queue, speaks first and last, removes the queue.
 
-use crate::conversation::{Conversation, Tally};
+use crate::conversation::{Conversation, Progress, Tally};
 use crate::dialogue::Dialogue;
 use crate::errno::{Call, Errno, Refusal};
 use crate::message::{LONGEST_RECEIVED, LONGEST_SENT, Message};
@@ -30,7 +30,7 @@ pub fn run(args: Args) -> ExitCode {
         Err(said) => return said,
     };
     match begin(&params) {
-        Ok(queue) => talk(&params, &queue, true),
+        Ok(queue) => talk(&params, &queue),
         Err(refusal) => report::refused(&refusal),
     }
 }
@@ -52,14 +52,15 @@ pub fn begin(params: &Params) -> Result<Queue, Refusal<'_>> {
 
 /// From the first message to the report. However the talk ends, the queue is
 /// removed before anything is said about it: who should hear it may be slow.
-pub fn talk(params: &Params, queue: &Queue, shows_progress: bool) -> ExitCode {
+pub fn talk(params: &Params, queue: &Queue) -> ExitCode {
     let first = Message::time(sys::realtime_nanoseconds() / 1_000_000_000);
     let mut dialogue = Dialogue::premise(first, params.iterations);
     let mut buffer = [0; LONGEST_RECEIVED];
     let mut tally = Tally::default();
 
+    let progress = Progress::new(NAME, params, sys::monotonic_nanoseconds());
     let end = with_last_will(params.queue_name.as_c_str(), || {
-        Conversation::new(NAME, params, queue, shows_progress, &mut tally)
+        Conversation::new(NAME, params, queue, progress, &mut tally)
             .hold(&mut dialogue, &mut buffer)
     });
     let removed = remove(params, queue);

@@ -7,8 +7,8 @@
 //! use mq_sketch::errno::Errno;
 //! use mq_sketch::queue::{Deadline, Queue, QueueName};
 //!
-//! let name = QueueName::new(b"/mq-sketch-doc-queue").unwrap();
-//! let _ = Queue::unlink(&name); // what an earlier run may have left behind
+//! let name = format!("/mq-sketch-{}", std::process::id());
+//! let name = QueueName::new(name.as_bytes()).unwrap();
 //! let queue = Queue::create(&name, 0o600, 32)?;
 //!
 //! let mut buffer = [0; 32];
@@ -205,5 +205,11 @@ mod tests {
         for bad in ["", "/", "a", "a/b", "/a/b", "//", "/.", "/..", "/a\0b", &too_long] {
             assert!(QueueName::new(bad.as_bytes()).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_expired_deadline_is_the_one_the_kernel_has_a_short_cut_for() {
+        let Deadline(time) = Deadline::EXPIRED;
+        assert_eq!((time.tv_sec, time.tv_nsec), (0, 0));
     }
 }

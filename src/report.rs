@@ -28,10 +28,6 @@ const PERCENTILES: [(&str, &str, u64); 5] = [
 /// The widest bar of the histogram, in characters.
 const WIDEST_BAR: u64 = 40;
 
-/// Bytes of a message that are shown of a corrupted one. One that may be shown
-/// whole has 32.
-const LONGEST_SHOWN: usize = 256;
-
 /// The first line, by which she also learns whether standard output is there:
 /// better now than after the conversation. With REPORT=json that is all.
 ///
@@ -46,11 +42,11 @@ pub fn greet<'a>(program: &str, params: &Params, greeting: &str) -> Result<(), R
     .map_err(|errno| Refusal { call: Call::Write, errno })
 }
 
-/// One line for a refused call. A write(2) that a signal has ended is not one,
-/// but an end by that signal.
+/// One line for a refused call. A write(2) that was given up for a signal is an
+/// end by that signal.
 pub fn refused(refusal: &Refusal<'_>) -> ExitCode {
     if let (Errno::EINTR, Some(signal)) = (refusal.errno, signals::raised()) {
-        complain(format_args!("{} before the talk", Text(signals::name(signal))));
+        complain(format_args!("{}: ended by {}", refusal.call, Text(signals::name(signal))));
         return ExitCode::signal(signal);
     }
     complain(format_args!("{refusal}"));
@@ -58,17 +54,18 @@ pub fn refused(refusal: &Refusal<'_>) -> ExitCode {
 }
 
 /// One line for an end by a signal.
-pub fn interrupted(signal: c_int, heard: u64, params: &Params) -> ExitCode {
+pub fn interrupted(program: &str, signal: c_int, heard: u64, params: &Params) -> ExitCode {
     complain(format_args!(
-        "{} after {heard} of {} iterations",
+        "{}: ended by {} after {heard} of {} iterations",
+        Text(program),
         Text(signals::name(signal)),
         params.iterations
     ));
     ExitCode::signal(signal)
 }
 
-/// The report of a conversation, if one took place, and one line for what went
-/// wrong, if something did. `other` is who was talked to, `buffer` holds the
+/// The report of a conversation, and one line for what went wrong, if something
+/// did. `other` is who was talked to, `buffer` holds the
 /// last message received.
 #[inline(never)]
 pub fn close(
@@ -81,18 +78,14 @@ pub fn close(
     buffer: &[u8],
 ) -> ExitCode {
     let heard = dialogue.heard();
-    let corrupted = u64::from(matches!(end, End::Corrupted { .. }));
-    let printed = if heard + corrupted > 0 {
-        Summary::new(program, params, tally, heard, corrupted).print()
-    } else {
-        Ok(())
-    };
+    let printed = Summary::new(program, params, tally, heard, end).print();
     let code = match end {
         End::Done => ExitCode::DONE,
         End::Corrupted { length } => {
             complain(format_args!(
-                "{}: message corrupted after {heard} iterations: expected {}, received {}: \
+                "{}: {}: message corrupted after {heard} iterations: expected {}, received {}: \
                  another program uses the queue, or the kernel errs",
+                Text(program),
                 params.queue_name,
                 Shown(dialogue.expected().map(Message::as_bytes)),
                 Shown(buffer.get(..*length)),
@@ -109,7 +102,7 @@ pub fn close(
             ));
             ExitCode::SILENT
         }
-        End::Signal(signal) => interrupted(*signal, heard, params),
+        End::Signal(signal) => interrupted(program, *signal, heard, params),
         End::Refused(refusal) => refused(refusal),
     };
     match printed {
@@ -127,9 +120,7 @@ impl fmt::Display for Shown<'_> {
         let Some(message) = self.0 else {
             return f.write_str("nothing more");
         };
-        let beginning = &message[..message.len().min(LONGEST_SHOWN)];
-        write!(f, "{} bytes \"{}\"", message.len() as u64, Escaped(beginning))?;
-        if beginning.len() < message.len() { f.write_str("...") } else { Ok(()) }
+        write!(f, "{} bytes \"{}\"", message.len() as u64, Escaped(message))
     }
 }
 
@@ -139,31 +130,35 @@ pub struct Summary<'a> {
     params: &'a Params,
     tally: &'a Tally,
     iterations: u64,
-    corrupted: u64,
-    nanoseconds: u64,
-    cycles: u64,
+    end: &'a End<'a>,
 }
 
 impl<'a> Summary<'a> {
-    /// Of `program`'s side, after so many iterations, with so many messages
-    /// corrupted (0 or 1: the first one ends the conversation).
+    /// Of `program`'s side, after so many iterations.
     pub fn new(
         program: &'a str,
         params: &'a Params,
         tally: &'a Tally,
         iterations: u64,
-        corrupted: u64,
+        end: &'a End<'a>,
     ) -> Summary<'a> {
-        let (start, end) = (&tally.start, &tally.end);
-        Summary {
-            program,
-            params,
-            tally,
-            iterations,
-            corrupted,
-            nanoseconds: end.nanoseconds.saturating_sub(start.nanoseconds),
-            cycles: end.cycles.saturating_sub(start.cycles),
+        Summary { program, params, tally, iterations, end }
+    }
+
+    /// How it ended, as json has it.
+    fn end(&self) -> &'static str {
+        match self.end {
+            End::Done => "done",
+            End::Corrupted { .. } => "corrupted",
+            End::Silent => "silent",
+            End::Signal(_) => "signal",
+            End::Refused(_) => "refused",
         }
+    }
+
+    /// 0 or 1: the first one ends the conversation.
+    fn corrupted(&self) -> u64 {
+        u64::from(matches!(self.end, End::Corrupted { .. }))
     }
 
     /// Puts it on standard output, in the form that the user wishes.
@@ -181,7 +176,9 @@ impl<'a> Summary<'a> {
     /// Ticks of the cycle counter in nanoseconds: both were read at the start
     /// and at the end.
     fn to_nanoseconds(&self, cycles: u64) -> u64 {
-        scaled(cycles, self.nanoseconds, self.cycles)
+        let (start, end) = (&self.tally.start, &self.tally.end);
+        let nanoseconds = end.nanoseconds.saturating_sub(start.nanoseconds);
+        scaled(cycles, nanoseconds, end.cycles.saturating_sub(start.cycles))
     }
 
     fn percentile(&self, ten_thousandths: u64) -> u64 {
@@ -192,12 +189,18 @@ impl<'a> Summary<'a> {
         self.to_nanoseconds(self.tally.round_trips.max())
     }
 
+    /// From the first reply to the last: the sum of all round trips.
+    fn nanoseconds(&self) -> u64 {
+        let (start, last) = (self.tally.start.cycles, self.tally.last_reply);
+        self.to_nanoseconds(last.saturating_sub(start))
+    }
+
     fn nanoseconds_per_iteration(&self) -> u64 {
-        self.nanoseconds / self.iterations.max(1)
+        self.nanoseconds() / self.tally.round_trips.count().max(1)
     }
 
     fn iterations_per_second(&self) -> u64 {
-        scaled(self.iterations, 1_000_000_000, self.nanoseconds)
+        scaled(self.tally.round_trips.count(), 1_000_000_000, self.nanoseconds())
     }
 
     /// CPU time in user mode and in the kernel, in microseconds.
@@ -214,15 +217,16 @@ impl<'a> Summary<'a> {
         let say = |text: fmt::Arguments<'_>| say(self.program, text);
         say(format_args!(
             "iterations: {}, corrupted messages: {}",
-            self.iterations, self.corrupted
-        ))?;
-        say(format_args!(
-            "{} s, {} iterations/s, {} us each",
-            Decimal(self.nanoseconds / 1000, 6),
-            self.iterations_per_second(),
-            Decimal(self.nanoseconds_per_iteration(), 3),
+            self.iterations,
+            self.corrupted()
         ))?;
         if self.tally.round_trips.count() > 0 {
+            say(format_args!(
+                "{} s, {} iterations/s, {} us each",
+                Decimal(self.nanoseconds() / 1000, 6),
+                self.iterations_per_second(),
+                Decimal(self.nanoseconds_per_iteration(), 3),
+            ))?;
             say(format_args!("round trip in us: {}", Percentiles(self)))?;
             self.print_histogram()?;
         }
@@ -249,7 +253,7 @@ impl<'a> Summary<'a> {
             if *count > 0 || is_between {
                 let bar = Bar(scaled(*count, WIDEST_BAR, highest), *count > 0);
                 let limit = 2_u64 << power;
-                say(self.program, format_args!("  < {limit:>10} ns {count:>10} {bar}"))?;
+                say(self.program, format_args!("  < {limit:>10} ns {count:>10}{bar}"))?;
             }
             left -= count;
         }
@@ -268,13 +272,14 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// A bar of so many characters; a dot where something is too small for one.
+/// A bar of so many characters after a blank; a dot where something is too small
+/// for one.
 struct Bar(u64, bool);
 
 impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 && self.1 {
-            return f.write_str(".");
+        if self.1 {
+            f.write_str(if self.0 == 0 { " ." } else { " " })?;
         }
         (0..self.0).try_for_each(|_| f.write_str("#"))
     }
@@ -301,17 +306,17 @@ impl fmt::Display for Json<'_> {
         write!(
             f,
             "{{\"program\":\"{}\",\"backend\":\"{}\",\"wait\":\"{}\",\"message_size\":{},\
-             \"iterations\":{},\"corrupted\":{},\"seconds\":{},\"iterations_per_second\":{},\
-             \"nanoseconds_per_iteration\":{},\"round_trip_ns\":{{",
+             \"end\":\"{}\",\"iterations\":{},\"corrupted\":{},\"seconds\":{},\"iterations_per_second\":{},\
+             \"round_trip_ns\":{{",
             Text(summary.program),
             Text(sys::BACKEND),
             Text(summary.params.wait.as_str()),
             LONGEST_SENT as u64,
+            Text(summary.end()),
             summary.iterations,
-            summary.corrupted,
-            Decimal(summary.nanoseconds, 9),
+            summary.corrupted(),
+            Decimal(summary.nanoseconds(), 9),
             summary.iterations_per_second(),
-            summary.nanoseconds_per_iteration(),
         )?;
         for (_, name, part) in PERCENTILES {
             write!(f, "\"{}\":{},", Text(name), summary.percentile(part))?;
@@ -327,5 +332,64 @@ impl fmt::Display for Json<'_> {
             Decimal(user, 6),
             Decimal(system, 6),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::Instant;
+    use std::string::ToString;
+
+    /// Ten round trips of 1 us in ten thousandths of a second, on a counter of
+    /// 2 GHz; the end came a second later.
+    fn tally() -> Tally {
+        let mut tally = Tally {
+            own_handed_back: 1,
+            empty_polls: 2,
+            yields: 3,
+            start: Instant {
+                cycles: 5_000,
+                nanoseconds: 7_000,
+                user_microseconds: 11,
+                system_microseconds: 13,
+            },
+            last_reply: 5_000 + 20_000,
+            end: Instant {
+                cycles: 5_000 + 2_000_000_000,
+                nanoseconds: 7_000 + 1_000_000_000,
+                user_microseconds: 11 + 1_500_000,
+                system_microseconds: 13 + 25,
+            },
+            ..Tally::default()
+        };
+        (0..10).for_each(|_| tally.round_trips.record(2_000));
+        tally
+    }
+
+    #[test]
+    fn json_has_every_figure_in_its_unit() {
+        let (params, tally) = (Params::built_in(), tally());
+        let summary = Summary::new("premise", &params, &tally, 11, &End::Silent);
+        assert_eq!(
+            Json(&summary).to_string(),
+            std::format!(
+                "{{\"program\":\"premise\",\"backend\":\"{}\",\"wait\":\"poll\",\
+                 \"message_size\":32,\"end\":\"silent\",\"iterations\":11,\"corrupted\":0,\
+                 \"seconds\":0.000010000,\"iterations_per_second\":1000000,\
+                 \"round_trip_ns\":{{\"p50\":1000,\"p90\":1000,\"p99\":1000,\"p99_9\":1000,\
+                 \"p99_99\":1000,\"max\":1000}},\"own_handed_back\":1,\"empty_polls\":2,\
+                 \"yields\":3,\"user_seconds\":1.500000,\"system_seconds\":0.000025}}",
+                sys::BACKEND
+            )
+        );
+    }
+
+    #[test]
+    fn without_a_round_trip_all_times_are_0() {
+        let (params, tally) = (Params::built_in(), Tally::default());
+        let json = Json(&Summary::new("premise", &params, &tally, 0, &End::Done)).to_string();
+        assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":0,"));
+        assert!(json.contains("\"max\":0}"));
     }
 }

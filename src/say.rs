@@ -24,8 +24,9 @@ pub const LONGEST_LINE: usize = 4096;
 ///
 /// # Errors
 ///
-/// Those of write(2). EINTR only when a signal has asked the program to end:
-/// nobody should have to wait for a reader that does not read.
+/// Those of write(2). EINTR only when a signal has asked the program to end and
+/// the reader does not read: nobody should have to wait for that. (A signal that
+/// comes in the instant before such a write is seen only with the next signal.)
 pub fn line(fd: c_int, text: fmt::Arguments<'_>) -> Result<(), Errno> {
     let mut line = Line(ArrayVec::new());
     let _ = line.write_fmt(text); // it is cut off where it is too long
@@ -62,8 +63,13 @@ pub fn complain(text: fmt::Arguments<'_>) {
     let _ = line(STDERR, text);
 }
 
+/// Bytes that [`Escaped`] shows. The longest that must be seen whole is a queue's
+/// name: 256.
+const LONGEST_SHOWN: usize = 256;
+
 /// A text as it is. `{}` of a `str` also brings along how to cut it and how to
-/// fill it up to a width: a kilobyte in each program.
+/// fill it up to a width, and makes `sketch` a kilobyte larger: `ls -l
+/// target/release/sketch`.
 pub struct Text<'a>(pub &'a str);
 
 impl fmt::Display for Text<'_> {
@@ -73,13 +79,16 @@ impl fmt::Display for Text<'_> {
 }
 
 /// Bytes as text on one line: what is not printable ASCII, and the backslash,
-/// as `\xNN`. (The library's `escape_ascii` does nearly that, in 400 bytes more.)
+/// as `\xNN`; not more than the first 256 of them, so that what else is said on
+/// the line has room. (`escape_ascii` of the library does nearly that, but makes
+/// `sketch` 400 bytes larger: `ls -l target/release/sketch`.)
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-        for byte in self.0 {
+        let Escaped(bytes) = self;
+        for byte in bytes.iter().take(LONGEST_SHOWN) {
             match byte {
                 b'\\' | ..b' ' | 0x7f.. => {
                     f.write_str("\\x")?;
@@ -89,13 +98,16 @@ impl fmt::Display for Escaped<'_> {
                 _ => f.write_char(char::from(*byte))?,
             }
         }
-        Ok(())
+        if bytes.len() > LONGEST_SHOWN { f.write_str("...") } else { Ok(()) }
     }
 }
 
 /// Writes until all is written.
 fn all_of(fd: c_int, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
+        if signals::raised().is_some() && !sys::can_write_at_once(fd) {
+            return Err(Errno::EINTR);
+        }
         match sys::write(fd, bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::EINTR) if signals::raised().is_none() => {}

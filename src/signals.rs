@@ -39,6 +39,19 @@ pub fn catch() -> Result<(), Errno> {
     Ok(())
 }
 
+/// Makes SIGCHLD a signal that can be waited for: with a handler, which does
+/// nothing. A parent that ignores it lets that be inherited, and then no child
+/// can be waited for; and where it has its default, some systems discard it
+/// unless someone is waiting already.
+///
+/// # Errors
+///
+/// None in practice.
+pub fn await_children() -> Result<(), Errno> {
+    extern "C" fn do_nothing(_: c_int) {}
+    sys::sigaction(libc::SIGCHLD, Disposition::Handle(do_nothing)).map(drop)
+}
+
 /// The signal that asks for the end, if one has come.
 #[inline]
 pub fn raised() -> Option<c_int> {
@@ -48,15 +61,11 @@ pub fn raised() -> Option<c_int> {
     }
 }
 
-/// The name of a signal in signal(7), of those that are spoken of here.
+/// The name in signal(7) of one of the [`ENDING`] signals.
 pub fn name(signal: c_int) -> &'static str {
     match signal {
         libc::SIGINT => "SIGINT",
         libc::SIGTERM => "SIGTERM",
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGABRT => "SIGABRT",
-        _ => "a signal",
+        _ => "SIGHUP",
     }
 }

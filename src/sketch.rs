@@ -7,12 +7,12 @@
 
 use core::ffi::c_int;
 
+use crate::conversation::Progress;
 use crate::errno::{Call, Errno, Refusal};
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
 use crate::start::{Args, ExitCode, in_child};
-use crate::sys::{self, Disposition};
-use crate::{conclusion, premise, report, signals};
+use crate::{conclusion, premise, report, signals, sys};
 
 const PROGRAM: Program = Program {
     name: "sketch",
@@ -51,21 +51,26 @@ fn perform(params: &Params) -> Result<ExitCode, Refusal<'_>> {
         return Err(Refusal { call: Call::Signals, errno });
     }
     let premise = in_child(|| {
-        let _ = sys::sigprocmask(libc::SIG_UNBLOCK, &AWAITED);
-        premise::talk(params, &queue, true)
+        as_a_program();
+        premise::talk(params, &queue)
     });
     let conclusion = in_child(|| {
-        let _ = sys::sigprocmask(libc::SIG_UNBLOCK, &AWAITED);
-        conclusion::chat(params, false)
+        as_a_program();
+        conclusion::chat(params, Progress::none())
     });
     look_after(params, &queue, premise, conclusion)
 }
 
-/// SIGCHLD also gets its default: a parent that ignores it lets that be
-/// inherited, and then no child could be waited for.
 fn keep_signals_back() -> Result<(), Errno> {
-    sys::sigaction(libc::SIGCHLD, Disposition::Default)?;
+    signals::await_children()?;
     sys::sigprocmask(libc::SIG_BLOCK, &AWAITED)
+}
+
+/// What a child does first: takes signals again, and has itself ended when this
+/// process dies, because to each other the two would not be silent, ever.
+fn as_a_program() {
+    let _ = sys::end_with_parent();
+    let _ = sys::sigprocmask(libc::SIG_UNBLOCK, &AWAITED);
 }
 
 /// Until both have ended. Who fails first has the exit code.

@@ -189,12 +189,7 @@ macro_rules! program {
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
-                // How far `to` lies behind `from`; before it is a huge number.
-                if (to as usize).wrapping_sub(from as usize) < length {
-                    unsafe { arch::copy_down(to, from, length) };
-                } else {
-                    unsafe { arch::copy(to, from, length) };
-                }
+                unsafe { arch::copy_overlapping(to, from, length) };
                 to
             }
 

@@ -17,13 +17,15 @@ const MOMENTS: [usize; 3] = [0, ITERATIONS / 2, ITERATIONS - 1];
 const FIRST: &[u8] = b"Sun Nov 22 23:42:00 2026";
 
 /// What an intruder may put in place of `right`.
-fn wrong_ones(right: &[u8]) -> [(&'static str, Vec<u8>); 8] {
+fn wrong_ones(right: &[u8]) -> [(&'static str, Vec<u8>); 10] {
     let mut flipped = right.to_vec();
     flipped[17] ^= 0x04;
     let half: Vec<u8> = right[..16].iter().chain(&md5_hex(b"old")[16..]).copied().collect();
     [
         ("a wrong digest", md5_hex(b"wrong")),
         ("one flipped bit", flipped),
+        ("a wrong first byte", [b"x", &right[1..]].concat()),
+        ("a wrong last byte", [&right[..31], b"x"].concat()),
         ("half new and half old", half),
         ("an empty message", Vec::new()),
         ("one byte too few", right[..31].to_vec()),
@@ -80,7 +82,7 @@ fn conclusion_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
 #[test]
 fn premise_never_answers_a_corrupted_message() {
     for moment in MOMENTS {
-        for kind in 0..8 {
+        for kind in 0..10 {
             let place = Place::new("corrupted-premise");
             let (child, mut peer, heard) = premise_at(&place, moment);
             let right = md5_hex(&heard);
@@ -95,7 +97,7 @@ fn premise_never_answers_a_corrupted_message() {
 #[test]
 fn conclusion_never_answers_a_corrupted_message() {
     for moment in MOMENTS.map(|moment| moment.max(1)) {
-        for kind in 0..9 {
+        for kind in 0..11 {
             let place = Place::new("corrupted-conclusion");
             let (child, mut peer, heard) = conclusion_at(&place, moment);
             let right = md5_hex(&heard);
@@ -183,7 +185,7 @@ fn a_long_message_is_shown_by_its_beginning() {
     peer.say(&[0xff; 8192]);
     let line = the_one_line(&finish(child));
     assert!(line.contains("received 8192 bytes \"\\xff\\xff"), "{line}");
-    assert!(line.contains("\\xff\"...: another program"), "{line}");
+    assert!(line.contains("\\xff...\": another program"), "{line}");
 }
 
 /// An intruder among two real programs, who takes whatever comes first and puts

@@ -16,7 +16,7 @@ use common::{
 };
 use mq_sketch::queue::Queue;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGTERM};
 
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
 const WAITS: [&str; 2] = ["WAIT=poll", "WAIT=block"];
@@ -42,6 +42,11 @@ fn until_they_talk(place: &Place) {
     });
 }
 
+/// The json report of one program.
+fn report(output: &std::process::Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).expect("one object")
+}
+
 /// The children of a process.
 fn children(pid: u32) -> Vec<i32> {
     let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
@@ -54,7 +59,9 @@ fn premise_gives_up_if_the_other_never_comes() {
         let place = Place::new("alone");
         let output = place.run("premise", &["TIMEOUT=1", "REPORT=json", wait]);
         let line = the_one_line(&output);
-        assert_eq!((code(&output), stdout(&output).as_str()), (4, ""), "{line}");
+        assert_eq!(code(&output), 4, "{line}");
+        let report = report(&output);
+        assert_eq!((&report["end"], &report["iterations"]), (&"silent".into(), &0.into()));
         assert_eq!(
             line,
             format!(
@@ -82,6 +89,7 @@ fn conclusion_gives_up_if_there_is_no_queue_or_nobody_speaks() {
         let line = the_one_line(&output);
         assert_eq!(code(&output), 4, "{line}");
         assert!(line.contains("Mrs. Premise has said nothing new for 1 s (TIMEOUT)"), "{line}");
+        assert!(report(&output)["empty_polls"].as_u64().unwrap() > 0);
         assert!(place.exists(), "not hers to remove");
         drop(queue);
         Queue::unlink(&place.name).unwrap();
@@ -128,7 +136,8 @@ fn the_report_of_a_broken_talk_says_how_far_it_came() {
     peer.hear(); // and leave
     let output = finish(premise);
     assert_eq!(code(&output), 4);
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = report(&output);
+    assert_eq!(report["end"], "silent");
     assert_eq!((&report["iterations"], &report["corrupted"]), (&3.into(), &0.into()));
 }
 
@@ -136,22 +145,18 @@ fn the_report_of_a_broken_talk_says_how_far_it_came() {
 fn to_be_stopped_and_continued_is_no_error() {
     for wait in WAITS {
         let place = Place::new("stopped");
-        let args = ["ITERATIONS=50000", "REPORT=json", wait];
-        let premise = place.start("premise", &args);
-        let conclusion = place.start("conclusion", &args);
+        let (premise, conclusion) = talking(&place, wait, ["TIMEOUT=30", "TIMEOUT=30"]);
         for child in [&premise, &conclusion, &premise, &conclusion] {
-            signal(child, Signal::SIGSTOP);
-            // Z: she has ended already, and there is nothing to stop.
-            let state = wait_until("it has stopped", || match common::state(child.id()) {
-                state @ ('T' | 'Z') => Some(state),
-                _ => None,
-            });
-            if state == 'T' {
-                signal(child, SIGCONT);
-            }
+            stop(child);
+            signal(child, SIGCONT);
+            until_they_talk(&place);
         }
-        assert_done(&finish(premise));
-        assert_done(&finish(conclusion));
+        for child in [conclusion, premise] {
+            signal(&child, SIGTERM);
+            let output = finish(child);
+            assert_eq!(code(&output), 128 + 15);
+            assert_eq!(report(&output)["corrupted"], 0);
+        }
     }
 }
 
@@ -159,19 +164,19 @@ fn to_be_stopped_and_continued_is_no_error() {
 fn the_time_while_she_was_stopped_herself_is_no_silence() {
     for wait in WAITS {
         let place = Place::new("slept");
-        let (premise, conclusion) = talking(&place, wait, ["TIMEOUT=1", "TIMEOUT=0"]);
+        let premise = place.start("premise", &["ITERATIONS=2", "TIMEOUT=2", "REPORT=json", wait]);
+        let mut peer = Peer::new(place.open());
+        let mut heard = peer.hear();
         stop(&premise);
-        stop(&conclusion);
         std::thread::sleep(std::time::Duration::from_millis(2500));
-        // Premise first: for her the other is silent a little longer.
         signal(&premise, SIGCONT);
-        signal(&conclusion, SIGCONT);
-        until_they_talk(&place);
-        signal(&premise, SIGTERM);
-        signal(&conclusion, SIGTERM);
-        assert_eq!(code(&finish(conclusion)), 128 + 15);
-        assert_eq!(code(&finish(premise)), 128 + 15);
-        assert!(!place.exists());
+        // For longer than a round, she looks at the clock and finds nothing new.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        for _ in 0..2 {
+            peer.say(&common::md5_hex(&heard));
+            heard = peer.hear();
+        }
+        assert_done(&finish(premise));
     }
 }
 
@@ -186,11 +191,9 @@ fn a_signal_ends_a_talk_and_the_queue_is_removed() {
                 let output = finish(child);
                 let line = the_one_line(&output);
                 assert_eq!(code(&output), 128 + number as i32, "{line}");
-                let end = " of 9223372036854775807 iterations";
-                assert!(
-                    line.starts_with(&format!("{name} after ")) && line.ends_with(end),
-                    "{line}"
-                );
+                assert!(line.contains(&format!(": ended by {name} after ")), "{line}");
+                assert!(line.ends_with(" of 9223372036854775807 iterations"), "{line}");
+                assert_eq!(report(&output)["end"], "signal");
             }
             assert!(!place.exists());
         }
@@ -507,13 +510,90 @@ fn a_reader_who_leaves_ends_the_talk_in_order() {
 }
 
 #[test]
-fn a_reader_who_does_not_read_cannot_keep_her_from_ending() {
+fn a_reader_who_does_not_read_cannot_keep_them_from_ending() {
+    // Alone, handing back and saying so until the pipe is full; in a talk.
     let place = Place::new("stuck");
     let premise = place.start("premise", &[ENDLESS, "VERBOSE=1", "TIMEOUT=0"]);
-    drop(place.open());
-    // She hands back and says so, until the pipe is full and write(2) sleeps.
     wait_until("the pipe is full", || (common::state(premise.id()) == 'S').then_some(()));
     signal(&premise, SIGTERM);
-    wait_until("the queue is gone", || (!place.exists()).then_some(()));
+    wait_until_gone(&premise);
+    assert!(!place.exists());
     assert_eq!(code(&finish(premise)), 143);
+
+    let sketch = place.start("sketch", &[ENDLESS, "VERBOSE=1", "TIMEOUT=0"]);
+    wait_until("the pipe is full", || {
+        let both = children(sketch.id());
+        let sleep = |pid: &i32| common::state(*pid as u32) == 'S';
+        (both.len() == 2 && both.iter().all(sleep)).then_some(())
+    });
+    signal(&sketch, SIGTERM);
+    wait_until_gone(&sketch);
+    assert!(!place.exists());
+    assert_eq!(code(&finish(sketch)), 143);
+}
+
+/// Until a program has ended, without reading what it says.
+fn wait_until_gone(child: &Running) {
+    wait_until("it has ended", || (common::state(child.id()) == 'Z').then_some(()));
+}
+
+#[test]
+fn a_signal_during_the_greeting_ends_her_before_there_is_a_queue() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    // Full, so that her first line has to wait.
+    let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(&writer, flags).unwrap();
+    while nix::unistd::write(&writer, &[b'x'; 4096]).is_ok() {}
+    let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
+    nix::fcntl::fcntl(&writer, flags).unwrap();
+
+    let place = Place::new("greeting");
+    let mut command = place.command("premise");
+    let premise = start(command.stdout(writer));
+    wait_until("she waits", || (common::state(premise.id()) == 'S').then_some(()));
+    signal(&premise, SIGTERM);
+    let output = finish(premise);
+    assert_eq!(the_one_line(&output), "write to standard output: ended by SIGTERM");
+    assert_eq!(code(&output), 143);
+    assert!(!place.exists());
+    drop(reader);
+}
+
+#[test]
+fn who_blocks_sleeps_until_the_other_comes() {
+    let place = Place::new("naps");
+    let premise = place.start("premise", &[ENDLESS, "WAIT=block", "TIMEOUT=0", "REPORT=json"]);
+    // Polling she would run, or be ready to, all the time.
+    wait_until("she sleeps", || (common::state(premise.id()) == 'S').then_some(()));
+    signal(&premise, SIGTERM);
+    assert_eq!(code(&finish(premise)), 143);
+}
+
+#[test]
+fn the_sketch_works_where_children_are_ignored() {
+    let place = Place::new("sigchld");
+    let mut command = place.command("sketch");
+    // SAFETY: sets one disposition, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            Ok(())
+        })
+    };
+    assert_done(&finish(start(&mut command)));
+}
+
+#[test]
+fn the_two_do_not_outlive_the_sketch() {
+    let place = Place::new("outlive");
+    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    until_they_talk(&place);
+    let both = children(sketch.id());
+    signal(&sketch, SIGKILL);
+    assert_eq!(code(&finish(sketch)), 1000 + 9);
+    wait_until("both have ended", || {
+        let is_there = |pid: &i32| std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
+        (!both.iter().any(is_there)).then_some(())
+    });
+    assert!(!place.exists());
 }

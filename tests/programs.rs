@@ -1,4 +1,7 @@
-//! The programs as files: what they are linked with, how large they are.
+//! The programs as files: what they are linked with, how large they are, and
+//! which system calls are in them.
+
+#![allow(unsafe_code)] // a traced program says so between fork and exec
 
 mod common;
 
@@ -66,6 +69,89 @@ fn a_freestanding_program_has_no_tables_for_unwinding() {
         let names: Vec<_> =
             file.sections().filter_map(|s| s.name().map(String::from).ok()).collect();
         assert!(!names.iter().any(|name| name.starts_with(".eh_frame")), "{path}: {names:?}");
+    }
+}
+
+/// The numbers of the system calls that a program makes, from its first
+/// instruction to its end, with ptrace(2).
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::zombie_processes)] // it is waited for, by its number
+fn calls(command: &mut std::process::Command) -> std::collections::BTreeSet<i64> {
+    use nix::sys::ptrace;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use std::os::unix::process::CommandExt;
+    // SAFETY: ptrace(2) is a mere system call.
+    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let child = command.spawn().unwrap();
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    waitpid(pid, None).unwrap(); // stopped by its exec
+    ptrace::setoptions(pid, ptrace::Options::PTRACE_O_EXITKILL).unwrap();
+    let mut calls = std::collections::BTreeSet::new();
+    let mut signal = None;
+    loop {
+        ptrace::syscall(pid, signal).unwrap();
+        signal = None;
+        match waitpid(pid, None).unwrap() {
+            WaitStatus::Stopped(_, nix::sys::signal::Signal::SIGTRAP) => {
+                calls.insert(ptrace::getregs(pid).unwrap().orig_rax as i64);
+            }
+            WaitStatus::Stopped(_, other) => signal = Some(other),
+            WaitStatus::Exited(_, 0) => return calls,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_freestanding_program_makes_only_calls_of_its_own_and_never_asks_for_memory() {
+    if !is_freestanding() {
+        return; // the loader maps memory, and the C library may
+    }
+    use libc::*;
+    let known = [
+        SYS_openat,
+        SYS_read,
+        SYS_write,
+        SYS_close,
+        SYS_ioctl,
+        SYS_umask,
+        SYS_fstat,
+        SYS_mq_open,
+        SYS_mq_timedsend,
+        SYS_mq_timedreceive,
+        SYS_mq_unlink,
+        SYS_clock_gettime,
+        SYS_nanosleep,
+        SYS_sched_yield,
+        SYS_getrusage,
+        SYS_rt_sigaction,
+        SYS_rt_sigprocmask,
+        SYS_rt_sigtimedwait,
+        SYS_clone,
+        SYS_wait4,
+        SYS_kill,
+        SYS_exit_group,
+    ];
+    let place = common::Place::new("calls");
+    for (traced, other) in [
+        ("premise", Some("conclusion")),
+        ("conclusion", Some("premise")),
+        ("sketch", None),
+        ("cleanup", None),
+    ] {
+        for wait in ["WAIT=poll", "WAIT=block"] {
+            let other = other.map(|other| place.start(other, &["ITERATIONS=20", wait]));
+            let mut command = place.command(traced);
+            command.args(["ITERATIONS=20", wait]);
+            let found = calls(&mut command);
+            if let Some(other) = other {
+                common::assert_done(&common::finish(other));
+            }
+            let strange: Vec<_> = found.iter().filter(|call| !known.contains(call)).collect();
+            assert!(strange.is_empty(), "{traced} makes the calls {strange:?}");
+            assert!(found.contains(&SYS_write) && found.contains(&SYS_exit_group), "{traced}");
+        }
     }
 }
 

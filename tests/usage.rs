@@ -92,17 +92,17 @@ fn a_misspelt_name_is_named_with_its_place_and_the_right_one() {
 fn a_bad_value_is_shown_with_what_would_be_a_good_one() {
     for (value, reason) in [
         ("ITERATIONS=0", "'0' is too small: give at least 1"),
-        ("ITERATIONS=-5", "'-5' is not a whole number: give digits only, like 1000000"),
+        ("ITERATIONS=-5", "'-5' is not a whole number: give digits only"),
         (
             "ITERATIONS=9223372036854775808",
             "'9223372036854775808' is too large: give at most 2^63-1",
         ),
         ("PERMISSIONS=0680", "'0680' is not an octal number: give digits from 0 to 7, like 0600"),
         ("PERMISSIONS=1000", "'1000' is too large: give at most 0777"),
-        ("WAIT=sleep", "'sleep' is no wait: give poll or block"),
-        ("TIMEOUT=1s", "'1s' is not a whole number: give digits only, like 1000000"),
+        ("WAIT=sleep", "'sleep' is no way to wait: give poll or block"),
+        ("TIMEOUT=1s", "'1s' is not a whole number: give digits only"),
         ("VERBOSE=yes", "'yes' is neither no nor yes: give 0 or 1"),
-        ("REPORT=xml", "'xml' is no report: give text or json"),
+        ("REPORT=xml", "'xml' is no form of report: give text or json"),
     ] {
         let name = value.split('=').next().unwrap();
         assert_eq!(refused("value", &[value]), format!("argument 2: {name}: {reason}"));
@@ -111,8 +111,9 @@ fn a_bad_value_is_shown_with_what_would_be_a_good_one() {
         assert_eq!(
             refused("name", &[&format!("MESSAGE_QUEUE_NAME={bad}")]),
             format!(
-                "argument 2: MESSAGE_QUEUE_NAME: '{bad}' is no queue name: give '/' and 1 to 255 \
-                 bytes more without '/'"
+                "argument 2: MESSAGE_QUEUE_NAME: '{}' is no queue name: give '/' and 1 to 255 \
+                 bytes more without '/', not . or ..",
+                mq_sketch::say::Escaped(bad.as_bytes())
             )
         );
     }
@@ -230,4 +231,17 @@ fn params_txt_is_read_where_the_program_is_started_if_there_is_one() {
     std::fs::write(folder.path().join("params.txt"), "\nITERATIONS=none").unwrap();
     let line = the_one_line(&run());
     assert!(line.starts_with("params.txt:2: ITERATIONS: 'none' is not"), "{line}");
+}
+
+#[test]
+fn the_cause_is_named_however_long_the_mistake_is() {
+    let long = "x".repeat(5000);
+    let line = refused("long-value", &[&format!("ITERATIONS={long}")]);
+    assert!(line.ends_with("xxx...' is not a whole number: give digits only"), "{line}");
+    let line = refused("long-name", &[&format!("{long}=1")]);
+    assert!(line.ends_with("xxx...: no such parameter (--help lists them)"), "{line}");
+    let line = refused("long-file", &[&long]);
+    assert!(line.contains("xxx...: ENAMETOOLONG: "), "{line}");
+    let line = refused_file("long-line", long.as_bytes());
+    assert!(line.contains("xxx...' has no '=': write NAME=VALUE"), "{line}");
 }

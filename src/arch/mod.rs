@@ -6,7 +6,7 @@
 //! | `define_start!` | `_start`: from the kernel's stack to a Rust function |
 //! | `restore_signal_frame` | where a signal handler returns to |
 //! | `cycles` | a counter that ticks at a constant rate |
-//! //! | `copy`, `copy_down`, `fill`, `compare`, `length` | what memcpy and its sisters are made of |
+//! | `copy`, `copy_overlapping`, `fill`, `compare`, `length` | what memcpy and its sisters are made of |
 //!
 //! Where no file fits, the programs go through the C library, and of this list
 //! they need only `cycles`: `other.rs`.

@@ -160,13 +160,30 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
     }
 }
 
+/// Copies `length` bytes, from where they are to where they may overlap.
+///
+/// # Safety
+///
+/// `from` must be readable and `to` writable for `length` bytes.
+#[inline]
+pub unsafe fn copy_overlapping(to: *mut u8, from: *const u8, length: usize) {
+    // How far `to` lies behind `from`; if before, that is a huge number.
+    if (to as usize).wrapping_sub(from as usize) < length {
+        // SAFETY: the caller's promise, and `to` is not below `from`.
+        unsafe { copy_down(to, from, length) }
+    } else {
+        // SAFETY: the caller's promise, and `to` is not inside what is copied.
+        unsafe { copy(to, from, length) }
+    }
+}
+
 /// Copies `length` bytes downwards, the highest first.
 ///
 /// # Safety
 ///
 /// As [`copy`], but they may overlap if `to` is not below `from`.
 #[inline]
-pub unsafe fn copy_down(to: *mut u8, from: *const u8, length: usize) {
+unsafe fn copy_down(to: *mut u8, from: *const u8, length: usize) {
     // SAFETY: the caller's promise. wrapping_add, because with a length of 0
     // the addresses one before the beginning are formed but not used; the
     // direction flag is clear again at the end.
@@ -242,4 +259,46 @@ pub unsafe fn length(text: *const u8) -> usize {
              options(nostack, readonly));
     }
     usize::MAX - left - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_copied_as_the_standard_library_does() {
+        for length in [0, 1, 7, 8, 31, 32, 33, 64] {
+            for (from, to) in [(0, 100), (100, 0), (10, 10), (10, 11), (11, 10), (10, 40), (40, 10)]
+            {
+                let mut ours: [u8; 200] = core::array::from_fn(|i| i as u8);
+                let mut theirs = ours;
+                theirs.copy_within(from..from + length, to);
+                let base = ours.as_mut_ptr();
+                // SAFETY: all of it lies within the 200 bytes of `ours`.
+                unsafe { copy_overlapping(base.add(to), base.add(from), length) };
+                assert_eq!(ours, theirs, "{length} bytes from {from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_filled_counted_and_compared() {
+        let mut bytes = [1_u8; 40];
+        // SAFETY: within `bytes`, and the last one stays what it is.
+        unsafe { fill(bytes.as_mut_ptr().add(3), 7, 36) };
+        assert_eq!((&bytes[..3], bytes[39]), (&[1; 3][..], 1));
+        assert_eq!(bytes[3..39], [7; 36]);
+        for text in [c"", c"x", c"thirty-two bytes are a long text"] {
+            // SAFETY: it ends with a NUL.
+            assert_eq!(unsafe { length(text.as_ptr().cast()) }, text.to_bytes().len());
+        }
+        for at in 0..40 {
+            let mut other = bytes;
+            other[at] += 1;
+            let (a, b) = (bytes.as_ptr(), other.as_ptr());
+            // SAFETY: both have 40 bytes.
+            let signs = unsafe { (compare(a, b, 40), compare(b, a, 40), compare(a, b, at)) };
+            assert!(signs.0 < 0 && signs.1 > 0 && signs.2 == 0, "{at}: {signs:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@
 //! of this is `#[inline]` and never called: it leaves neither code nor an
 //! undefined symbol behind.
 
-use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
 use core::mem::MaybeUninit;
 
 use super::{Disposition, Forked, Mqd};
@@ -21,6 +21,8 @@ use crate::errno::Errno;
 pub const BACKEND: &str = "ffi";
 
 /// The declarations, apart from the functions below that bear the same names.
+/// `safe` are those that cannot touch memory, whatever they are given. Which
+/// library they are in is said to the linker by build.rs.
 mod c {
     use super::{Mqd, c_char, c_int, c_uint, c_void};
 
@@ -69,15 +71,17 @@ mod c {
         pub fn read(fd: c_int, buffer: *mut c_void, count: usize) -> isize;
         /// `ssize_t write(int fd, const void *buf, size_t count);`
         pub fn write(fd: c_int, bytes: *const c_void, count: usize) -> isize;
+        /// `int poll(struct pollfd *fds, nfds_t nfds, int timeout);`
+        pub fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int;
         /// `int close(int fd);`
-        pub fn close(fd: c_int) -> c_int;
+        pub safe fn close(fd: c_int) -> c_int;
         /// `int isatty(int fd);`
-        pub fn isatty(fd: c_int) -> c_int;
+        pub safe fn isatty(fd: c_int) -> c_int;
         /// `int fstat(int fd, struct stat *buf);`
         #[cfg(target_os = "linux")]
         pub fn fstat(fd: c_int, stat: *mut libc::stat) -> c_int;
         /// `mode_t umask(mode_t mask);`
-        pub fn umask(mask: libc::mode_t) -> libc::mode_t;
+        pub safe fn umask(mask: libc::mode_t) -> libc::mode_t;
         /// `pid_t fork(void);`
         pub fn fork() -> libc::pid_t;
         /// `void _exit(int status);`
@@ -90,7 +94,7 @@ mod c {
         /// `int nanosleep(const struct timespec *duration, struct timespec *rest);`
         pub fn nanosleep(duration: *const libc::timespec, rest: *mut libc::timespec) -> c_int;
         /// `int sched_yield(void);`
-        pub fn sched_yield() -> c_int;
+        pub safe fn sched_yield() -> c_int;
         /// `int getrusage(int who, struct rusage *usage);`
         pub fn getrusage(who: c_int, usage: *mut libc::rusage) -> c_int;
 
@@ -117,8 +121,11 @@ mod c {
         pub fn sigwait(set: *const libc::sigset_t, signal: *mut c_int) -> c_int;
         /// `pid_t waitpid(pid_t pid, int *status, int options);`
         pub fn waitpid(pid: libc::pid_t, status: *mut c_int, options: c_int) -> libc::pid_t;
+        /// `int prctl(int op, ...);`
+        #[cfg(target_os = "linux")]
+        pub fn prctl(option: c_int, ...) -> c_int;
         /// `int kill(pid_t pid, int sig);`
-        pub fn kill(pid: libc::pid_t, signal: c_int) -> c_int;
+        pub safe fn kill(pid: libc::pid_t, signal: c_int) -> c_int;
 
         // <errno.h>: `errno` is a macro for `*f()`, and each library has its own f.
 
@@ -127,7 +134,6 @@ mod c {
             link_name = "__errno_location"
         )]
         #[cfg_attr(target_os = "freebsd", link_name = "__error")]
-        #[cfg_attr(target_os = "netbsd", link_name = "__errno")]
         #[cfg_attr(any(target_os = "illumos", target_os = "solaris"), link_name = "___errno")]
         pub fn errno_location() -> *mut c_int;
     }
@@ -164,6 +170,7 @@ pub fn mq_open(
     // SAFETY: `name` ends with a NUL, `attributes` is null or borrowed for the
     // call, both are only read; the variadic arguments are as wide as C's.
     let mqd = unsafe { c::mq_open(name.as_ptr(), oflag, mode as c_uint, attributes) };
+    // Not `result`: an mqd_t may be a pointer (FreeBSD), and its -1 is one too.
     if mqd == -1_isize as Mqd { Err(last()) } else { Ok(mqd) }
 }
 
@@ -299,6 +306,16 @@ pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize, Errno> {
     result(unsafe { c::write(fd, bytes.as_ptr().cast(), bytes.len()) })
 }
 
+/// poll(2) for POLLOUT, without waiting: whether a write(2) would not sleep, be
+/// it that it fails.
+#[inline]
+pub fn can_write_at_once(fd: c_int) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let (one, at_once) = (1, 0);
+    // SAFETY: `poll` is one pollfd and lives through the call.
+    result(unsafe { c::poll(&raw mut poll, one, at_once) } as isize) == Ok(1)
+}
+
 /// close(2).
 ///
 /// # Errors
@@ -306,15 +323,13 @@ pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize, Errno> {
 /// EBADF if `fd` is not open.
 #[inline]
 pub fn close(fd: c_int) -> Result<(), Errno> {
-    // SAFETY: no memory is involved.
-    result(unsafe { c::close(fd) } as isize).map(drop)
+    result(c::close(fd) as isize).map(drop)
 }
 
 /// isatty(3).
 #[inline]
 pub fn is_terminal(fd: c_int) -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { c::isatty(fd) == 1 }
+    c::isatty(fd) == 1
 }
 
 /// clock_gettime(2).
@@ -346,8 +361,7 @@ pub fn nanosleep(duration: &libc::timespec) -> Result<(), Errno> {
 /// sched_yield(2). It cannot fail.
 #[inline]
 pub fn sched_yield() {
-    // SAFETY: no memory is involved.
-    let _ = unsafe { c::sched_yield() };
+    let _ = c::sched_yield();
 }
 
 /// getrusage(2), of this process.
@@ -367,8 +381,7 @@ pub fn getrusage() -> Result<libc::rusage, Errno> {
 /// umask(2). It cannot fail.
 #[inline]
 pub fn umask(mask: libc::mode_t) {
-    // SAFETY: no memory is involved.
-    let _ = unsafe { c::umask(mask) };
+    let _ = c::umask(mask);
 }
 
 /// sigaction(2). All other signals stay unblocked while the handler runs. Tells
@@ -382,7 +395,6 @@ pub fn sigaction(signal: c_int, disposition: Disposition) -> Result<bool, Errno>
     // SAFETY: all bytes zero are a valid sigaction: SIG_DFL, no flags.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = match disposition {
-        Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
         Disposition::Handle(handler) => handler as usize,
     };
@@ -479,6 +491,21 @@ pub fn wait_for_ended_child() -> Result<Option<(libc::pid_t, c_int)>, Errno> {
     Ok((pid != 0).then_some((pid as libc::pid_t, status)))
 }
 
+/// prctl(2) with PR_SET_PDEATHSIG: this process gets SIGTERM when its parent
+/// dies. Set in a child, it comes too late for a parent that has died before.
+/// Linux alone has it.
+///
+/// # Errors
+///
+/// None in practice.
+#[inline]
+pub fn end_with_parent() -> Result<(), Errno> {
+    #[cfg(target_os = "linux")]
+    // SAFETY: no memory is involved; the variadic argument is as wide as C's.
+    result(unsafe { c::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as c_ulong) } as isize)?;
+    Ok(())
+}
+
 /// kill(2).
 ///
 /// # Errors
@@ -486,8 +513,7 @@ pub fn wait_for_ended_child() -> Result<Option<(libc::pid_t, c_int)>, Errno> {
 /// ESRCH if there is no such process; EPERM.
 #[inline]
 pub fn kill(pid: libc::pid_t, signal: c_int) -> Result<(), Errno> {
-    // SAFETY: no memory of ours is involved.
-    result(unsafe { c::kill(pid, signal) } as isize).map(drop)
+    result(c::kill(pid, signal) as isize).map(drop)
 }
 
 /// _exit(2): nothing is flushed and nothing registered runs, for there is

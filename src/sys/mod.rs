@@ -15,12 +15,11 @@ use core::ffi::c_int;
 #[cfg(not(any(
     target_os = "linux",
     target_os = "freebsd",
-    target_os = "netbsd",
     target_os = "dragonfly",
     target_os = "illumos",
     target_os = "solaris",
 )))]
-compile_error!("this system has no POSIX message queues, without which there is nothing to do");
+compile_error!("this system has no POSIX message queues, or others than are known here");
 
 pub mod ffi;
 #[cfg(kernel_by_number)]
@@ -37,8 +36,6 @@ pub type Mqd = libc::mqd_t;
 /// What a signal is to do: the part of `struct sigaction` that is used here.
 #[derive(Clone, Copy)]
 pub enum Disposition {
-    /// SIG_DFL. What the kernel does of its own accord.
-    Default,
     /// SIG_IGN. The signal is dropped; a call that would have raised it fails
     /// with its errno instead.
     Ignore,

@@ -182,7 +182,7 @@ pub fn open(path: &CStr) -> Result<c_int, Errno> {
     result(unsafe {
         syscall4(
             libc::SYS_openat as usize,
-            libc::AT_FDCWD as usize,
+            libc::AT_FDCWD as usize, // -100, as wide as a register
             path.as_ptr() as usize,
             (libc::O_RDONLY | libc::O_CLOEXEC) as usize,
             0,
@@ -216,6 +216,28 @@ pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize, Errno> {
     result(unsafe {
         syscall3(libc::SYS_write as usize, fd as usize, bytes.as_ptr() as usize, bytes.len())
     })
+}
+
+/// `int ppoll(struct pollfd *ufds, unsigned int nfds, struct __kernel_timespec
+/// *tsp, const sigset_t *sigmask, size_t sigsetsize)`, fs/select.c, for POLLOUT
+/// and without waiting: whether a write(2) would not sleep, be it that it fails.
+#[inline]
+pub fn can_write_at_once(fd: c_int) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let (one, no_mask) = (1, 0);
+    // SAFETY: the kernel reads and writes `poll` and `at_once`, which live
+    // through the call.
+    result(unsafe {
+        syscall5(
+            libc::SYS_ppoll as usize,
+            core::ptr::from_mut(&mut poll) as usize,
+            one,
+            core::ptr::from_ref(&at_once) as usize,
+            no_mask,
+            size_of::<u64>(),
+        )
+    }) == Ok(1)
 }
 
 /// `int close(unsigned int fd)`, fs/open.c.
@@ -342,7 +364,6 @@ pub fn sigaction(signal: c_int, disposition: Disposition) -> Result<bool, Errno>
     const SA_RESTORER: c_ulong = 0x0400_0000;
     let action = KernelSigaction {
         handler: match disposition {
-            Disposition::Default => libc::SIG_DFL,
             Disposition::Ignore => libc::SIG_IGN,
             Disposition::Handle(handler) => handler as usize,
         },
@@ -467,6 +488,22 @@ pub fn wait_for_ended_child() -> Result<Option<(libc::pid_t, c_int)>, Errno> {
     Ok((pid != 0).then_some((pid as libc::pid_t, status)))
 }
 
+/// `int prctl(int option, unsigned long arg2, ...)`, kernel/sys.c, with
+/// PR_SET_PDEATHSIG: this process gets SIGTERM when its parent dies. Set in a
+/// child, it comes too late for a parent that has died before.
+///
+/// # Errors
+///
+/// None in practice.
+#[inline]
+pub fn end_with_parent() -> Result<(), Errno> {
+    // SAFETY: no memory is involved.
+    result(unsafe {
+        syscall2(libc::SYS_prctl as usize, libc::PR_SET_PDEATHSIG as usize, libc::SIGTERM as usize)
+    })
+    .map(drop)
+}
+
 /// `int kill(pid_t pid, int sig)`, kernel/signal.c.
 ///
 /// # Errors
@@ -488,7 +525,8 @@ pub fn exit(status: c_int) -> ! {
 }
 
 /// The kernel's form of a queue's name: a pointer one past the slash of the
-/// same string, not a copy, because user-mode emulators step back over it.
+/// same string, not a copy: qemu-user passes the name on to its own C library's
+/// mq_open, and for the slash that needs it takes the byte before.
 #[inline]
 fn after_the_slash(name: &CStr) -> Result<&CStr, Errno> {
     if name.to_bytes().first() != Some(&b'/') {

@@ -143,7 +143,14 @@ impl Drop for Running {
 
 /// Starts a program in a process group of its own.
 pub fn start(command: &mut Command) -> Running {
-    Running(command.process_group(0).spawn().expect("it starts"))
+    command.process_group(0);
+    wait_until("it can be started", || match command.spawn() {
+        Ok(child) => Some(Running(child)),
+        // A copy just made is still open for writing in a process that another
+        // test has forked in that instant.
+        Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
+        Err(error) => panic!("{command:?}: {error}"),
+    })
 }
 
 /// Waits for the end of a program, reading what it says.
