@@ -254,6 +254,12 @@ fn an_ignored_hangup_stays_ignored() {
     };
     let sketch = start(&mut command);
     until_they_talk(&place);
+    for pid in children(sketch.id()) {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+        let ignored = u64::from_str_radix(ignored, 16).unwrap();
+        assert_eq!(ignored & 1, 1, "{pid} ignores {ignored:x}"); // signal 1 is bit 0
+    }
     signal(&sketch, SIGHUP);
     until_they_talk(&place);
     signal(&sketch, SIGTERM);
