@@ -9,7 +9,8 @@
 //! All in turns, round by round, so that a machine that slows down slows all
 //! alike; then medians. Each is timed inside, from the first reply to the last.
 //! Once with all CPUs and once with CPU 0 alone, where the plain programs manage
-//! so few iterations that they are given few.
+//! so few iterations that they are given few. It takes a minute, and wants an
+//! otherwise idle machine.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -42,10 +43,12 @@ fn compare() {
             cpus.set(0).unwrap();
             sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
         }
-        let (mut alone, mut poll, mut block, mut plain, mut user) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let [mut alone, mut poll, mut block, mut plain] = [const { Vec::new() }; 4];
+        let [mut user, mut user_alone] = [const { Vec::new() }; 2];
         for _ in 0..ROUNDS {
-            alone.push(pairs_alone());
+            let (each, user_share) = pairs_alone();
+            alone.push(each);
+            user_alone.push(user_share);
             let (each, user_share) = ours("WAIT=poll", 300_000);
             poll.push(each);
             user.push(user_share);
@@ -59,8 +62,17 @@ fn compare() {
         println!("  ours, WAIT=poll     {poll:>10}  {:.2} of alone", ratio(poll, alone));
         println!("  ours, WAIT=block    {block:>10}  {:.2} of poll", ratio(block, poll));
         println!("  plain, blocking     {plain:>10}  {:.1} of poll", ratio(plain, poll));
-        println!("  user mode: {} % of the CPU time of WAIT=poll", median(&mut user));
+        println!(
+            "  CPU time in user mode, as the kernel has it: alone {} %, WAIT=poll {} %",
+            median(&mut user_alone),
+            median(&mut user)
+        );
     }
+}
+
+/// Of the whole of both.
+fn percentage(part: f64, rest: f64) -> u64 {
+    (100.0 * part / (part + rest)).round() as u64
 }
 
 fn ratio(a: u64, b: u64) -> f64 {
@@ -93,20 +105,28 @@ fn hashes() -> u64 {
     start.elapsed().as_nanos() as u64 / TIMES
 }
 
-fn pairs_alone() -> u64 {
+/// Nanoseconds for two pairs, and the percentage of CPU time in user mode.
+fn pairs_alone() -> (u64, u64) {
     const TIMES: u64 = 300_000;
     let name = QueueName::new(name().as_bytes()).unwrap();
     let _ = Queue::unlink(&name);
     let queue = Queue::create(&name, 0o600, 32).unwrap();
     let mut buffer = [b'0'; 32];
-    let start = Instant::now();
+    let cpu = || {
+        let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
+        let usage = usage.unwrap();
+        let seconds =
+            |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+        (seconds(usage.user_time()), seconds(usage.system_time()))
+    };
+    let (before, start) = (cpu(), Instant::now());
     for _ in 0..2 * TIMES {
         queue.send(&buffer, &Deadline::EXPIRED).unwrap();
         queue.receive(&mut buffer, &Deadline::EXPIRED).unwrap();
     }
-    let each = start.elapsed().as_nanos() as u64 / TIMES;
+    let (after, each) = (cpu(), start.elapsed().as_nanos() as u64 / TIMES);
     Queue::unlink(&name).unwrap();
-    each
+    (each, percentage(after.0 - before.0, after.1 - before.1))
 }
 
 /// Nanoseconds an iteration, and the percentage of CPU time in user mode.
@@ -123,7 +143,7 @@ fn ours(wait: &str, iterations: u64) -> (u64, u64) {
     let number = |name: &str| report[name].as_f64().unwrap();
     let (user, system) = (number("user_seconds"), number("system_seconds"));
     let each = (1e9 * number("seconds") / (number("iterations") - 1.0)).round() as u64;
-    (each, (100.0 * user / (user + system)).round() as u64)
+    (each, percentage(user, system))
 }
 
 /// Nanoseconds an iteration of the plain programs: this one, called again.
