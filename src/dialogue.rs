@@ -74,7 +74,8 @@ impl Dialogue {
         }
     }
 
-    /// Takes a message from the queue.
+    /// Takes a message from the queue. After [`Heard::Reply`], [`Dialogue::sent`]
+    /// comes before the next one is heard.
     #[inline]
     pub fn hear(&mut self, message: &[u8]) -> Heard {
         match self.expected {
