@@ -105,15 +105,19 @@ pub fn with_last_will<R>(name: &CStr, body: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The end of a program that has met a mistake of its own: one line on standard
-/// error and the exit status of an abort, 134.
-pub fn panicked(info: &PanicInfo<'_>) -> ! {
+fn execute_last_will() {
     let name = LAST_WILL.swap(core::ptr::null_mut(), Relaxed);
     if !name.is_null() {
         // SAFETY: stored by `with_last_will`, which has not returned, so that
         // the name is still borrowed.
         let _ = sys::mq_unlink(unsafe { CStr::from_ptr(name) });
     }
+}
+
+/// The end of a program that has met a mistake of its own: one line on standard
+/// error and the exit status of an abort, 134.
+pub fn panicked(info: &PanicInfo<'_>) -> ! {
+    execute_last_will();
     if cfg!(debug_assertions) {
         say::complain(format_args!("{info}"));
     } else {
@@ -215,4 +219,26 @@ macro_rules! program {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{Queue, QueueName};
+
+    #[test]
+    fn a_last_will_removes_the_queue_while_it_stands_and_not_after() {
+        let name = std::format!("/mq-sketch-will-{}", std::process::id());
+        let name = QueueName::new(name.as_bytes()).unwrap();
+        let exists = || Queue::open(&name).is_ok();
+        let _ = Queue::unlink(&name);
+
+        let _queue = Queue::create(&name, 0o600, 32).unwrap();
+        with_last_will(name.as_c_str(), || ());
+        execute_last_will();
+        assert!(exists());
+
+        with_last_will(name.as_c_str(), execute_last_will);
+        assert!(!exists());
+    }
 }

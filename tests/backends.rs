@@ -304,3 +304,20 @@ fn both_backends_have_the_same_functions_in_the_same_order() {
     assert!(raw.len() > 15, "{raw:?}");
     assert_eq!(raw, ffi);
 }
+
+#[test]
+fn durations_are_of_the_monotonic_clock_and_times_of_the_wall_clock() {
+    use nix::time::{ClockId, clock_gettime};
+    let read = |clock| {
+        let time = clock_gettime(clock).unwrap();
+        time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
+    };
+    for (clock, ours) in [
+        (ClockId::CLOCK_MONOTONIC, mq_sketch::sys::monotonic_nanoseconds as fn() -> u64),
+        (ClockId::CLOCK_REALTIME, mq_sketch::sys::realtime_nanoseconds),
+    ] {
+        let before = read(clock);
+        let between = ours();
+        assert!((before..=read(clock)).contains(&between), "{clock}");
+    }
+}

@@ -177,6 +177,14 @@ pub fn finish(mut child: Running) -> Output {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
+    // What she has started, and has outlived her, may hold the streams open.
+    while !(stdout.is_finished() && stderr.is_finished()) {
+        if start.elapsed() > LONG {
+            let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+            panic!("a process has outlived the program that started it");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
     Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
@@ -244,7 +252,9 @@ impl Peer {
 
     /// The next message that is not the test's own, which is handed back.
     pub fn hear(&mut self) -> Vec<u8> {
+        let start = Instant::now();
         loop {
+            assert!(start.elapsed() < LONG, "nobody answers");
             let mut buffer = [0; 8192];
             let deadline = Deadline::after(LONG.as_nanos() as u64);
             let length = self.queue.receive(&mut buffer, &deadline).expect("a message");
