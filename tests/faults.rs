@@ -89,7 +89,11 @@ fn conclusion_gives_up_if_there_is_no_queue_or_nobody_speaks() {
         let line = the_one_line(&output);
         assert_eq!(code(&output), 4, "{line}");
         assert!(line.contains("Mrs. Premise has said nothing new for 1 s (TIMEOUT)"), "{line}");
-        assert!(report(&output)["empty_polls"].as_u64().unwrap() > 0);
+        let report = report(&output);
+        let count = |name: &str| report[name].as_u64().unwrap();
+        assert!(count("empty_polls") > 0);
+        let every_32 = if wait == "WAIT=poll" { count("empty_polls") / 32 } else { 0 };
+        assert_eq!(count("yields"), every_32);
         assert!(place.exists(), "not hers to remove");
         drop(queue);
         Queue::unlink(&place.name).unwrap();

@@ -72,34 +72,39 @@ fn a_freestanding_program_has_no_tables_for_unwinding() {
     }
 }
 
-/// The numbers of the system calls that a program makes, from its first
-/// instruction to its end, with ptrace(2).
+/// The system calls that a program makes, by number and how often, from its first
+/// instruction to its end, with ptrace(2); and what it says on standard output.
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::zombie_processes)] // it is waited for, by its number
-fn calls(command: &mut std::process::Command) -> std::collections::BTreeSet<i64> {
+fn calls(command: &mut std::process::Command) -> (std::collections::BTreeMap<i64, u64>, String) {
     use nix::sys::ptrace;
     use nix::sys::wait::{WaitStatus, waitpid};
     use std::os::unix::process::CommandExt;
     // SAFETY: ptrace(2) is a mere system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
-    let child = command.spawn().unwrap();
+    let mut child = command.spawn().unwrap();
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
     waitpid(pid, None).unwrap(); // stopped by its exec
     ptrace::setoptions(pid, ptrace::Options::PTRACE_O_EXITKILL).unwrap();
-    let mut calls = std::collections::BTreeSet::new();
+    let mut stops = std::collections::BTreeMap::new();
     let mut signal = None;
     loop {
         ptrace::syscall(pid, signal).unwrap();
         signal = None;
         match waitpid(pid, None).unwrap() {
             WaitStatus::Stopped(_, nix::sys::signal::Signal::SIGTRAP) => {
-                calls.insert(ptrace::getregs(pid).unwrap().orig_rax as i64);
+                *stops.entry(ptrace::getregs(pid).unwrap().orig_rax as i64).or_insert(0_u64) += 1;
             }
             WaitStatus::Stopped(_, other) => signal = Some(other),
-            WaitStatus::Exited(_, 0) => return calls,
+            WaitStatus::Exited(_, 0) => break,
             other => panic!("{other:?}"),
         }
     }
+    // A call stops twice, before and after; the last one only before.
+    stops.values_mut().for_each(|count| *count = count.div_ceil(2));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut said).unwrap();
+    (stops, said)
 }
 
 #[test]
@@ -144,14 +149,39 @@ fn a_freestanding_program_makes_only_calls_of_its_own_and_never_asks_for_memory(
             let other = other.map(|other| place.start(other, &["ITERATIONS=20", wait]));
             let mut command = place.command(traced);
             command.args(["ITERATIONS=20", wait]);
-            let found = calls(&mut command);
+            let (found, _) = calls(&mut command);
             if let Some(other) = other {
                 common::assert_done(&common::finish(other));
             }
-            let strange: Vec<_> = found.iter().filter(|call| !known.contains(call)).collect();
+            let strange: Vec<_> = found.keys().filter(|call| !known.contains(call)).collect();
             assert!(strange.is_empty(), "{traced} makes the calls {strange:?}");
-            assert!(found.contains(&SYS_write) && found.contains(&SYS_exit_group), "{traced}");
+            assert!(
+                found.contains_key(&SYS_write) && found.contains_key(&SYS_exit_group),
+                "{traced}"
+            );
         }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_counts_reported_are_those_of_the_trace() {
+    if !is_freestanding() {
+        return; // who starts by a loader cannot be traced so simply
+    }
+    let place = common::Place::new("trace");
+    for (traced, other, first) in [("premise", "conclusion", 1), ("conclusion", "premise", 0)] {
+        let args = ["ITERATIONS=20", "REPORT=json"];
+        let other = place.start(other, &args);
+        let (found, said) = calls(place.command(traced).args(args));
+        common::assert_done(&common::finish(other));
+        let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let count = |name: &str| report[name].as_u64().unwrap();
+        let calls = |number| found.get(&number).copied().unwrap_or(0);
+        let back = count("own_handed_back");
+        assert_eq!(calls(libc::SYS_mq_timedsend), first + 20 + back, "{traced}");
+        assert_eq!(calls(libc::SYS_mq_timedreceive), 20 + back + count("empty_polls"), "{traced}");
+        assert_eq!(calls(libc::SYS_sched_yield), count("yields"), "{traced}");
     }
 }
 
