@@ -30,10 +30,7 @@ const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// The program.
 pub fn run(args: Args) -> ExitCode {
     match params::read(&PROGRAM, args) {
-        Ok(params) => {
-            let progress = Progress::new(NAME, &params, sys::monotonic_nanoseconds());
-            chat(&params, progress)
-        }
+        Ok(params) => chat(&params, Progress::new(NAME, &params)),
         Err(said) => said,
     }
 }

@@ -159,8 +159,9 @@ impl Patience {
     }
 
     /// A look at the clock: whether the silence has been too long by `now`,
-    /// nanoseconds of CLOCK_MONOTONIC. What is far beyond a slice since the last look was not silence but this program
-    /// being stopped (SIGSTOP, a suspended machine), and counts as two slices.
+    /// nanoseconds of CLOCK_MONOTONIC. What is far beyond a slice since the last
+    /// look was not silence but this program being stopped (SIGSTOP, a suspended
+    /// machine), and counts as two slices.
     pub fn is_at_its_end(&mut self, now: u64, something_new: bool) -> bool {
         let since = now.saturating_sub(self.looked).min(2 * self.slice());
         self.looked = now;
@@ -456,15 +457,16 @@ pub struct Progress<'a> {
     program: &'a str,
     is_wanted: bool,
     is_shown: bool,
+    /// When to show it next; 0 before anybody has asked for it.
     next: u64,
 }
 
 impl<'a> Progress<'a> {
-    /// In `program`'s name, from a second after `now` on. Not if every message is
-    /// said: the line would stand among them.
-    pub fn new(program: &'a str, params: &Params, now: u64) -> Progress<'a> {
+    /// In `program`'s name, from a second after it is first to be shown. Not if
+    /// every message is said: the line would stand among them.
+    pub fn new(program: &'a str, params: &Params) -> Progress<'a> {
         let is_wanted = !params.verbose && sys::is_terminal(say::STDERR);
-        Progress { program, is_wanted, is_shown: false, next: now.saturating_add(SECOND) }
+        Progress { program, is_wanted, is_shown: false, next: 0 }
     }
 
     /// None at all: where another program shows its own.
@@ -490,12 +492,15 @@ impl<'a> Progress<'a> {
     }
 
     fn show_line(&mut self, now: u64, text: fmt::Arguments<'_>) {
-        if self.is_wanted && now >= self.next {
-            self.next = now.saturating_add(SECOND);
+        if !self.is_wanted || now < self.next {
+            return;
+        }
+        if self.next != 0 {
             self.is_shown = true;
             let program = Text(self.program);
             let _ = say::part(say::STDERR, format_args!("{program}: {text}\x1b[K\r"));
         }
+        self.next = now.saturating_add(SECOND);
     }
 
     /// Removes the line.

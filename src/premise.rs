@@ -58,7 +58,7 @@ pub fn talk(params: &Params, queue: &Queue) -> ExitCode {
     let mut buffer = [0; LONGEST_RECEIVED];
     let mut tally = Tally::default();
 
-    let progress = Progress::new(NAME, params, sys::monotonic_nanoseconds());
+    let progress = Progress::new(NAME, params);
     let end = with_last_will(params.queue_name.as_c_str(), || {
         Conversation::new(NAME, params, queue, progress, &mut tally)
             .hold(&mut dialogue, &mut buffer)

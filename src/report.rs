@@ -65,8 +65,7 @@ pub fn interrupted(program: &str, signal: c_int, heard: u64, params: &Params) ->
 }
 
 /// The report of a conversation, and one line for what went wrong, if something
-/// did. `other` is who was talked to, `buffer` holds the
-/// last message received.
+/// did. `other` is who was talked to, `buffer` holds the last message received.
 #[inline(never)]
 pub fn close(
     program: &str,

@@ -182,39 +182,42 @@ macro_rules! program {
                 unsafe { $crate::start::from_kernel(stack, $role) }
             }
 
-            // SAFETY, of all: the caller's promise is the one that C demands of
-            // it, and what `arch` demands is no more.
-
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
+                // SAFETY: readable, writable and apart, as C demands of the caller of memcpy.
                 unsafe { arch::copy(to, from, length) };
                 to
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
+                // SAFETY: readable and writable, as C demands of the caller of memmove.
                 unsafe { arch::copy_overlapping(to, from, length) };
                 to
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memset(to: *mut u8, byte: i32, length: usize) -> *mut u8 {
+                // SAFETY: writable, as C demands of the caller of memset.
                 unsafe { arch::fill(to, byte as u8, length) };
                 to
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, length: usize) -> i32 {
+                // SAFETY: readable, as C demands of the caller of memcmp.
                 unsafe { arch::compare(a, b, length) }
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, length: usize) -> i32 {
+                // SAFETY: readable, as C demands of the caller of bcmp.
                 unsafe { arch::compare(a, b, length) }
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn strlen(text: *const u8) -> usize {
+                // SAFETY: readable up to its NUL, as C demands of the caller of strlen.
                 unsafe { arch::length(text) }
             }
         }
