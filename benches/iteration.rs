@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use md5::{Digest, Md5};
+use mq_sketch::conversation;
 use mq_sketch::dialogue::Dialogue;
 use mq_sketch::message::Message;
 use mq_sketch::queue::{Deadline, Queue, QueueName};
@@ -112,21 +113,17 @@ fn pairs_alone() -> (u64, u64) {
     let _ = Queue::unlink(&name);
     let queue = Queue::create(&name, 0o600, 32).unwrap();
     let mut buffer = [b'0'; 32];
-    let cpu = || {
-        let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
-        let usage = usage.unwrap();
-        let seconds =
-            |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-        (seconds(usage.user_time()), seconds(usage.system_time()))
-    };
-    let (before, start) = (cpu(), Instant::now());
+    let start = conversation::Instant::now();
     for _ in 0..2 * TIMES {
         queue.send(&buffer, &Deadline::EXPIRED).unwrap();
         queue.receive(&mut buffer, &Deadline::EXPIRED).unwrap();
     }
-    let (after, each) = (cpu(), start.elapsed().as_nanos() as u64 / TIMES);
+    let end = conversation::Instant::now();
     Queue::unlink(&name).unwrap();
-    (each, percentage(after.0 - before.0, after.1 - before.1))
+    let user = end.user_microseconds - start.user_microseconds;
+    let system = end.system_microseconds - start.system_microseconds;
+    let each = (end.nanoseconds - start.nanoseconds) / TIMES;
+    (each, percentage(user as f64, system as f64))
 }
 
 /// Nanoseconds an iteration, and the percentage of CPU time in user mode.

@@ -170,7 +170,7 @@ fn a_corrupted_run_is_reported_with_what_went_well_before() {
     let (child, mut peer, _) = premise_at(&place, 3);
     peer.say(b"???");
     let output = finish(child);
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = common::report(&output);
     assert_eq!((&report["iterations"], &report["corrupted"]), (&3.into(), &1.into()));
     assert!(the_one_line(&output).contains("corrupted after 3 iterations"));
 }

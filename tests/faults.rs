@@ -11,8 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use common::{
-    Peer, Place, Running, as_nobody, assert_done, code, finish, signal, start, stdout, stop,
-    the_one_line, wait_until,
+    Peer, Place, Running, assert_done, code, finish, report, signal, start, stdout, stop,
+    the_one_line, wait_for_state, wait_until,
 };
 use mq_sketch::queue::Queue;
 use nix::sys::resource::{Resource, setrlimit};
@@ -42,9 +42,15 @@ fn until_they_talk(place: &Place) {
     });
 }
 
-/// The json report of one program.
-fn report(output: &std::process::Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).expect("one object")
+/// Has this signal ignored in the program to be started.
+fn ignoring(command: &mut Command, signal: libc::c_int) -> &mut Command {
+    // SAFETY: sets one disposition, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(move || {
+            libc::signal(signal, libc::SIG_IGN);
+            Ok(())
+        })
+    }
 }
 
 /// The children of a process.
@@ -217,7 +223,7 @@ fn a_signal_ends_the_wait_for_the_other() {
             assert!(!place.exists());
 
             let conclusion = place.start("conclusion", &["TIMEOUT=0", "REPORT=json", wait]);
-            wait_until("she waits", || (common::state(conclusion.id()) == 'S').then_some(()));
+            wait_for_state(&conclusion, 'S');
             signal(&conclusion, number);
             let output = finish(conclusion);
             assert_eq!(code(&output), 128 + number as i32, "{}", the_one_line(&output));
@@ -249,14 +255,7 @@ fn an_ignored_hangup_stays_ignored() {
     let place = Place::new("nohup");
     let mut command = place.command("sketch");
     command.args([ENDLESS, "REPORT=json"]);
-    // SAFETY: sets one disposition, which is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            libc::signal(libc::SIGHUP, libc::SIG_IGN);
-            Ok(())
-        })
-    };
-    let sketch = start(&mut command);
+    let sketch = start(ignoring(&mut command, libc::SIGHUP));
     until_they_talk(&place);
     for pid in children(sketch.id()) {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -405,12 +404,8 @@ fn conclusion_tells_if_the_mode_locks_her_out() {
         let opened = Queue::open(&place.name);
         (!matches!(opened, Err(mq_sketch::errno::Errno::ENOENT))).then_some(())
     });
-    let mut conclusion = as_nobody(folder.path(), "conclusion");
-    conclusion.args([
-        &format!("MESSAGE_QUEUE_NAME={}", place.text),
-        "REPORT=json",
-        "PERMISSIONS=0",
-    ]);
+    let mut conclusion = place.command_of_nobody(folder.path(), "conclusion");
+    conclusion.args(["REPORT=json", "PERMISSIONS=0"]);
     let output = finish(start(&mut conclusion));
     let line = the_one_line(&output);
     assert_eq!(code(&output), 3, "{line}");
@@ -428,8 +423,7 @@ fn conclusion_tells_if_the_mode_locks_her_out() {
     // Only root has other users' queues to try it on.
     if nix::unistd::geteuid().is_root() {
         let queue = Queue::create(&place.name, 0o600, 32).unwrap();
-        let mut cleanup = as_nobody(folder.path(), "cleanup");
-        cleanup.arg(format!("MESSAGE_QUEUE_NAME={}", place.text));
+        let mut cleanup = place.command_of_nobody(folder.path(), "cleanup");
         let output = finish(start(&mut cleanup));
         let line = the_one_line(&output);
         assert_eq!(code(&output), 3, "{line}");
@@ -524,9 +518,9 @@ fn a_reader_who_does_not_read_cannot_keep_them_from_ending() {
     // Alone, handing back and saying so until the pipe is full; in a talk.
     let place = Place::new("stuck");
     let premise = place.start("premise", &[ENDLESS, "VERBOSE=1", "TIMEOUT=0"]);
-    wait_until("the pipe is full", || (common::state(premise.id()) == 'S').then_some(()));
+    wait_for_state(&premise, 'S');
     signal(&premise, SIGTERM);
-    wait_until_gone(&premise);
+    wait_for_state(&premise, 'Z'); // ended, and nobody has read what she said
     assert!(!place.exists());
     assert_eq!(code(&finish(premise)), 143);
 
@@ -537,14 +531,9 @@ fn a_reader_who_does_not_read_cannot_keep_them_from_ending() {
         (both.len() == 2 && both.iter().all(sleep)).then_some(())
     });
     signal(&sketch, SIGTERM);
-    wait_until_gone(&sketch);
+    wait_for_state(&sketch, 'Z');
     assert!(!place.exists());
     assert_eq!(code(&finish(sketch)), 143);
-}
-
-/// Until a program has ended, without reading what it says.
-fn wait_until_gone(child: &Running) {
-    wait_until("it has ended", || (common::state(child.id()) == 'Z').then_some(()));
 }
 
 #[test]
@@ -560,7 +549,7 @@ fn a_signal_during_the_greeting_ends_her_before_there_is_a_queue() {
     let place = Place::new("greeting");
     let mut command = place.command("premise");
     let premise = start(command.stdout(writer));
-    wait_until("she waits", || (common::state(premise.id()) == 'S').then_some(()));
+    wait_for_state(&premise, 'S');
     signal(&premise, SIGTERM);
     let output = finish(premise);
     assert_eq!(the_one_line(&output), "write to standard output: ended by SIGTERM");
@@ -574,7 +563,7 @@ fn who_blocks_sleeps_until_the_other_comes() {
     let place = Place::new("naps");
     let premise = place.start("premise", &[ENDLESS, "WAIT=block", "TIMEOUT=0", "REPORT=json"]);
     // Polling she would run, or be ready to, all the time.
-    wait_until("she sleeps", || (common::state(premise.id()) == 'S').then_some(()));
+    wait_for_state(&premise, 'S');
     signal(&premise, SIGTERM);
     assert_eq!(code(&finish(premise)), 143);
 }
@@ -583,14 +572,7 @@ fn who_blocks_sleeps_until_the_other_comes() {
 fn the_sketch_works_where_children_are_ignored() {
     let place = Place::new("sigchld");
     let mut command = place.command("sketch");
-    // SAFETY: sets one disposition, which is async-signal-safe.
-    unsafe {
-        command.pre_exec(|| {
-            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
-            Ok(())
-        })
-    };
-    assert_done(&finish(start(&mut command)));
+    assert_done(&finish(start(ignoring(&mut command, libc::SIGCHLD))));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Place, assert_done, finish, start, stdout, wait_until};
+use common::{Place, assert_done, finish, start, stdout, wait_for_state};
 use serde_json::Value;
 
 /// The lines of one program, without the time, which must be as designed.
@@ -69,7 +69,7 @@ fn either_may_be_started_first() {
             drop(place.open()); // she has made it
         } else {
             // She has looked for the queue and sleeps until the next look.
-            wait_until("she waits", || (common::state(one.id()) == 'S').then_some(()));
+            wait_for_state(&one, 'S');
         }
         assert!(one.try_wait().unwrap().is_none());
         let two = place.start(second, &args);

@@ -182,8 +182,8 @@ fn an_unreadable_file_is_refused() {
     let path = folder.path().join("secret.txt");
     std::fs::write(&path, "ITERATIONS=5").unwrap();
     let place = Place::new("unreadable");
-    let mut command = common::as_nobody(folder.path(), "premise");
-    command.arg(format!("MESSAGE_QUEUE_NAME={}", place.text)).arg(&path);
+    let mut command = place.command_of_nobody(folder.path(), "premise");
+    command.arg(&path);
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     let output = finish(start(&mut command));

@@ -9,7 +9,9 @@
 
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,7 +53,28 @@ impl Place {
 
     /// A program that talks here. Options after these win.
     pub fn command(&self, name: &str) -> Command {
-        let mut command = with_default_signals(Command::new(program(name)));
+        self.command_at(program(name).as_ref())
+    }
+
+    /// The same of a user without privileges: nobody, if the tests run as root,
+    /// else the one that they run as. From a copy in `folder`, because nobody may
+    /// not be able to enter the folder where it was built.
+    pub fn command_of_nobody(&self, folder: &Path, name: &str) -> Command {
+        let open_to_all = || std::fs::Permissions::from_mode(0o755);
+        let copy = folder.join(name);
+        std::fs::copy(program(name), &copy).unwrap();
+        std::fs::set_permissions(folder, open_to_all()).unwrap();
+        std::fs::set_permissions(&copy, open_to_all()).unwrap();
+        let mut command = self.command_at(&copy);
+        if nix::unistd::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        command.current_dir(folder);
+        command
+    }
+
+    fn command_at(&self, path: &Path) -> Command {
+        let mut command = with_default_signals(Command::new(path));
         command
             .arg(format!("MESSAGE_QUEUE_NAME={}", self.text))
             .stdin(Stdio::null())
@@ -195,7 +218,12 @@ pub fn signal(child: &Child, signal: Signal) {
 /// Stops a program, and returns when it has stopped.
 pub fn stop(child: &Child) {
     signal(child, Signal::SIGSTOP);
-    wait_until("it has stopped", || (state(child.id()) == 'T').then_some(()));
+    wait_for_state(child, 'T');
+}
+
+/// Waits until a program is in this [`state`].
+pub fn wait_for_state(child: &Child, wanted: char) {
+    wait_until(&format!("its state is {wanted}"), || (state(child.id()) == wanted).then_some(()));
 }
 
 /// The state of a process, as in proc(5): R, S, T, Z.
@@ -212,6 +240,11 @@ pub fn code(output: &Output) -> i32 {
 
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// The json report of one program.
+pub fn report(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).expect("one object")
 }
 
 /// Standard error, which must be one line.
@@ -271,22 +304,4 @@ impl Peer {
         let mut buffer = [0; 8192];
         matches!(self.queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::ETIMEDOUT))
     }
-}
-
-/// A program to be started as a user without privileges: nobody, if the tests
-/// run as root, else the one that they run as. From a copy in `folder`, because
-/// nobody may not be able to enter the folder where it was built.
-pub fn as_nobody(folder: &std::path::Path, name: &str) -> Command {
-    use std::os::unix::fs::PermissionsExt;
-    let open_to_all = || std::fs::Permissions::from_mode(0o755);
-    let copy = folder.join(name);
-    std::fs::copy(program(name), &copy).unwrap();
-    std::fs::set_permissions(folder, open_to_all()).unwrap();
-    std::fs::set_permissions(&copy, open_to_all()).unwrap();
-    let mut command = with_default_signals(Command::new(copy));
-    if nix::unistd::geteuid().is_root() {
-        command.uid(65534).gid(65534);
-    }
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
 }
