@@ -5,7 +5,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Place, assert_done, finish, start, stdout, wait_for_state};
+use common::{Place, assert_done, finish, start, stdout, wait_for_state, wait_until};
 use serde_json::Value;
 
 /// The lines of one program, without the time, which must be as designed.
@@ -197,20 +197,31 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_only_there() {
     command.args(["ITERATIONS=9000000000000000000", "REPORT=json"]).stderr(terminal.slave);
     let child = start(&mut command);
     drop(command); // and with it our end of the terminal's other side
-    let mut shown = String::new();
+    // Read without waiting, so that a line that never comes fails the test.
+    let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(&terminal.master, flags).unwrap();
     let mut bytes = [0; 512];
-    while !shown.contains("/s, ") {
-        let length = nix::unistd::read(&terminal.master, &mut bytes).unwrap();
+    let mut shown = String::new();
+    wait_until("the line is shown", || {
+        let length = nix::unistd::read(&terminal.master, &mut bytes).ok()?;
         shown += std::str::from_utf8(&bytes[..length]).unwrap();
-    }
+        shown.contains("/s, ").then_some(())
+    });
     assert!(shown.starts_with("premise: "), "{shown:?}");
     assert!(shown.contains(" of 9000000000000000000, 0.0 %, "), "{shown:?}");
     assert!(!shown.contains("conclusion: "), "{shown:?}");
     common::signal(&child, nix::sys::signal::Signal::SIGTERM);
     // The terminal must be read to its end, or the program could not write.
-    while let Ok(length @ 1..) = nix::unistd::read(&terminal.master, &mut bytes) {
-        shown += std::str::from_utf8(&bytes[..length]).unwrap();
-    }
+    wait_until("the terminal is closed", || {
+        match nix::unistd::read(&terminal.master, &mut bytes) {
+            Ok(length @ 1..) => {
+                shown += std::str::from_utf8(&bytes[..length]).unwrap();
+                None
+            }
+            Err(nix::errno::Errno::EAGAIN) => None,
+            Ok(_) | Err(_) => Some(()),
+        }
+    });
     // Conclusion's line may have covered it before Premise removes what is left.
     let (_, after) = shown.rsplit_once("s left\x1b[K\r").expect("the cursor at its beginning");
     assert!(after.contains("\x1b[K"), "{shown:?}");
