@@ -6,7 +6,7 @@ use crate::errno::{Call, Errno, Refusal};
 use crate::message::LONGEST_RECEIVED;
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
-use crate::say::complain;
+use crate::say::{Number, complain};
 use crate::start::{Args, ExitCode};
 use crate::{report, signals, sys};
 
@@ -47,7 +47,8 @@ pub fn chat(params: &Params, mut progress: Progress<'_>) -> ExitCode {
                 complain(format_args!(
                     "{}: Mrs. Premise has not made the queue within {} s (TIMEOUT): start \
                      premise with the same MESSAGE_QUEUE_NAME",
-                    params.queue_name, params.timeout
+                    params.queue_name,
+                    Number(params.timeout)
                 ));
                 ExitCode::SILENT
             }

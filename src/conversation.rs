@@ -21,7 +21,7 @@ use crate::histogram::Histogram;
 use crate::message::LONGEST_RECEIVED;
 use crate::params::{Params, Report, Wait};
 use crate::queue::{Deadline, Queue};
-use crate::say::{self, Escaped, Text, say};
+use crate::say::{self, Decimal, Escaped, Number, Text, say};
 use crate::{signals, sys};
 
 /// Empty polls in a row until the CPU is offered to others, again and again.
@@ -485,10 +485,13 @@ impl<'a> Progress<'a> {
         let permille = scaled(heard, 1000, iterations);
         let rate = scaled(heard, SECOND, elapsed);
         let left = (iterations - heard) / rate.max(1);
-        let (whole, tenth) = (permille / 10, permille % 10);
-        let text =
-            format_args!("{heard} of {iterations}, {whole}.{tenth} %, {rate}/s, {left} s left");
-        self.show_line(now, text);
+        let (heard, iterations, percent) =
+            (Number(heard), Number(iterations), Decimal(permille, 1));
+        let (rate, left) = (Number(rate), Number(left));
+        self.show_line(
+            now,
+            format_args!("{heard} of {iterations}, {percent} %, {rate}/s, {left} s left"),
+        );
     }
 
     fn show_line(&mut self, now: u64, text: fmt::Arguments<'_>) {

@@ -8,7 +8,7 @@
 use core::ffi::{CStr, c_int};
 use core::fmt;
 
-use crate::say::Escaped;
+use crate::say::{Escaped, Number, Octal};
 use crate::sys;
 
 /// An error number of the kernel's, as in errno(3). Any number is possible;
@@ -43,7 +43,7 @@ impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
-            None => write!(f, "errno {}", self.0.unsigned_abs() as u64),
+            None => write!(f, "errno {}", Number(self.0.unsigned_abs().into())),
         }
     }
 }
@@ -155,13 +155,15 @@ impl fmt::Display for Refusal<'_> {
             ),
             (Create { mode, .. }, Errno::EACCES) => write!(
                 f,
-                "a security policy forbids this user to make a queue of mode {mode:04o}: \
+                "a security policy forbids this user to make a queue of mode {}: \
                  ask whoever set it",
+                Octal(mode),
             ),
             (Create { capacity: (messages, size), .. }, Errno::EMFILE)
                 if a_descriptor_is_left() =>
             {
-                let charged = messages * (size + 96);
+                let charged = Number(messages * (size + 96));
+                let (messages, size) = (Number(messages), Number(size));
                 write!(
                     f,
                     "this user's queues would take more bytes than RLIMIT_MSGQUEUE: this one is \
@@ -177,8 +179,10 @@ impl fmt::Display for Refusal<'_> {
             ),
             (Create { capacity: (messages, size), .. }, Errno::EINVAL) => write!(
                 f,
-                "a queue of {messages} messages of {size} bytes is more than this system \
+                "a queue of {} messages of {} bytes is more than this system \
                  allows: raise /proc/sys/fs/mqueue/msg_max or msgsize_max",
+                Number(messages),
+                Number(size),
             ),
             (Create { .. }, Errno::ENOSPC) => f.write_str(
                 "the system has all the queues it allows: remove some, or raise \
@@ -190,7 +194,8 @@ impl fmt::Display for Refusal<'_> {
             (Open { mode, .. }, Errno::EACCES) => write!(
                 f,
                 "the queue's mode does not let this user read and write: start Mrs. Premise \
-                 with other PERMISSIONS (here: {mode:04o}), or be the user that she is",
+                 with other PERMISSIONS (here: {}), or be the user that she is",
+                Octal(mode),
             ),
             (Unlink { .. }, Errno::EACCES | Errno::EPERM) => {
                 f.write_str("the queue is another user's: only that user and root may remove it")
@@ -200,13 +205,15 @@ impl fmt::Display for Refusal<'_> {
             }
             (Send { length, .. }, Errno::EMSGSIZE) => write!(
                 f,
-                "the queue takes no message of {length} bytes: whoever made it set a smaller \
+                "the queue takes no message of {} bytes: whoever made it set a smaller \
                  mq_msgsize: run cleanup, and let Mrs. Premise make it",
+                Number(length),
             ),
             (Receive { length, .. }, Errno::EMSGSIZE) => write!(
                 f,
-                "the queue's messages may be longer than {length} bytes, the most that is \
+                "the queue's messages may be longer than {} bytes, the most that is \
                  understood here: run cleanup, and let Mrs. Premise make it",
+                Number(length),
             ),
             (ReadFile { .. }, Errno::ENOENT) => {
                 f.write_str("no such file: give the path of a parameter file, or NAME=VALUE")

@@ -13,7 +13,7 @@ use core::fmt;
 
 use crate::errno::{Call, Errno, Refusal};
 use crate::queue::QueueName;
-use crate::say::{self, Escaped, Text, complain};
+use crate::say::{self, Escaped, Number, Text, complain};
 use crate::start::{Args, ExitCode};
 use crate::sys;
 
@@ -267,24 +267,29 @@ pub fn read(program: &Program, args: Args) -> Result<Params, ExitCode> {
             "is empty: give a parameter file, or NAME=VALUE"
         } else if bytes.starts_with(b"-") {
             "is no option: see --help"
-        } else if !bytes.contains(&b'=') && file.replace(arg).is_some() {
+        } else if !is_parameter(arg) && file.replace(arg).is_some() {
             "is a second parameter file: give one, or NAME=VALUE"
         } else {
             continue;
         };
-        let (place, arg, mistake) = (index as u64 + 1, Escaped(bytes), Text(mistake));
+        let (place, arg, mistake) = (Number(index as u64 + 1), Escaped(bytes), Text(mistake));
         return wrong(format_args!("argument {place}: '{arg}' {mistake}"));
     }
     read_file(&mut params, file)?;
     for (index, arg) in args.enumerate() {
-        let bytes = arg.to_bytes();
-        if bytes.contains(&b'=')
-            && let Err(mistake) = params.set(bytes)
+        if is_parameter(arg)
+            && let Err(mistake) = params.set(arg.to_bytes())
         {
-            return wrong(format_args!("argument {}: {mistake}", index as u64 + 1));
+            return wrong(format_args!("argument {}: {mistake}", Number(index as u64 + 1)));
         }
     }
     Ok(params)
+}
+
+/// Whether an argument is NAME=VALUE, and not a file.
+#[expect(clippy::manual_contains, reason = "made for long texts, and 180 bytes larger")]
+fn is_parameter(arg: &CStr) -> bool {
+    arg.to_bytes().iter().any(|byte| *byte == b'=')
 }
 
 /// Sets what `file` says; without one what params.txt says, if there is one.
@@ -296,11 +301,11 @@ fn read_file(params: &mut Params, file: Option<&CStr>) -> Result<(), ExitCode> {
     match contents(path, &mut buffer) {
         Ok(bytes) if bytes.len() > LARGEST_FILE => wrong(format_args!(
             "{shown}: it has more than {} bytes: leave out what is no parameter",
-            LARGEST_FILE as u64
+            Number(LARGEST_FILE as u64)
         )),
-        Ok(bytes) => params
-            .set_all(bytes)
-            .or_else(|(line, mistake)| wrong(format_args!("{shown}:{}: {mistake}", line as u64))),
+        Ok(bytes) => params.set_all(bytes).or_else(|(line, mistake)| {
+            wrong(format_args!("{shown}:{}: {mistake}", Number(line as u64)))
+        }),
         Err(Errno::ENOENT) if file.is_none() => Ok(()),
         Err(errno) => {
             let call = Call::ReadFile { path };

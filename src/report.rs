@@ -12,7 +12,7 @@ use crate::dialogue::Dialogue;
 use crate::errno::{Call, Errno, Refusal};
 use crate::message::{LONGEST_SENT, Message};
 use crate::params::{Params, Report};
-use crate::say::{self, Escaped, Text, complain, say};
+use crate::say::{self, Column, Decimal, Escaped, Number, Text, complain, say};
 use crate::start::ExitCode;
 use crate::{signals, sys};
 
@@ -56,10 +56,11 @@ pub fn refused(refusal: &Refusal<'_>) -> ExitCode {
 /// One line for an end by a signal.
 pub fn interrupted(program: &str, signal: c_int, heard: u64, params: &Params) -> ExitCode {
     complain(format_args!(
-        "{}: ended by {} after {heard} of {} iterations",
+        "{}: ended by {} after {} of {} iterations",
         Text(program),
         Text(signals::name(signal)),
-        params.iterations
+        Number(heard),
+        Number(params.iterations),
     ));
     ExitCode::signal(signal)
 }
@@ -82,10 +83,11 @@ pub fn close(
         End::Done => ExitCode::DONE,
         End::Corrupted { length } => {
             complain(format_args!(
-                "{}: {}: message corrupted after {heard} iterations: expected {}, received {}: \
+                "{}: {}: message corrupted after {} iterations: expected {}, received {}: \
                  another program uses the queue, or the kernel errs",
                 Text(program),
                 params.queue_name,
+                Number(heard),
                 Shown(dialogue.expected().map(Message::as_bytes)),
                 Shown(buffer.get(..*length)),
             ));
@@ -93,11 +95,12 @@ pub fn close(
         }
         End::Silent => {
             complain(format_args!(
-                "{}: Mrs. {} has said nothing new for {} s (TIMEOUT) after {heard} \
+                "{}: Mrs. {} has said nothing new for {} s (TIMEOUT) after {} \
                  iterations: see that she runs, with the same MESSAGE_QUEUE_NAME and ITERATIONS",
                 params.queue_name,
                 Text(other),
-                params.timeout
+                Number(params.timeout),
+                Number(heard),
             ));
             ExitCode::SILENT
         }
@@ -119,7 +122,7 @@ impl fmt::Display for Shown<'_> {
         let Some(message) = self.0 else {
             return f.write_str("nothing more");
         };
-        write!(f, "{} bytes \"{}\"", message.len() as u64, Escaped(message))
+        write!(f, "{} bytes \"{}\"", Number(message.len() as u64), Escaped(message))
     }
 }
 
@@ -216,14 +219,14 @@ impl<'a> Summary<'a> {
         let say = |text: fmt::Arguments<'_>| say(self.program, text);
         say(format_args!(
             "iterations: {}, corrupted messages: {}",
-            self.iterations,
-            self.corrupted()
+            Number(self.iterations),
+            Number(self.corrupted()),
         ))?;
         if self.tally.round_trips.count() > 0 {
             say(format_args!(
                 "{} s, {} iterations/s, {} us each",
                 Decimal(self.nanoseconds() / 1000, 6),
-                self.iterations_per_second(),
+                Number(self.iterations_per_second()),
                 Decimal(self.nanoseconds_per_iteration(), 3),
             ))?;
             say(format_args!("round trip in us: {}", Percentiles(self)))?;
@@ -231,7 +234,9 @@ impl<'a> Summary<'a> {
         }
         say(format_args!(
             "handed her own message back: {}, empty polls: {}, yields: {}",
-            self.tally.own_handed_back, self.tally.empty_polls, self.tally.yields
+            Number(self.tally.own_handed_back),
+            Number(self.tally.empty_polls),
+            Number(self.tally.yields),
         ))?;
         let (user, system) = self.cpu();
         say(format_args!("CPU time: {} s user, {} s kernel", Decimal(user, 6), Decimal(system, 6)))
@@ -251,23 +256,12 @@ impl<'a> Summary<'a> {
             let is_between = left > 0 && left < self.tally.round_trips.count();
             if *count > 0 || is_between {
                 let bar = Bar(scaled(*count, WIDEST_BAR, highest), *count > 0);
-                let limit = 2_u64 << power;
-                say(self.program, format_args!("  < {limit:>10} ns {count:>10}{bar}"))?;
+                let (limit, count) = (Column(2_u64 << power), Column(*count));
+                say(self.program, format_args!("  < {limit} ns {count}{bar}"))?;
             }
             left -= count;
         }
         Ok(())
-    }
-}
-
-/// A number of thousandths, millionths or the like, with a decimal point.
-struct Decimal(u64, u32);
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Decimal(number, decimals) = *self;
-        let unit = 10_u64.pow(decimals);
-        write!(f, "{}.{:02$}", number / unit, number % unit, decimals as usize)
     }
 }
 
@@ -310,24 +304,24 @@ impl fmt::Display for Json<'_> {
             Text(summary.program),
             Text(sys::BACKEND),
             Text(summary.params.wait.as_str()),
-            LONGEST_SENT as u64,
+            Number(LONGEST_SENT as u64),
             Text(summary.end()),
-            summary.iterations,
-            summary.corrupted(),
+            Number(summary.iterations),
+            Number(summary.corrupted()),
             Decimal(summary.nanoseconds(), 9),
-            summary.iterations_per_second(),
+            Number(summary.iterations_per_second()),
         )?;
         for (_, name, part) in PERCENTILES {
-            write!(f, "\"{}\":{},", Text(name), summary.percentile(part))?;
+            write!(f, "\"{}\":{},", Text(name), Number(summary.percentile(part)))?;
         }
         write!(
             f,
             "\"max\":{}}},\"own_handed_back\":{},\"empty_polls\":{},\"yields\":{},\
              \"user_seconds\":{},\"system_seconds\":{}}}",
-            summary.max(),
-            summary.tally.own_handed_back,
-            summary.tally.empty_polls,
-            summary.tally.yields,
+            Number(summary.max()),
+            Number(summary.tally.own_handed_back),
+            Number(summary.tally.empty_polls),
+            Number(summary.tally.yields),
             Decimal(user, 6),
             Decimal(system, 6),
         )
