@@ -3,9 +3,9 @@
 use crate::errno::{Call, Errno, Refusal};
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
-use crate::report;
 use crate::say::{STDOUT, line};
 use crate::start::{Args, ExitCode};
+use crate::{report, seal};
 
 const PROGRAM: Program = Program {
     name: "cleanup",
@@ -31,6 +31,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn clean_up(params: &Params) -> Result<(), Refusal<'_>> {
+    seal::put_on(seal::CLEANUP, params)?;
     let name = &params.queue_name;
     let unheard = |errno| Refusal { call: Call::Write, errno };
     match Queue::unlink(name) {

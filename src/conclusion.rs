@@ -8,7 +8,7 @@ use crate::params::{self, Params, Program};
 use crate::queue::Queue;
 use crate::say::{Number, complain};
 use crate::start::{Args, ExitCode};
-use crate::{report, signals, sys};
+use crate::{report, seal, signals, sys};
 
 /// Her name in reports and lines.
 pub const NAME: &str = "conclusion";
@@ -57,7 +57,7 @@ pub fn chat(params: &Params, mut progress: Progress<'_>) -> ExitCode {
     }
 }
 
-/// Up to the queue. None if it does not appear, or a signal came before it.
+/// Up to the queue and the seal. None if it does not appear, or a signal came before it.
 fn begin<'a>(
     params: &'a Params,
     progress: &mut Progress<'_>,
@@ -67,7 +67,7 @@ fn begin<'a>(
     let mut patience = Patience::new(params.timeout, sys::monotonic_nanoseconds());
     loop {
         match Queue::open(&params.queue_name) {
-            Ok(queue) => return Ok(Some(queue)),
+            Ok(queue) => return seal::put_on(seal::CONCLUSION, params).map(|()| Some(queue)),
             Err(Errno::ENOENT) => {}
             Err(errno) => {
                 let (name, mode) = (params.queue_name.as_c_str(), params.permissions);

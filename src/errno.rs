@@ -103,6 +103,8 @@ pub enum Call<'a> {
     Signals,
     /// fork(2).
     Fork,
+    /// prctl(2), for SEALED.
+    Seal,
 }
 
 /// One line for a person: `mq_open /name: EEXIST: cause and way out`.
@@ -137,6 +139,7 @@ impl fmt::Display for Call<'_> {
             Call::Write => ("write to standard output", c""),
             Call::Signals => ("sigaction", c""),
             Call::Fork => ("fork", c""),
+            Call::Seal => ("seccomp", c""),
         };
         f.write_str(call)?;
         Escaped(object.to_bytes()).fmt(f)
@@ -230,6 +233,9 @@ impl fmt::Display for Refusal<'_> {
             (Fork, Errno::EAGAIN) => {
                 f.write_str("this user has too many processes: end some, or raise it: ulimit -u")
             }
+            (Seal, Errno::EINVAL | Errno::ENOSYS) => {
+                f.write_str("no filters for system calls here: leave out SEALED=1")
+            }
             (_, Errno::ENOMEM) => f.write_str("the kernel has no memory left for it"),
             (_, Errno::EPERM) => f.write_str("a sandbox or a security policy forbids it"),
             (_, Errno::ENOSYS) => f.write_str("this kernel or sandbox does not have the call"),
@@ -274,6 +280,11 @@ mod tests {
             (Call::Send { name: NAME, length: 32 }, Errno::EMSGSIZE, "no message of 32 bytes"),
             (Call::Receive { name: NAME, length: 8192 }, Errno::EMSGSIZE, "than 8192 bytes"),
             (Call::Fork, Errno::EAGAIN, "fork: EAGAIN: this user has too many processes"),
+            (
+                Call::Seal,
+                Errno::EINVAL,
+                "seccomp: EINVAL: no filters for system calls here: leave out",
+            ),
             (open, Errno(77), "mq_open /q: errno 77: the kernel refuses for a reason not foreseen"),
         ] {
             let line = said(call, errno);

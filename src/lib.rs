@@ -24,6 +24,7 @@
 //! | [`dialogue`] | the protocol as a pure state machine |
 //! | [`message`] | the first message, md5 as hex |
 //! | [`queue`] | the safe handle |
+//! | [`seal`] | SEALED=1: the seccomp filters |
 //! | [`start`] | from `_start` or `main` to a role; panic; exit; a second process |
 //! | [`say`] | one line, one write(2) |
 //! | [`signals`] | SIGINT, SIGTERM, SIGHUP raise one flag |
@@ -51,6 +52,7 @@ pub mod premise;
 pub mod queue;
 pub mod report;
 pub mod say;
+pub mod seal;
 pub mod signals;
 pub mod sketch;
 pub mod start;

@@ -68,11 +68,21 @@ pub struct Params {
     pub verbose: bool,
     /// REPORT.
     pub report: Report,
+    /// SEALED: after set-up no call but those on the program's list.
+    pub sealed: bool,
 }
 
 /// The parameters' names.
-const NAMES: [&str; 7] =
-    ["ITERATIONS", "MESSAGE_QUEUE_NAME", "PERMISSIONS", "WAIT", "TIMEOUT", "VERBOSE", "REPORT"];
+const NAMES: [&str; 8] = [
+    "ITERATIONS",
+    "MESSAGE_QUEUE_NAME",
+    "PERMISSIONS",
+    "WAIT",
+    "TIMEOUT",
+    "VERBOSE",
+    "REPORT",
+    "SEALED",
+];
 
 /// What `--help` says of all programs. Tests hold the defaults in it against
 /// those that are built in.
@@ -88,6 +98,7 @@ copy built in), then from the command line, which wins:
   TIMEOUT=30          seconds without progress to give up after; 0: never
   VERBOSE=0           1: say every message sent and received
   REPORT=text         text, or json: one object a line a program
+  SEALED=0            1: after set-up, no system call but those documented
 
   --help, --version   print this, or the version
 
@@ -154,6 +165,7 @@ impl Params {
             timeout: 30,
             verbose: false,
             report: Report::Text,
+            sealed: false,
         }
     }
 
@@ -190,14 +202,13 @@ impl Params {
         if line.is_empty() {
             return Ok(());
         }
-        let mut parts = line.splitn(2, |byte| *byte == b'=');
-        let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+        let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
             return Err(Mistake::NoEquals(line));
         };
-        let (name, value) = (name.trim_ascii(), value.trim_ascii());
-        let Some(name) = NAMES.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name))
-        else {
-            return Err(Mistake::NoSuchName(name, nearest(name)));
+        let (name, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
+        let name = match nearest(name) {
+            Some((known, 0)) => known,
+            near => return Err(Mistake::NoSuchName(name, near.map(|(known, _)| known))),
         };
         self.set_one(name, value).map_err(|reason| Mistake::BadValue(name, value, reason))
     }
@@ -221,9 +232,8 @@ impl Params {
                 self.wait = if blocks { Wait::Block } else { Wait::Poll };
             }
             "TIMEOUT" => self.timeout = number(value)?,
-            "VERBOSE" => {
-                self.verbose = either(value, b"0", b"1", "is neither no nor yes: give 0 or 1")?;
-            }
+            "VERBOSE" => self.verbose = yes(value)?,
+            "SEALED" => self.sealed = yes(value)?,
             _ => {
                 let json =
                     either(value, b"text", b"json", "is no form of report: give text or json")?;
@@ -383,6 +393,11 @@ fn either(
     }
 }
 
+/// 0 or 1.
+fn yes(value: &[u8]) -> Result<bool, &'static str> {
+    either(value, b"0", b"1", "is neither no nor yes: give 0 or 1")
+}
+
 /// A whole number up to 2^63-1.
 fn number(value: &[u8]) -> Result<u64, &'static str> {
     let digits = "is not a whole number: give digits only";
@@ -417,15 +432,15 @@ fn in_base(
     Ok(number)
 }
 
-/// The known name that a misspelt one is nearest to, if it is near: with a
-/// third of its letters changed, added or left out, or fewer.
-fn nearest(misspelt: &[u8]) -> Option<&'static str> {
+/// The known name that a word is nearest to, and its distance: 0 if it is that
+/// name. None if none is near: it takes a third of the letters or fewer.
+fn nearest(word: &[u8]) -> Option<(&'static str, usize)> {
     let mut nearest = None;
     let mut least = usize::MAX;
-    for known in NAMES {
-        let distance = distance(misspelt, known.as_bytes());
+    for known in &NAMES {
+        let distance = distance(word, known.as_bytes());
         if distance < least && distance <= known.len().div_ceil(3) {
-            (nearest, least) = (Some(known), distance);
+            (nearest, least) = (Some((*known, distance)), distance);
         }
     }
     nearest
@@ -469,6 +484,7 @@ mod tests {
             timeout: 1,
             verbose: true,
             report: Report::Json,
+            sealed: true,
         };
         assert_eq!(params.set_all(file.as_bytes()), Ok(()));
         assert_eq!(params, Params::built_in());
@@ -505,10 +521,11 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_gets_a_suggestion_if_one_is_near() {
-        assert_eq!(nearest(b"WIAT"), Some("WAIT"));
-        assert_eq!(nearest(b"WAT"), Some("WAIT"));
-        assert_eq!(nearest(b"PERMISIONS"), Some("PERMISSIONS"));
-        assert_eq!(nearest(b"message_queue"), Some("MESSAGE_QUEUE_NAME"));
+        assert_eq!(nearest(b"wait"), Some(("WAIT", 0)));
+        assert_eq!(nearest(b"WIAT"), Some(("WAIT", 2)));
+        assert_eq!(nearest(b"WAT"), Some(("WAIT", 1)));
+        assert_eq!(nearest(b"PERMISIONS"), Some(("PERMISSIONS", 1)));
+        assert_eq!(nearest(b"message_queue"), Some(("MESSAGE_QUEUE_NAME", 5)));
         assert_eq!(nearest(b"COLOUR"), None);
         assert_eq!(nearest(b""), None);
         assert_eq!(nearest(&[b'X'; 1000]), None);
@@ -533,6 +550,7 @@ mod tests {
             "WAIT=POLL",
             "TIMEOUT=1.5",
             "VERBOSE=2",
+            "SEALED=yes",
             "REPORT=xml",
         ] {
             assert!(matches!(params.set(line.as_bytes()), Err(Mistake::BadValue(..))), "{line}");

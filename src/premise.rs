@@ -7,7 +7,7 @@ use crate::message::{LONGEST_RECEIVED, LONGEST_SENT, Message};
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
 use crate::start::{Args, ExitCode, with_last_will};
-use crate::{report, signals, sys};
+use crate::{report, seal, signals, sys};
 
 /// Her name in reports and lines.
 pub const NAME: &str = "premise";
@@ -53,12 +53,16 @@ pub fn begin(params: &Params) -> Result<Queue, Refusal<'_>> {
 /// From the first message to the report. However the talk ends, the queue is
 /// removed before anything is said about it: who should hear it may be slow.
 pub fn talk(params: &Params, queue: &Queue) -> ExitCode {
+    let progress = Progress::new(NAME, params);
+    if let Err(refusal) = seal::put_on(seal::PREMISE, params) {
+        let _ = remove(params, queue);
+        return report::refused(&refusal);
+    }
     let first = Message::time(sys::realtime_nanoseconds() / 1_000_000_000);
     let mut dialogue = Dialogue::premise(first, params.iterations);
     let mut buffer = [0; LONGEST_RECEIVED];
     let mut tally = Tally::default();
 
-    let progress = Progress::new(NAME, params);
     let end = with_last_will(params.queue_name.as_c_str(), || {
         Conversation::new(NAME, params, queue, progress, &mut tally)
             .hold(&mut dialogue, &mut buffer)

@@ -87,8 +87,9 @@ impl Deadline {
     pub fn after(nanoseconds: u64) -> Deadline {
         let then = sys::realtime_nanoseconds().saturating_add(nanoseconds);
         Deadline(libc::timespec {
-            tv_sec: (then / 1_000_000_000) as libc::time_t,
-            tv_nsec: (then % 1_000_000_000) as _, // below 10^9: fits any long
+            // As wide as the system has them; below 10^9 fits any long.
+            tv_sec: (then / 1_000_000_000) as _,
+            tv_nsec: (then % 1_000_000_000) as _,
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::errno::{Call, Errno, Refusal};
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
 use crate::start::{Args, ExitCode, in_child};
-use crate::{conclusion, premise, report, signals, sys};
+use crate::{conclusion, premise, report, seal, signals, sys};
 
 const PROGRAM: Program = Program {
     name: "sketch",
@@ -46,9 +46,9 @@ pub fn run(args: Args) -> ExitCode {
 /// and the children inherit that.
 fn perform(params: &Params) -> Result<ExitCode, Refusal<'_>> {
     let queue = premise::begin(params)?;
-    if let Err(errno) = keep_signals_back() {
+    if let Err(refusal) = keep_signals_back().and_then(|()| seal::put_on(seal::SKETCH, params)) {
         let _ = premise::remove(params, &queue);
-        return Err(Refusal { call: Call::Signals, errno });
+        return Err(refusal);
     }
     let premise = in_child(|| {
         as_a_program();
@@ -61,9 +61,10 @@ fn perform(params: &Params) -> Result<ExitCode, Refusal<'_>> {
     look_after(params, &queue, premise, conclusion)
 }
 
-fn keep_signals_back() -> Result<(), Errno> {
-    signals::await_children()?;
-    sys::sigprocmask(libc::SIG_BLOCK, &AWAITED)
+fn keep_signals_back() -> Result<(), Refusal<'static>> {
+    signals::await_children()
+        .and_then(|()| sys::sigprocmask(libc::SIG_BLOCK, &AWAITED))
+        .map_err(|errno| Refusal { call: Call::Signals, errno })
 }
 
 /// What a child does first: takes signals again, and has itself ended when this

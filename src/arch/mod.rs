@@ -5,6 +5,7 @@
 //! | `syscall1` to `syscall5` | the instruction that enters the kernel |
 //! | `define_start!` | `_start`: from the kernel's stack to a Rust function |
 //! | `restore_signal_frame` | where a signal handler returns to |
+//! | `AUDIT_ARCH` | what seccomp(2) calls this processor |
 //! | `cycles` | a counter that ticks at a constant rate |
 //! | `copy`, `copy_overlapping`, `fill`, `compare`, `length` | what memcpy and its sisters are made of |
 //!

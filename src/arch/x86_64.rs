@@ -14,6 +14,10 @@
 
 use core::arch::{asm, naked_asm, x86_64};
 
+/// What seccomp(2) and audit call it: AUDIT_ARCH_X86_64 of
+/// include/uapi/linux/audit.h, the ELF machine, 64 bits wide, little-endian.
+pub const AUDIT_ARCH: u32 = libc::EM_X86_64 as u32 | 0x8000_0000 | 0x4000_0000;
+
 /// Enters the kernel with one argument. The kernel's answer comes as it is:
 /// `sys::raw` tells results from errors.
 ///

@@ -11,7 +11,7 @@
 //! of this is `#[inline]` and never called: it leaves neither code nor an
 //! undefined symbol behind.
 
-use core::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_ushort, c_void};
 use core::mem::MaybeUninit;
 
 use super::{Disposition, Forked, Mqd};
@@ -504,6 +504,44 @@ pub fn end_with_parent() -> Result<(), Errno> {
     // SAFETY: no memory is involved; the variadic argument is as wide as C's.
     result(unsafe { c::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as c_ulong) } as isize)?;
     Ok(())
+}
+
+/// prctl(2) with PR_SET_NO_NEW_PRIVS: execve(2) gives this process no privilege
+/// any more, which is what lets it install a filter without one.
+///
+/// # Errors
+///
+/// None in practice.
+#[cfg(target_os = "linux")]
+#[inline]
+pub fn set_no_new_privileges() -> Result<(), Errno> {
+    let (yes, nothing): (c_ulong, c_ulong) = (1, 0);
+    // SAFETY: no memory is involved; the variadic arguments are as wide as C's.
+    result(unsafe { c::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, nothing, nothing, nothing) } as isize)
+        .map(drop)
+}
+
+/// prctl(2) with PR_SET_SECCOMP and SECCOMP_MODE_FILTER: each call of this
+/// process, from the next on, goes through `filter` first. seccomp(2) says what
+/// it is made of.
+///
+/// # Errors
+///
+/// EINVAL for a filter that is none, or a kernel that has none; EACCES without
+/// [`set_no_new_privileges`]; ENOMEM.
+#[cfg(target_os = "linux")]
+#[inline]
+pub fn set_seccomp_filter(filter: &[libc::sock_filter]) -> Result<(), Errno> {
+    let program = libc::sock_fprog {
+        len: filter.len() as c_ushort,
+        filter: filter.as_ptr().cast_mut(), // it is only read
+    };
+    // SAFETY: `program` and the filter that it points to are borrowed for the
+    // call and only read; the variadic arguments are as wide as C's.
+    result(unsafe {
+        c::prctl(libc::PR_SET_SECCOMP, c_ulong::from(libc::SECCOMP_MODE_FILTER), &raw const program)
+    } as isize)
+    .map(drop)
 }
 
 /// kill(2).

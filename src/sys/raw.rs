@@ -5,7 +5,7 @@
 //! else. Layouts that are shared with the kernel are those of the crate `libc`
 //! where its structure and the kernel's are one and the same, and checked.
 
-use core::ffi::{CStr, c_int, c_long, c_ulong};
+use core::ffi::{CStr, c_int, c_long, c_ulong, c_ushort};
 use core::mem::{MaybeUninit, offset_of, size_of};
 
 use super::{Disposition, Forked, Mqd};
@@ -20,8 +20,9 @@ const _: () = {
     assert!(size_of::<libc::mq_attr>() == size_of::<[c_long; 8]>());
     // include/uapi/linux/time_types.h: __kernel_timespec, 64 bits each.
     assert!(size_of::<libc::timespec>() == 16);
-    // include/uapi/linux/resource.h: two timevals and fourteen longs.
-    assert!(size_of::<libc::rusage>() == size_of::<[c_long; 18]>());
+    // include/uapi/linux/resource.h: two timevals and fourteen longs; musl has
+    // kept room for more behind them.
+    assert!(size_of::<libc::rusage>() >= size_of::<[c_long; 18]>());
     // arch/x86/include/uapi/asm/stat.h: 18 longs; st_nlink is the third.
     assert!(size_of::<libc::stat>() == size_of::<[c_long; 18]>());
     assert!(offset_of!(libc::stat, st_nlink) == 2 * size_of::<c_long>());
@@ -321,7 +322,7 @@ pub fn sched_yield() {
 /// None in practice.
 #[inline]
 pub fn getrusage() -> Result<libc::rusage, Errno> {
-    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the kernel writes a rusage into `usage`, and nothing elsewhere.
     result(unsafe {
         syscall2(
@@ -330,7 +331,7 @@ pub fn getrusage() -> Result<libc::rusage, Errno> {
             usage.as_mut_ptr() as usize,
         )
     })?;
-    // SAFETY: the call succeeded, so all of it has been written.
+    // SAFETY: all of it has been written, and zeros were there before.
     Ok(unsafe { usage.assume_init() })
 }
 
@@ -500,6 +501,49 @@ pub fn end_with_parent() -> Result<(), Errno> {
     // SAFETY: no memory is involved.
     result(unsafe {
         syscall2(libc::SYS_prctl as usize, libc::PR_SET_PDEATHSIG as usize, libc::SIGTERM as usize)
+    })
+    .map(drop)
+}
+
+/// `int prctl(int option, unsigned long arg2, ...)`, kernel/sys.c, with
+/// PR_SET_NO_NEW_PRIVS: execve(2) gives this process no privilege any more, which
+/// is what lets it install a filter without one.
+///
+/// # Errors
+///
+/// None in practice.
+#[inline]
+pub fn set_no_new_privileges() -> Result<(), Errno> {
+    // SAFETY: no memory is involved.
+    result(unsafe {
+        syscall5(libc::SYS_prctl as usize, libc::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0)
+    })
+    .map(drop)
+}
+
+/// `int prctl(int option, unsigned long arg2, ...)`, kernel/sys.c, with
+/// PR_SET_SECCOMP and SECCOMP_MODE_FILTER: each call of this process, from the
+/// next on, goes through `filter` first. seccomp(2) says what it is made of.
+///
+/// # Errors
+///
+/// EINVAL for a filter that is none, or a kernel that has none; EACCES without
+/// [`set_no_new_privileges`]; ENOMEM.
+#[inline]
+pub fn set_seccomp_filter(filter: &[libc::sock_filter]) -> Result<(), Errno> {
+    let program = libc::sock_fprog {
+        len: filter.len() as c_ushort,
+        filter: filter.as_ptr().cast_mut(), // it is only read
+    };
+    // SAFETY: `program` and the filter that it points to are borrowed for the
+    // call; the kernel only reads both, and keeps a copy.
+    result(unsafe {
+        syscall3(
+            libc::SYS_prctl as usize,
+            libc::PR_SET_SECCOMP as usize,
+            libc::SECCOMP_MODE_FILTER as usize,
+            core::ptr::from_ref(&program) as usize,
+        )
     })
     .map(drop)
 }
