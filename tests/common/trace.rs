@@ -1,0 +1,169 @@
+//! A tracer: runs a program and shows every system call that it makes, its
+//! children's included, from the first to the last. With ptrace(2), so that no
+//! other program is needed and no call can be missed.
+
+#![allow(dead_code)] // each test file uses its part
+#![allow(unsafe_code)] // a traced program says so between fork and exec; a union is read
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Output};
+
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// A system call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Whose: 0 for the program itself, then its children in their order.
+    pub process: usize,
+    pub pid: Pid,
+    pub number: i64,
+    pub args: [u64; 6],
+}
+
+/// What is to become of a call.
+pub enum Verdict {
+    Pass,
+    /// The kernel is asked for this one instead. (A seccomp filter looks at it
+    /// after that.)
+    Replace(i64),
+    /// The kernel is asked for nothing, and the program is told this.
+    Refuse(Errno),
+}
+
+struct Process {
+    pid: Pid,
+    inside: Option<(Call, Verdict)>,
+}
+
+/// Runs `command` until it and all its children have ended. `watch` sees each
+/// call twice: before, where it may step in, and after, with the result, an errno
+/// negated. What is written to the pipes of `command` must fit into them.
+#[allow(clippy::zombie_processes)] // they are waited for, by their numbers
+pub fn trace(
+    command: &mut Command,
+    mut watch: impl FnMut(&Call, Option<i64>) -> Verdict,
+) -> Output {
+    // SAFETY: ptrace(2) is a mere system call.
+    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let mut child = command.process_group(0).spawn().expect("it can be started");
+    let first = Pid::from_raw(child.id() as i32);
+    waitpid(first, None).expect("stopped by its exec");
+    let follow = Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
+    let tell_calls_from_signals = Options::PTRACE_O_TRACESYSGOOD;
+    let end_with_the_test = Options::PTRACE_O_EXITKILL;
+    ptrace::setoptions(first, follow | tell_calls_from_signals | end_with_the_test).unwrap();
+    ptrace::syscall(first, None).unwrap();
+
+    let mut processes = vec![Process { pid: first, inside: None }];
+    let mut running = 1;
+    let mut status = None;
+    while running > 0 {
+        // This process group only: other tests wait for children of their own.
+        let group = Pid::from_raw(-first.as_raw());
+        let stop = waitpid(group, Some(WaitPidFlag::__WALL)).unwrap();
+        let pid = stop.pid().unwrap();
+        // Of a child tells its own first stop or its parent's, whichever is seen
+        // first: before the parent can go on and start another one.
+        let mut number_of = |pid| {
+            processes.iter().position(|process| process.pid == pid).unwrap_or_else(|| {
+                processes.push(Process { pid, inside: None });
+                running += 1;
+                processes.len() - 1
+            })
+        };
+        let index = number_of(pid);
+        let signal = match stop {
+            WaitStatus::PtraceSyscall(_) => {
+                at_a_call(index, &mut processes[index], &mut watch);
+                None
+            }
+            WaitStatus::PtraceEvent(..) => {
+                number_of(Pid::from_raw(ptrace::getevent(pid).unwrap() as i32));
+                None
+            }
+            // This is how a child begins. And a test that stops a process wants
+            // to see what that does to the call it is in: it may go on at once.
+            WaitStatus::Stopped(_, Signal::SIGSTOP) => None,
+            WaitStatus::Stopped(_, signal) => Some(signal),
+            ended => {
+                running -= 1;
+                if pid == first {
+                    status = Some(match ended {
+                        WaitStatus::Exited(_, code) => ExitStatus::from_raw(code << 8),
+                        WaitStatus::Signaled(_, signal, _) => ExitStatus::from_raw(signal as i32),
+                        other => panic!("{other:?}"),
+                    });
+                }
+                continue;
+            }
+        };
+        let _ = ptrace::syscall(pid, signal); // ESRCH if it has been killed since
+    }
+    let mut output = Output { status: status.unwrap(), stdout: Vec::new(), stderr: Vec::new() };
+    child.stdout.take().map(|mut pipe| pipe.read_to_end(&mut output.stdout).unwrap());
+    child.stderr.take().map(|mut pipe| pipe.read_to_end(&mut output.stderr).unwrap());
+    output
+}
+
+/// A process has stopped before or after a call.
+fn at_a_call(
+    index: usize,
+    process: &mut Process,
+    watch: &mut impl FnMut(&Call, Option<i64>) -> Verdict,
+) {
+    let Ok(info) = ptrace::syscall_info(process.pid) else {
+        return; // it has been killed since
+    };
+    match process.inside.take() {
+        None => {
+            // SAFETY: it has stopped before a call, so this is the union's variant.
+            let entry = unsafe { info.u.entry };
+            let (number, args) = (entry.nr as i64, entry.args);
+            let call = Call { process: index, pid: process.pid, number, args };
+            let verdict = watch(&call, None);
+            let instead = match verdict {
+                Verdict::Pass => None,
+                Verdict::Replace(number) => Some(number),
+                Verdict::Refuse(_) => Some(-1),
+            };
+            if let Some(number) = instead {
+                let mut registers = ptrace::getregs(process.pid).unwrap();
+                registers.orig_rax = number as u64;
+                ptrace::setregs(process.pid, registers).unwrap();
+            }
+            process.inside = Some((call, verdict));
+        }
+        Some((call, verdict)) => {
+            // SAFETY: it has stopped after a call, so this is the union's variant.
+            let mut result = unsafe { info.u.exit.sval };
+            if let Verdict::Refuse(errno) = verdict {
+                result = -(errno as i64);
+                let mut registers = ptrace::getregs(process.pid).unwrap();
+                registers.rax = result as u64;
+                ptrace::setregs(process.pid, registers).unwrap();
+            }
+            watch(&call, Some(result));
+        }
+    }
+}
+
+/// So many bytes of a stopped process.
+pub fn memory(pid: Pid, address: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let file = File::open(format!("/proc/{pid}/mem")).unwrap();
+    file.read_exact_at(&mut bytes, address).unwrap();
+    bytes
+}
+
+/// A string of a stopped process, up to its NUL.
+pub fn string(pid: Pid, address: u64) -> String {
+    let bytes = (address..).map(|at| memory(pid, at, 1)[0]).take_while(|byte| *byte != 0);
+    String::from_utf8(bytes.collect()).unwrap()
+}
