@@ -10,12 +10,17 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Output};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
-use nix::sys::signal::Signal;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+
+use crate::common::LONG;
 
 /// A system call.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +55,10 @@ pub fn trace(
     command: &mut Command,
     mut watch: impl FnMut(&Call, Option<i64>) -> Verdict,
 ) -> Output {
-    // SAFETY: ptrace(2) is a mere system call.
-    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    // Who is killed here is to leave no core file.
+    let prepare = || Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0).and_then(|()| ptrace::traceme())?);
+    // SAFETY: setrlimit(2) and ptrace(2) are mere system calls.
+    unsafe { command.pre_exec(prepare) };
     let mut child = command.process_group(0).spawn().expect("it can be started");
     let first = Pid::from_raw(child.id() as i32);
     waitpid(first, None).expect("stopped by its exec");
@@ -60,6 +67,16 @@ pub fn trace(
     let end_with_the_test = Options::PTRACE_O_EXITKILL;
     ptrace::setoptions(first, follow | tell_calls_from_signals | end_with_the_test).unwrap();
     ptrace::syscall(first, None).unwrap();
+
+    // A program that goes on for ever is to fail its test, not to hang it.
+    let (has_ended, told) = mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let hangs = told.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout);
+        if hangs {
+            let _ = killpg(first, Signal::SIGKILL);
+        }
+        hangs
+    });
 
     let mut processes = vec![Process { pid: first, inside: None }];
     let mut running = 1;
@@ -106,6 +123,8 @@ pub fn trace(
         };
         let _ = ptrace::syscall(pid, signal); // ESRCH if it has been killed since
     }
+    drop(has_ended);
+    assert!(!watchdog.join().unwrap(), "the traced program hangs");
     let mut output = Output { status: status.unwrap(), stdout: Vec::new(), stderr: Vec::new() };
     child.stdout.take().map(|mut pipe| pipe.read_to_end(&mut output.stdout).unwrap());
     child.stderr.take().map(|mut pipe| pipe.read_to_end(&mut output.stderr).unwrap());
