@@ -72,8 +72,9 @@ fn every_call_that_is_not_on_her_list_kills_her() {
 
 #[test]
 fn a_number_on_her_list_kills_her_when_it_is_another_architectures() {
-    // i386's calls go through this gate; number 24 there is getuid.
-    const INT_0X80: [u8; 2] = [0xcd, 0x80];
+    // i386's calls go through this gate; number 24 there is getuid. Who comes back
+    // from it is killed as well, by ud2, but with SIGILL.
+    const INT_0X80_UD2: [u8; 4] = [0xcd, 0x80, 0x0f, 0x0b];
     let place = Place::new("seal-i386");
     let mut is_through_the_gate = false;
     let mut command = place.command("premise");
@@ -85,7 +86,7 @@ fn a_number_on_her_list_kills_her_when_it_is_another_architectures() {
             ptrace::setregs(call.pid, registers).unwrap();
             let code = registers.rip as ptrace::AddressType;
             let mut word = ptrace::read(call.pid, code).unwrap().to_ne_bytes();
-            word[..2].copy_from_slice(&INT_0X80);
+            word[..4].copy_from_slice(&INT_0X80_UD2);
             ptrace::write(call.pid, code, i64::from_ne_bytes(word)).unwrap();
             is_through_the_gate = true;
         }
