@@ -438,8 +438,12 @@ fn nearest(word: &[u8]) -> Option<(&'static str, usize)> {
     let mut nearest = None;
     let mut least = usize::MAX;
     for known in &NAMES {
+        let farthest = known.len().div_ceil(3);
+        if word.len().abs_diff(known.len()) > farthest {
+            continue; // so many letters at least are too many or missing
+        }
         let distance = distance(word, known.as_bytes());
-        if distance < least && distance <= known.len().div_ceil(3) {
+        if distance < least && distance <= farthest {
             (nearest, least) = (Some((*known, distance)), distance);
         }
     }
@@ -447,12 +451,9 @@ fn nearest(word: &[u8]) -> Option<(&'static str, usize)> {
 }
 
 /// How many letters must be changed, added or left out to make `a` of `b`, the
-/// case aside (Levenshtein's distance). Long words are not near to anything.
+/// case aside (Levenshtein's distance). `b` is one of [`NAMES`].
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    const LONGEST: usize = 32;
-    if a.len() > LONGEST || b.len() > LONGEST {
-        return usize::MAX;
-    }
+    const LONGEST: usize = 18; // MESSAGE_QUEUE_NAME
     // row[j]: what it takes from the part of `a` so far to the first j of `b`.
     let mut row: [usize; LONGEST + 1] = core::array::from_fn(|j| j);
     for (i, letter) in a.iter().enumerate() {

@@ -267,6 +267,19 @@ pub fn md5_hex(text: &[u8]) -> Vec<u8> {
     digest.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
 }
 
+/// Random numbers that are the same in every run (xorshift64). Not from 0.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as usize % limit
+    }
+}
+
 /// The other side of a conversation, played by the test.
 pub struct Peer {
     pub queue: Queue,
