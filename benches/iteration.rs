@@ -5,6 +5,8 @@
 //!   mq_send(3) and mq_receive(3), and `format!` for the hex digits.
 //! - alone: two send+receive pairs in one process, which is what the kernel's
 //!   part of an iteration costs with nobody to talk to.
+//! - sealed: `sketch` and two pairs alone with SEALED=1. What the seal costs is the
+//!   median of the differences to the run without it in the same round.
 //!
 //! All in turns, round by round, so that a machine that slows down slows all
 //! alike; then medians. Each is timed inside, from the first reply to the last.
@@ -16,10 +18,11 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use md5::{Digest, Md5};
-use mq_sketch::conversation;
 use mq_sketch::dialogue::Dialogue;
 use mq_sketch::message::Message;
+use mq_sketch::params::Params;
 use mq_sketch::queue::{Deadline, Queue, QueueName};
+use mq_sketch::{conversation, say, seal, sys};
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::stat::Mode;
@@ -30,6 +33,7 @@ const ROUNDS: usize = 7;
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     match args.get(1).map(String::as_str) {
+        Some("alone") => alone(&args[2]),
         Some("plain-premise") => plain_premise(&args[2], args[3].parse().unwrap()),
         Some("plain-conclusion") => plain_conclusion(&args[2], args[3].parse().unwrap()),
         _ => compare(),
@@ -46,14 +50,17 @@ fn compare() {
         }
         let [mut alone, mut poll, mut block, mut plain] = [const { Vec::new() }; 4];
         let [mut user, mut user_alone] = [const { Vec::new() }; 2];
+        let [mut seal, mut seal_alone] = [const { Vec::new() }; 2];
         for _ in 0..ROUNDS {
-            let (each, user_share) = pairs_alone();
+            let (each, user_share) = pairs_alone("SEALED=0");
             alone.push(each);
             user_alone.push(user_share);
-            let (each, user_share) = ours("WAIT=poll", 300_000);
+            seal_alone.push(pairs_alone("SEALED=1").0 - each);
+            let (each, user_share) = ours(&["WAIT=poll", "SEALED=0"], 300_000);
             poll.push(each);
             user.push(user_share);
-            block.push(ours("WAIT=block", if one_cpu { 100_000 } else { 20_000 }).0);
+            seal.push(ours(&["WAIT=poll", "SEALED=1"], 300_000).0 - each);
+            block.push(ours(&["WAIT=block"], if one_cpu { 100_000 } else { 20_000 }).0);
             plain.push(plainly(if one_cpu { 10 } else { 20_000 }));
         }
         let (alone, poll, block, plain) =
@@ -68,24 +75,29 @@ fn compare() {
             median(&mut user_alone),
             median(&mut user)
         );
+        println!(
+            "  with SEALED=1, ns more: alone {:+}, WAIT=poll {:+}",
+            median(&mut seal_alone),
+            median(&mut seal)
+        );
     }
 }
 
 /// Of the whole of both.
-fn percentage(part: f64, rest: f64) -> u64 {
-    (100.0 * part / (part + rest)).round() as u64
+fn percentage(part: f64, rest: f64) -> i64 {
+    (100.0 * part / (part + rest)).round() as i64
 }
 
-fn ratio(a: u64, b: u64) -> f64 {
+fn ratio(a: i64, b: i64) -> f64 {
     a as f64 / b as f64
 }
 
-fn median(values: &mut [u64]) -> u64 {
+fn median(values: &mut [i64]) -> i64 {
     values.sort_unstable();
     values[values.len() / 2]
 }
 
-fn rounds(mut measure: impl FnMut() -> u64) -> Vec<u64> {
+fn rounds(mut measure: impl FnMut() -> i64) -> Vec<i64> {
     (0..ROUNDS).map(|_| measure()).collect()
 }
 
@@ -93,7 +105,7 @@ fn name() -> String {
     format!("/mq-sketch-bench-{}", std::process::id())
 }
 
-fn hashes() -> u64 {
+fn hashes() -> i64 {
     const TIMES: u64 = 1_000_000;
     let mut dialogue = Dialogue::premise(Message::time(0), u64::MAX);
     dialogue.sent();
@@ -103,15 +115,32 @@ fn hashes() -> u64 {
         dialogue.hear(reply.as_bytes());
         dialogue.sent();
     }
-    start.elapsed().as_nanos() as u64 / TIMES
+    (start.elapsed().as_nanos() / u128::from(TIMES)) as i64
 }
 
-/// Nanoseconds for two pairs, and the percentage of CPU time in user mode.
-fn pairs_alone() -> (u64, u64) {
+/// Nanoseconds for two pairs, and the percentage of CPU time in user mode: in a
+/// process of its own, because a seal is for good.
+fn pairs_alone(sealed: &str) -> (i64, i64) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["alone", sealed])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (each, user) = text.trim().split_once(' ').unwrap();
+    (each.parse().unwrap(), user.parse().unwrap())
+}
+
+fn alone(sealed: &str) {
     const TIMES: u64 = 300_000;
     let name = QueueName::new(name().as_bytes()).unwrap();
     let _ = Queue::unlink(&name);
     let queue = Queue::create(&name, 0o600, 32).unwrap();
+    let mut params = Params::built_in();
+    params.set(sealed.as_bytes()).unwrap();
+    seal::put_on(seal::PREMISE, &params).unwrap();
+
     let mut buffer = [b'0'; 32];
     let start = conversation::Instant::now();
     for _ in 0..2 * TIMES {
@@ -123,13 +152,17 @@ fn pairs_alone() -> (u64, u64) {
     let user = end.user_microseconds - start.user_microseconds;
     let system = end.system_microseconds - start.system_microseconds;
     let each = (end.nanoseconds - start.nanoseconds) / TIMES;
-    (each, percentage(user as f64, system as f64))
+    let user = percentage(user as f64, system as f64);
+    // The library's own end would make calls that are not on the list.
+    say::line(say::STDOUT, format_args!("{each} {user}")).unwrap();
+    sys::exit(0);
 }
 
 /// Nanoseconds an iteration, and the percentage of CPU time in user mode.
-fn ours(wait: &str, iterations: u64) -> (u64, u64) {
+fn ours(args: &[&str], iterations: u64) -> (i64, i64) {
     let output = Command::new(env!("CARGO_BIN_EXE_sketch"))
-        .args([wait, "REPORT=json", &format!("ITERATIONS={iterations}")])
+        .args(args)
+        .args(["REPORT=json", &format!("ITERATIONS={iterations}")])
         .arg(format!("MESSAGE_QUEUE_NAME={}", name()))
         .stderr(Stdio::inherit())
         .output()
@@ -139,12 +172,12 @@ fn ours(wait: &str, iterations: u64) -> (u64, u64) {
     let report: serde_json::Value = serde_json::from_slice(line).unwrap();
     let number = |name: &str| report[name].as_f64().unwrap();
     let (user, system) = (number("user_seconds"), number("system_seconds"));
-    let each = (1e9 * number("seconds") / (number("iterations") - 1.0)).round() as u64;
+    let each = (1e9 * number("seconds") / (number("iterations") - 1.0)).round() as i64;
     (each, percentage(user, system))
 }
 
 /// Nanoseconds an iteration of the plain programs: this one, called again.
-fn plainly(iterations: u64) -> u64 {
+fn plainly(iterations: u64) -> i64 {
     let start = |role: &str| {
         Command::new(std::env::current_exe().unwrap())
             .args([role, &name(), &iterations.to_string()])

@@ -11,6 +11,7 @@ use crate::conversation::Progress;
 use crate::errno::{Call, Errno, Refusal};
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
+use crate::say::{Number, Text, complain};
 use crate::start::{Args, ExitCode, in_child};
 use crate::{conclusion, premise, report, seal, signals, sys};
 
@@ -98,7 +99,11 @@ fn look_after<'a>(
         match sys::wait_for_ended_child() {
             Ok(Some((pid, status))) => {
                 running = running.map(|other| other.filter(|other| *other != pid));
-                premise_can_clean_up &= Ok(pid) != premise || !libc::WIFSIGNALED(status);
+                if libc::WIFSIGNALED(status) {
+                    let is_premise = Ok(pid) == premise;
+                    premise_can_clean_up &= !is_premise;
+                    say_killed(is_premise, libc::WTERMSIG(status));
+                }
                 if exit_code(status) != ExitCode::DONE {
                     if code == ExitCode::DONE {
                         code = exit_code(status);
@@ -117,6 +122,17 @@ fn look_after<'a>(
         let _ = premise::remove(params, queue);
     }
     started.map(|_| code).map_err(|errno| Refusal { call: Call::Fork, errno })
+}
+
+/// One line for a child who could not say one herself.
+fn say_killed(is_premise: bool, signal: c_int) {
+    let name = if is_premise { premise::NAME } else { conclusion::NAME };
+    let why = match signal {
+        libc::SIGSYS => " (SEALED=1: a call that is not on her list; dmesg tells which)",
+        _ => "",
+    };
+    let (name, signal) = (Text(name), Number(signal as u64));
+    complain(format_args!("sketch: {name} was killed by signal {signal}{}", Text(why)));
 }
 
 /// Of a child's status from wait(2).

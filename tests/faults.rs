@@ -271,14 +271,16 @@ fn an_ignored_hangup_stays_ignored() {
 
 #[test]
 fn the_sketch_ends_both_and_removes_the_queue_if_one_is_killed() {
-    for victim in [0, 1] {
+    for (victim, name) in ["premise", "conclusion"].into_iter().enumerate() {
         let place = Place::new("killed-in-sketch");
         let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
         until_they_talk(&place);
         let both = children(sketch.id());
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(both[victim]), SIGKILL).unwrap();
         let output = finish(sketch);
-        assert_eq!(code(&output), 128 + 9, "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code(&output), 128 + 9, "{said}");
+        assert!(said.starts_with(&format!("sketch: {name} was killed by signal 9\n")), "{said}");
         assert!(!place.exists());
     }
 }
