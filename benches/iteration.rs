@@ -5,13 +5,14 @@
 //!   mq_send(3) and mq_receive(3), and `format!` for the hex digits.
 //! - alone: two send+receive pairs in one process, which is what the kernel's
 //!   part of an iteration costs with nobody to talk to.
-//! - sealed: `sketch` and two pairs alone with SEALED=1. What the seal costs is the
-//!   median of the differences to the run without it in the same round.
+//! - with SEALED=1: `sketch` and two pairs alone, each time beside a run without it,
+//!   before or after by turns. What the seal costs is the median of the differences;
+//!   half of them lie between the two numbers behind it.
 //!
 //! All in turns, round by round, so that a machine that slows down slows all
 //! alike; then medians. Each is timed inside, from the first reply to the last.
 //! Once with all CPUs and once with CPU 0 alone, where the plain programs manage
-//! so few iterations that they are given few. It takes a minute, and wants an
+//! so few iterations that they are given few. It takes two minutes, and wants an
 //! otherwise idle machine.
 
 use std::process::{Command, Stdio};
@@ -55,13 +56,15 @@ fn compare() {
             let (each, user_share) = pairs_alone("SEALED=0");
             alone.push(each);
             user_alone.push(user_share);
-            seal_alone.push(pairs_alone("SEALED=1").0 - each);
-            let (each, user_share) = ours(&["WAIT=poll", "SEALED=0"], 300_000);
+            let (each, user_share) = ours(&["WAIT=poll"], 300_000);
             poll.push(each);
             user.push(user_share);
-            seal.push(ours(&["WAIT=poll", "SEALED=1"], 300_000).0 - each);
             block.push(ours(&["WAIT=block"], if one_cpu { 100_000 } else { 20_000 }).0);
             plain.push(plainly(if one_cpu { 10 } else { 20_000 }));
+            for _ in 0..3 {
+                seal_alone.push(difference(seal_alone.len(), |sealed| pairs_alone(sealed).0));
+                seal.push(difference(seal.len(), |sealed| ours(&[sealed], 300_000).0));
+            }
         }
         let (alone, poll, block, plain) =
             (median(&mut alone), median(&mut poll), median(&mut block), median(&mut plain));
@@ -75,11 +78,8 @@ fn compare() {
             median(&mut user_alone),
             median(&mut user)
         );
-        println!(
-            "  with SEALED=1, ns more: alone {:+}, WAIT=poll {:+}",
-            median(&mut seal_alone),
-            median(&mut seal)
-        );
+        println!("  SEALED=1, two pairs alone  {}", with_middle_half(&mut seal_alone));
+        println!("  SEALED=1, WAIT=poll        {}", with_middle_half(&mut seal));
     }
 }
 
@@ -95,6 +95,23 @@ fn ratio(a: i64, b: i64) -> f64 {
 fn median(values: &mut [i64]) -> i64 {
     values.sort_unstable();
     values[values.len() / 2]
+}
+
+/// What SEALED=1 makes of a figure; every other time it is measured first.
+fn difference(turn: usize, measure: impl Fn(&str) -> i64) -> i64 {
+    if turn.is_multiple_of(2) {
+        measure("SEALED=1") - measure("SEALED=0")
+    } else {
+        let without = measure("SEALED=0");
+        measure("SEALED=1") - without
+    }
+}
+
+fn with_middle_half(values: &mut [i64]) -> String {
+    let middle = median(values);
+    let quarter = values.len() / 4;
+    let (low, high) = (values[quarter], values[values.len() - 1 - quarter]);
+    format!("{middle:>+10}  ({low:+} to {high:+})")
 }
 
 fn rounds(mut measure: impl FnMut() -> i64) -> Vec<i64> {
