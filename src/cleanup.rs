@@ -11,7 +11,7 @@ const PROGRAM: Program = Program {
     name: "cleanup",
     purpose: "\
 Removes the POSIX message queue that premise or sketch has left behind, if it was
-killed by SIGKILL. Give it the same parameters, above all MESSAGE_QUEUE_NAME. It
+killed before it could. Give it the same parameters, above all MESSAGE_QUEUE_NAME. It
 is no error if there is no such queue. Do not call it while they talk: it cannot
 tell their queue from one that was left behind.
 ",

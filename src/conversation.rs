@@ -436,8 +436,9 @@ impl<'a, 't> Conversation<'a, 't> {
 /// `a * b / c`, whatever the size of the product; the greatest number if the
 /// quotient is beyond it.
 pub fn scaled(a: u64, b: u64, c: u64) -> u64 {
-    let quotient = u128::from(a) * u128::from(b) / u128::from(c.max(1));
-    u64::try_from(quotient).unwrap_or(u64::MAX)
+    let (product, c) = (u128::from(a) * u128::from(b), c.max(1));
+    let (high, low) = ((product >> 64) as u64, product as u64);
+    if high >= c { u64::MAX } else { arch::divide(high, low, c) }
 }
 
 /// Until when to wait. A wall clock that is set back makes it later by as much:

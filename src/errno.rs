@@ -139,7 +139,7 @@ impl fmt::Display for Call<'_> {
             Call::Write => ("write to standard output", c""),
             Call::Signals => ("sigaction", c""),
             Call::Fork => ("fork", c""),
-            Call::Seal => ("seccomp", c""),
+            Call::Seal => ("prctl", c""),
         };
         f.write_str(call)?;
         Escaped(object.to_bytes()).fmt(f)
@@ -233,8 +233,8 @@ impl fmt::Display for Refusal<'_> {
             (Fork, Errno::EAGAIN) => {
                 f.write_str("this user has too many processes: end some, or raise it: ulimit -u")
             }
-            (Seal, Errno::EINVAL | Errno::ENOSYS) => {
-                f.write_str("no filters for system calls here: leave out SEALED=1")
+            (Seal, _) => {
+                f.write_str("this kernel or sandbox takes no seccomp filter: leave out SEALED=1")
             }
             (_, Errno::ENOMEM) => f.write_str("the kernel has no memory left for it"),
             (_, Errno::EPERM) => f.write_str("a sandbox or a security policy forbids it"),
@@ -280,11 +280,8 @@ mod tests {
             (Call::Send { name: NAME, length: 32 }, Errno::EMSGSIZE, "no message of 32 bytes"),
             (Call::Receive { name: NAME, length: 8192 }, Errno::EMSGSIZE, "than 8192 bytes"),
             (Call::Fork, Errno::EAGAIN, "fork: EAGAIN: this user has too many processes"),
-            (
-                Call::Seal,
-                Errno::EINVAL,
-                "seccomp: EINVAL: no filters for system calls here: leave out",
-            ),
+            (Call::Seal, Errno::EINVAL, "prctl: EINVAL: this kernel or sandbox takes no seccomp"),
+            (Call::Seal, Errno::EPERM, "leave out SEALED=1"),
             (open, Errno(77), "mq_open /q: errno 77: the kernel refuses for a reason not foreseen"),
         ] {
             let line = said(call, errno);

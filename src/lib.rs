@@ -32,7 +32,7 @@
 //! | [`sys`] | the kernel's calls, by number or through the C library |
 //! | [`arch`] | all that depends on the processor |
 //!
-//! Only [`arch`], [`sys`] and [`start`] hold `unsafe`.
+//! Only [`arch`], [`sys`], [`start`] and [`seal`] hold `unsafe`.
 
 #![no_std]
 

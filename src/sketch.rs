@@ -95,6 +95,7 @@ fn look_after<'a>(
     }
     let mut code = ExitCode::DONE;
     let mut premise_can_clean_up = premise.is_ok();
+    let mut killed = None;
     loop {
         match sys::wait_for_ended_child() {
             Ok(Some((pid, status))) => {
@@ -102,7 +103,7 @@ fn look_after<'a>(
                 if libc::WIFSIGNALED(status) {
                     let is_premise = Ok(pid) == premise;
                     premise_can_clean_up &= !is_premise;
-                    say_killed(is_premise, libc::WTERMSIG(status));
+                    killed = killed.or(Some((is_premise, libc::WTERMSIG(status))));
                 }
                 if exit_code(status) != ExitCode::DONE {
                     if code == ExitCode::DONE {
@@ -121,16 +122,20 @@ fn look_after<'a>(
     if !premise_can_clean_up {
         let _ = premise::remove(params, queue);
     }
+    // All is done but for what is to be said. Nobody may read that, and then a signal
+    // has to end it.
+    let _ = sys::sigprocmask(libc::SIG_UNBLOCK, &signals::ENDING);
+    if let Some((is_premise, signal)) = killed {
+        say_killed(params, is_premise, signal);
+    }
     started.map(|_| code).map_err(|errno| Refusal { call: Call::Fork, errno })
 }
 
-/// One line for a child who could not say one herself.
-fn say_killed(is_premise: bool, signal: c_int) {
+/// One line for the first who was killed, and could not say one herself.
+fn say_killed(params: &Params, is_premise: bool, signal: c_int) {
     let name = if is_premise { premise::NAME } else { conclusion::NAME };
-    let why = match signal {
-        libc::SIGSYS => " (SEALED=1: a call that is not on her list; dmesg tells which)",
-        _ => "",
-    };
+    let is_sealed = params.sealed && signal == libc::SIGSYS;
+    let why = if is_sealed { " (SEALED=1: the kernel's log tells by which call)" } else { "" };
     let (name, signal) = (Text(name), Number(signal as u64));
     complain(format_args!("sketch: {name} was killed by signal {signal}{}", Text(why)));
 }

@@ -18,12 +18,20 @@
 //! part NAME                               to be used with `see`
 //! run NAME: ARGUMENTS                     a run, traced from beginning to end
 //! with the C library                      where --features ffi differs, and why:
-//!     call -> call; call    # reason      `*` for any arguments, nothing for no call
+//!     call -> call; call    # reason      `*` for what may stand there; `perhaps` for
+//!                                         a call that may be made or not
 //! ```
+//!
+//! A new call takes: a line in each file whose programs make it; if the [`Scribe`]
+//! does not know it, words for it there; if it is new in `src/sys`, an entry in
+//! [`CALLS`]; if it comes behind a seal, its number in `src/seal.rs`; and a line
+//! under `with the C library` if it goes another way there (`cargo test --features
+//! ffi --test audit`).
 //!
 //! Arguments and results are shown as far as they matter. A message is shown as
 //! what it is in the conversation. A result of 0 is left out, and so are lengths
-//! that all was read or written of. NAME is the queue's. N is any number, DIGEST
+//! that all was read or written of. `{+slice}` is a deadline as far ahead of the last
+//! reading of the clock as she waits at most: a second, or a quarter of TIMEOUT. NAME is the queue's. N is any number, DIGEST
 //! any 32 hex digits. An empty poll that makes 32 rounds in a row without a
 //! reply is shown as that, because she yields then, and only then.
 
@@ -40,11 +48,15 @@ use std::fs;
 
 use common::{Place, Running, assert_done, finish, md5_hex, report};
 use mq_sketch::queue::{Deadline, Queue};
+use mq_sketch::seal::{CLEANUP, CONCLUSION, PREMISE, SKETCH, Seal};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use trace::{Call, Verdict, memory, string, trace};
+use trace::{Call, Verdict, memory, puts_on_a_seal, string, trace};
 
 const PROGRAMS: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
+
+const SEALS: [(&str, &Seal); 4] =
+    [("premise", PREMISE), ("conclusion", CONCLUSION), ("sketch", SKETCH), ("cleanup", CLEANUP)];
 
 // The files.
 
@@ -183,7 +195,7 @@ impl Pattern {
             places = if let Some(name) = line.text.strip_prefix("see ") {
                 self.ends(self.part(name), &places, calls, reached)
             } else if line.text == "any calls" {
-                (*places.first().unwrap_or(&calls.len())..=calls.len()).collect()
+                places.first().map_or(BTreeSet::new(), |first| (*first..=calls.len()).collect())
             } else if line.text == "perhaps" {
                 &below(&places) | &places
             } else if line.text == "any number of times" {
@@ -262,30 +274,38 @@ struct Scribe {
     has_begun: bool,
     /// The queue's name, with the slash.
     queue: String,
+    /// Seconds of TIMEOUT, by which the longest wait is known.
+    timeout: i64,
     /// A line for each call, for each process.
     calls: Vec<Vec<String>>,
     talks: Vec<Talk>,
     children: Vec<i64>,
+    /// The addresses of signal handlers, in the order in which they were set.
+    handlers: Vec<u64>,
 }
 
 /// What it takes to tell what a message is.
 #[derive(Clone, Default)]
 struct Talk {
     mqd: Option<u64>,
+    /// CLOCK_REALTIME in nanoseconds, when it was last read, if that was seen.
+    realtime: Option<i64>,
     said: Option<Vec<u8>>,
     heard: Vec<u8>,
     in_vain: u32,
 }
 
 impl Scribe {
-    fn new(place: &Place) -> Scribe {
-        let has_begun = cfg!(freestanding);
+    fn new(place: &Place, args: &str) -> Scribe {
+        let timeout = args.split_once("TIMEOUT=").map_or("30", |(_, rest)| rest);
         Scribe {
-            has_begun,
+            has_begun: cfg!(freestanding),
             queue: place.text.clone(),
-            calls: vec![],
-            talks: vec![],
-            children: vec![],
+            timeout: timeout.split(' ').next().unwrap().parse().unwrap(),
+            calls: Vec::new(),
+            talks: Vec::new(),
+            children: Vec::new(),
+            handlers: Vec::new(),
         }
     }
 
@@ -296,15 +316,28 @@ impl Scribe {
         if !self.has_begun {
             return;
         }
-        if self.calls.len() <= call.process {
+        while self.calls.len() <= call.process {
             self.calls.push(Vec::new());
             // A child has what its parent has.
             self.talks.push(self.talks.first().cloned().unwrap_or_default());
         }
-        // The others are written down when it is known how they ended.
-        if result.is_some() || call.number == libc::SYS_exit_group {
-            let line = self.line(call, result.unwrap_or(0));
-            self.calls[call.process].push(line);
+        // Written down when it is made, and anew when it is known how it ended: if it
+        // never did, it killed her.
+        let lines = &mut self.calls[call.process];
+        match result {
+            Some(result) => {
+                lines.pop();
+                let line = self.line(call, result);
+                self.calls[call.process].push(line);
+            }
+            None if call.number == libc::SYS_exit_group => {
+                lines.push(format!("exit_group({})", call.args[0]));
+            }
+            None => {
+                let known = CALLS.iter().find(|(_, number, _)| *number == call.number);
+                let name = known.map_or(call.number.to_string(), |(name, ..)| name.to_string());
+                lines.push(format!("{name}, which killed her: is it on her list in src/seal.rs?"));
+            }
         }
     }
 
@@ -364,11 +397,14 @@ impl Scribe {
             libc::SYS_mq_timedsend => {
                 let message = bytes(b, c);
                 let what = self.talks[call.process].says(&message, result);
-                (format!("mq_timedsend({fd}, {what}, {d}, {})", deadline(time(e))), Some(0))
+                (
+                    format!("mq_timedsend({fd}, {what}, {d}, {})", self.deadline(call, time(e))),
+                    Some(0),
+                )
             }
             libc::SYS_mq_timedreceive => {
                 assert_eq!(d, 0, "nobody asks for the priority");
-                let until = deadline(time(e));
+                let until = self.deadline(call, time(e));
                 let heard = u64::try_from(result).map(|length| bytes(b, length));
                 let talk = &mut self.talks[call.process];
                 let what = match heard {
@@ -377,8 +413,18 @@ impl Scribe {
                 };
                 return format!("mq_timedreceive({fd}, {c}, {until}) = {what}");
             }
-            libc::SYS_clock_gettime => (format!("clock_gettime({})", clock(a)), Some(0)),
-            libc::SYS_nanosleep => (format!("nanosleep({:?})", time(a)), Some(0)),
+            libc::SYS_clock_gettime => {
+                if clock(a) == "CLOCK_REALTIME" {
+                    let (seconds, nanoseconds) = time(b);
+                    let now = seconds * 1_000_000_000 + nanoseconds;
+                    self.talks[call.process].realtime = Some(now);
+                }
+                (format!("clock_gettime({})", clock(a)), Some(0))
+            }
+            libc::SYS_nanosleep => {
+                assert_eq!(b, 0, "nobody asks for the rest");
+                (format!("nanosleep({:?})", time(a)), Some(0))
+            }
             libc::SYS_clock_nanosleep => {
                 (format!("clock_nanosleep({}, {b}, {:?})", clock(a), time(c)), Some(0))
             }
@@ -388,14 +434,19 @@ impl Scribe {
             }
             libc::SYS_rt_sigaction => {
                 assert_eq!(d, 8);
-                let what = if word(b) == libc::SIG_IGN as u64 { "SIG_IGN" } else { "a handler" };
-                let flags = match word(b + 8) {
-                    0x0400_0000 => "SA_RESTORER",
-                    _ => "other flags",
+                let what = match word(b) as usize {
+                    libc::SIG_DFL => "SIG_DFL".into(),
+                    libc::SIG_IGN => "SIG_IGN".into(),
+                    handler => self.handler(handler as u64),
+                };
+                let flags = match (word(b + 8), word(b + 16), word(b + 24)) {
+                    (0x0400_0000, 1.., 0) => "SA_RESTORER".into(),
+                    other => format!("flags, restorer, mask {other:?}"),
                 };
                 (format!("rt_sigaction({}, {what}, {flags})", signal(a)), Some(0))
             }
             libc::SYS_rt_sigprocmask => {
+                assert_eq!((c, d), (0, 8));
                 let how = match a as c_int {
                     libc::SIG_BLOCK => "SIG_BLOCK",
                     libc::SIG_UNBLOCK => "SIG_UNBLOCK",
@@ -404,7 +455,7 @@ impl Scribe {
                 (format!("rt_sigprocmask({how}, {})", signals(word(b))), Some(0))
             }
             libc::SYS_rt_sigtimedwait => {
-                assert_eq!(c, 0, "no time limit");
+                assert_eq!((c, d), (0, 8), "no time limit");
                 let line = format!("rt_sigtimedwait({})", signals(word(a)));
                 return if result < 0 {
                     format!("{line} = {}", error(result))
@@ -425,6 +476,7 @@ impl Scribe {
                 let set = known.iter().filter(|(flag, _)| a & *flag as u64 != 0);
                 let flags: String = set.clone().map(|(_, name)| *name).collect();
                 assert_eq!(set.map(|(flag, _)| *flag as u64).sum::<u64>(), a, "{flags}");
+                assert_eq!(b, 0, "the stack is copied");
                 if result > 0 {
                     self.children.push(result);
                 }
@@ -432,16 +484,17 @@ impl Scribe {
             }
             libc::SYS_wait4 => {
                 assert_eq!((a as i32, c as i32, d), (-1, libc::WNOHANG, 0));
-                let ended = match result {
-                    1.. => {
-                        let status = word(b) as c_int;
-                        if libc::WIFSIGNALED(status) {
-                            format!("one killed by {}", signal(libc::WTERMSIG(status) as u64))
-                        } else {
-                            format!("one exited with {}", libc::WEXITSTATUS(status))
-                        }
+                let child = |pid| self.children.iter().position(|child| *child == pid).unwrap() + 1;
+                let ended = match (result, word(b) as c_int) {
+                    (1.., status) if libc::WIFSIGNALED(status) => {
+                        let signal = signal(libc::WTERMSIG(status) as u64);
+                        format!("child {} killed by {signal}", child(result))
                     }
-                    0 => "none".into(),
+                    (1.., status) => {
+                        let code = libc::WEXITSTATUS(status);
+                        format!("child {} exited with {code}", child(result))
+                    }
+                    (0, _) => "none".into(),
                     _ => error(result),
                 };
                 return format!("wait4(-1, WNOHANG) = {ended}");
@@ -454,9 +507,14 @@ impl Scribe {
             libc::SYS_prctl => {
                 let what = match a as c_int {
                     libc::PR_SET_PDEATHSIG => format!("PR_SET_PDEATHSIG, {}", signal(b)),
-                    libc::PR_SET_NO_NEW_PRIVS => format!("PR_SET_NO_NEW_PRIVS, {b}"),
+                    libc::PR_SET_NO_NEW_PRIVS => {
+                        assert_eq!((c, d, e), (0, 0, 0));
+                        format!("PR_SET_NO_NEW_PRIVS, {b}")
+                    }
                     libc::PR_SET_SECCOMP if b == u64::from(libc::SECCOMP_MODE_FILTER) => {
-                        "PR_SET_SECCOMP, SECCOMP_MODE_FILTER".into()
+                        let length = u16::from_ne_bytes(bytes(c, 2).try_into().unwrap());
+                        let filter = bytes(word(c + 8), 8 * u64::from(length));
+                        format!("PR_SET_SECCOMP, SECCOMP_MODE_FILTER, {}", name_of(&filter))
                     }
                     other => format!("{other}, {b}"),
                 };
@@ -468,15 +526,14 @@ impl Scribe {
                 (format!("newfstatat({fd}, \"\", AT_EMPTY_PATH)"), Some(0))
             }
             libc::SYS_ppoll => {
-                assert_eq!((b, time(c), d), (1, (0, 0), 0));
+                assert_eq!((b, time(c), d, e), (1, (0, 0), 0, 8));
                 (format!("ppoll({})", pollfd(&bytes(a, 8))), None)
             }
             libc::SYS_poll => {
                 assert_eq!((b, c), (1, 0));
                 (format!("poll({})", pollfd(&bytes(a, 8))), None)
             }
-            libc::SYS_exit_group => return format!("exit_group({a})"),
-            other => (format!("call {other}{:?}", call.args), None),
+            other => (format!("call {other} (the Scribe has no words for it)"), Some(result)),
         };
         match result {
             ..0 => format!("{text} = {}", error(result)),
@@ -484,6 +541,51 @@ impl Scribe {
             _ => format!("{text} = {result}"),
         }
     }
+}
+
+impl Scribe {
+    /// A deadline is {0, 0}, or a slice ahead of when she last read the clock. If that
+    /// was not seen, because the C library made no call, it is not further ahead of now.
+    fn deadline(&self, call: &Call, (seconds, nanoseconds): (i64, i64)) -> String {
+        if (seconds, nanoseconds) == (0, 0) {
+            return "{0, 0}".into();
+        }
+        let slice = match self.timeout {
+            0 => 1_000_000_000,
+            timeout => (timeout * 250_000_000).min(1_000_000_000),
+        };
+        let deadline = seconds * 1_000_000_000 + nanoseconds;
+        let is_right = match self.talks[call.process].realtime {
+            Some(read) => deadline == read + slice,
+            None => deadline <= mq_sketch::sys::realtime_nanoseconds() as i64 + slice,
+        };
+        if is_right && (0..1_000_000_000).contains(&nanoseconds) {
+            return "{+slice}".into();
+        }
+        format!("{{{seconds}, {nanoseconds}}}")
+    }
+
+    fn handler(&mut self, address: u64) -> String {
+        let known = self.handlers.iter().position(|known| *known == address);
+        let index = known.unwrap_or_else(|| {
+            self.handlers.push(address);
+            self.handlers.len() - 1
+        });
+        format!("handler {}", index + 1)
+    }
+}
+
+/// Whose seal these bytes are.
+fn name_of(filter: &[u8]) -> &'static str {
+    let bytes = |seal: &Seal| -> Vec<u8> {
+        let bytes = |i: &libc::sock_filter| {
+            let [code_0, code_1] = i.code.to_ne_bytes();
+            let [k_0, k_1, k_2, k_3] = i.k.to_ne_bytes();
+            [code_0, code_1, i.jt, i.jf, k_0, k_1, k_2, k_3]
+        };
+        seal.filter().iter().flat_map(bytes).collect()
+    };
+    SEALS.iter().find(|(_, seal)| bytes(seal) == filter).map_or("?", |(name, _)| name)
 }
 
 impl Talk {
@@ -540,16 +642,6 @@ fn error(result: i64) -> String {
         512 => "ERESTARTSYS".into(),
         516 => "ERESTART_RESTARTBLOCK".into(),
         errno => format!("{:?}", Errno::from_raw(errno as i32)),
-    }
-}
-
-fn deadline((seconds, nanoseconds): (i64, i64)) -> String {
-    let now = mq_sketch::sys::realtime_nanoseconds() as i64;
-    let ahead = seconds * 1_000_000_000 + nanoseconds - now;
-    match (seconds, nanoseconds) {
-        (0, 0) => "{0, 0}".into(),
-        (_, 0..1_000_000_000) if ahead <= 1_000_000_000 => "{a second ahead at most}".into(),
-        other => format!("{other:?}"),
     }
 }
 
@@ -614,7 +706,7 @@ fn audit(
     program: &'static str,
     run: &str,
     prepare: impl FnOnce(&Place) -> Option<Running>,
-    mut step_in: impl FnMut(&Call, &Place) -> Verdict,
+    mut step_in: impl FnMut(&Call, Option<i64>, &Place) -> Verdict,
 ) {
     let pattern = Pattern::of(program);
     let (args, lines) = find(&pattern.files[program], &format!("run {run}:"));
@@ -625,15 +717,19 @@ fn audit(
     }
 
     let other = prepare(&place);
-    let mut scribe = Scribe::new(&place);
+    let mut scribe = Scribe::new(&place, args);
     let mut command = place.command(program);
     command.args(args.split_whitespace()).current_dir(folder.path());
     trace(&mut command, |call, result| {
         scribe.write(call, result);
-        if result.is_none() { step_in(call, &place) } else { Verdict::Pass }
+        step_in(call, result, &place)
     });
-    drop(other);
+    if let Some(other) = other {
+        assert_done(&finish(other));
+    }
 
+    let children = lines.iter().filter(|line| line.text.starts_with("child ")).count();
+    assert_eq!(scribe.calls.len(), 1 + children, "{program}, run {run}: processes");
     for (process, calls) in scribe.calls.iter().enumerate() {
         let lines = match process {
             0 => lines,
@@ -654,7 +750,7 @@ fn alone(_: &Place) -> Option<Running> {
     None
 }
 
-fn do_nothing(_: &Call, _: &Place) -> Verdict {
+fn do_nothing(_: &Call, _: Option<i64>, _: &Place) -> Verdict {
     Verdict::Pass
 }
 
@@ -662,38 +758,55 @@ fn do_nothing(_: &Call, _: &Place) -> Verdict {
 fn at(
     number: i64,
     nth: usize,
-    mut step_in: impl FnMut(&Call, &Place) -> Verdict,
-) -> impl FnMut(&Call, &Place) -> Verdict {
+    mut step_in: impl FnMut(&Call, Option<i64>, &Place) -> Verdict,
+) -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
     let mut seen = 0;
-    move |call, place| {
-        seen += usize::from(call.number == number);
-        let is_the_one = call.number == number && seen == nth;
-        if is_the_one { step_in(call, place) } else { Verdict::Pass }
+    move |call, result, place| {
+        if result.is_some() || call.number != number {
+            return Verdict::Pass;
+        }
+        seen += 1;
+        if seen == nth { step_in(call, result, place) } else { Verdict::Pass }
     }
 }
 
-fn send(signal: Signal) -> impl FnMut(&Call, &Place) -> Verdict {
-    move |call, _| {
+fn send(signal: Signal) -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
+    move |call, _, _| {
         kill(call.pid, signal).unwrap();
         Verdict::Pass
     }
 }
 
-fn refuse_the_seal(call: &Call, _: &Place) -> Verdict {
-    match (call.number, call.args[0] as c_int) {
-        (libc::SYS_prctl, libc::PR_SET_SECCOMP) => Verdict::Refuse(Errno::EINVAL),
-        _ => Verdict::Pass,
+fn refuse_the_seal(call: &Call, _: Option<i64>, _: &Place) -> Verdict {
+    if puts_on_a_seal(call) { Verdict::Refuse(Errno::EINVAL) } else { Verdict::Pass }
+}
+
+/// SIGSTOP and SIGCONT while she naps, until one nap is interrupted by it: it may
+/// have been over before. Then SIGTERM.
+fn interrupt_a_nap() -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
+    let (mut is_interrupted, mut is_to_end) = (false, true);
+    move |call, result, _| {
+        is_interrupted |= call.number == SYS_NAP && result == Some(-516);
+        if call.number == SYS_NAP && result.is_none() && !is_interrupted {
+            kill(call.pid, Signal::SIGSTOP).unwrap();
+        }
+        let is_at_the_queue = call.number == libc::SYS_mq_timedreceive && result.is_none();
+        if is_at_the_queue && is_interrupted && is_to_end {
+            is_to_end = false;
+            kill(call.pid, Signal::SIGTERM).unwrap();
+        }
+        Verdict::Pass
     }
 }
 
 /// Somebody puts a message on the queue.
-fn intrude(_: &Call, place: &Place) -> Verdict {
+fn intrude(_: &Call, _: Option<i64>, place: &Place) -> Verdict {
     Queue::open(&place.name).unwrap().send(b"nonsense", &Deadline::EXPIRED).unwrap();
     Verdict::Pass
 }
 
-fn refuse(errno: Errno) -> impl FnMut(&Call, &Place) -> Verdict {
-    move |_, _| Verdict::Refuse(errno)
+fn refuse(errno: Errno) -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
+    move |_, _, _| Verdict::Refuse(errno)
 }
 
 /// A queue made by Mrs. Premise, with these messages on it.
@@ -725,8 +838,10 @@ fn premise_makes_the_calls_that_are_documented_when_something_is_wrong() {
     audit("premise", "no room", alone, at(open, 1, refuse(Errno::EMFILE)));
     audit("premise", "no seal", alone, refuse_the_seal);
     audit("premise", "signal", alone, at(receive, 40, send(Signal::SIGTERM)));
-    audit("premise", "silence", alone, at(SYS_NAP, 1, send(Signal::SIGSTOP)));
+    audit("premise", "silence", alone, do_nothing);
+    audit("premise", "nap", alone, interrupt_a_nap());
     audit("premise", "corrupted", alone, at(receive, 3, intrude));
+    audit("premise", "refused", alone, at(libc::SYS_mq_timedsend, 1, refuse(Errno::EMSGSIZE)));
 }
 
 #[test]
@@ -747,7 +862,11 @@ fn conclusion_makes_the_calls_that_are_documented_when_something_is_wrong() {
     audit("conclusion", "signal", empty(), at(receive, 40, send(Signal::SIGTERM)));
     audit("conclusion", "no first message", empty(), do_nothing);
     let first = with_a_queue(&[FIRST]);
-    audit("conclusion", "silence", first, at(SYS_NAP, 1, send(Signal::SIGSTOP)));
+    audit("conclusion", "silence", first, do_nothing);
+    let first = with_a_queue(&[FIRST]);
+    audit("conclusion", "nap", first, interrupt_a_nap());
+    let refused = at(libc::SYS_mq_timedsend, 1, refuse(Errno::EMSGSIZE));
+    audit("conclusion", "refused", with_a_queue(&[FIRST]), refused);
     audit("conclusion", "corrupted", with_a_queue(&[FIRST, b"nonsense"]), do_nothing);
 }
 
@@ -755,14 +874,15 @@ fn conclusion_makes_the_calls_that_are_documented_when_something_is_wrong() {
 fn sketch_makes_the_calls_that_are_documented() {
     audit("sketch", "poll", alone, do_nothing);
     audit("sketch", "sealed", alone, do_nothing);
+    audit("sketch", "block", alone, do_nothing);
 }
 
 #[test]
 fn sketch_makes_the_calls_that_are_documented_when_something_is_wrong() {
     let (await_signal, fork) = (libc::SYS_rt_sigtimedwait, libc::SYS_clone);
     audit("sketch", "signal", alone, at(await_signal, 1, send(Signal::SIGTERM)));
-    let kill_premise = |call: &Call, _: &Place| {
-        if (call.process, call.number) == (1, libc::SYS_mq_timedreceive) {
+    let kill_premise = |call: &Call, result: Option<i64>, _: &Place| {
+        if (call.process, call.number, result) == (1, libc::SYS_mq_timedreceive, None) {
             kill(call.pid, Signal::SIGKILL).unwrap();
         }
         Verdict::Pass
@@ -881,15 +1001,50 @@ fn each_call_stands_in_the_file_that_makes_it_and_each_file_makes_those_calls() 
         let text = fs::read_to_string(&path).unwrap();
         let file = path.file_name().unwrap().to_string_lossy().into_owned();
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-        for (call, _, makers) in CALLS {
-            if makers.iter().any(|maker| code.contains(&format!("sys::{maker}("))) {
-                made.insert((file.clone(), call.to_string()));
+        for rest in code.split("sys::").skip(1) {
+            let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap();
+            let function = &rest[..end];
+            if !rest[end..].starts_with('(') || function == "mq_attributes" {
+                continue; // no function, or one that makes no call
             }
+            let call = CALLS.iter().find(|(_, _, makers)| makers.contains(&function));
+            let (call, ..) = call.unwrap_or_else(|| panic!("{file}: sys::{function} is new"));
+            made.insert((file.clone(), call.to_string()));
         }
     }
     // Only after a mistake of the program's own, which no run has.
     assert!(made.remove(&("start.rs".to_string(), "mq_unlink".to_string())));
-    assert_eq!(documented, made);
+    let only_documented: Vec<_> = documented.difference(&made).collect();
+    let only_made: Vec<_> = made.difference(&documented).collect();
+    assert!(
+        only_documented.is_empty() && only_made.is_empty(),
+        "only in tests/audit: {only_documented:?}; only in src: {only_made:?}"
+    );
+}
+
+#[test]
+fn each_run_of_the_files_is_traced_and_each_part_used() {
+    let tests = include_str!("audit.rs").replace(['\n', ' '], "");
+    let mut seen = BTreeSet::new();
+    for program in PROGRAMS {
+        let pattern = Pattern::as_written(program);
+        for line in &pattern.files[program] {
+            if let Some((run, _)) =
+                line.text.strip_prefix("run ").and_then(|run| run.split_once(':'))
+            {
+                let traced = format!("audit(\"{program}\",\"{}\"", run.replace(' ', ""));
+                assert!(tests.contains(&traced), "{program}.txt, run {run}: nobody traces it");
+                each(&line.below, &pattern, &mut |line| {
+                    seen.extend(line.text.strip_prefix("see ").map(String::from));
+                });
+            }
+        }
+    }
+    for program in PROGRAMS {
+        for part in golden(program).iter().filter_map(|line| line.text.strip_prefix("part ")) {
+            assert!(seen.contains(&format!("{program}.{part}")), "{program}.txt: unused {part}");
+        }
+    }
 }
 
 /// What stands after a seal of her own in any run, children included.
@@ -904,7 +1059,8 @@ fn after_the_seal(program: &'static str) -> BTreeSet<i64> {
                 let call = CALLS.iter().find(|(known, ..)| *known == name);
                 calls.insert(call.unwrap_or_else(|| panic!("{name} is new")).1);
             }
-            is_sealed |= line.text == "prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER)";
+            let seals = line.text.starts_with("prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ");
+            is_sealed |= seals && line.text.ends_with(')');
         });
     }
     calls
@@ -912,18 +1068,9 @@ fn after_the_seal(program: &'static str) -> BTreeSet<i64> {
 
 #[test]
 fn a_seal_allows_what_is_documented_and_nothing_else() {
-    use mq_sketch::seal::{CLEANUP, CONCLUSION, PREMISE, SKETCH, Seal};
-    let seals: [(_, &Seal); 4] = [
-        ("premise", PREMISE),
-        ("conclusion", CONCLUSION),
-        ("sketch", SKETCH),
-        ("cleanup", CLEANUP),
-    ];
-    for (program, seal) in seals {
-        // Between the architecture, loads and returns there is one comparison a call.
-        let calls = &seal[4..seal.len() - 2];
-        let allowed: BTreeSet<_> = calls.iter().map(|call| i64::from(call.k)).collect();
-        assert_eq!(allowed.len(), calls.len(), "{program}: a call twice");
+    for (program, seal) in SEALS {
+        let allowed: BTreeSet<_> = seal.calls().collect();
+        assert_eq!(allowed.len(), seal.calls().count(), "{program}: a call twice");
         let mut documented = after_the_seal(program);
         if program == "sketch" {
             // Her children may meet with whatever premise and conclusion may.
@@ -931,7 +1078,12 @@ fn a_seal_allows_what_is_documented_and_nothing_else() {
             documented.extend(after_the_seal("conclusion"));
         }
         if cfg!(freestanding) {
-            assert_eq!(allowed, documented, "{program}");
+            let unused: Vec<_> = allowed.difference(&documented).collect();
+            let missing: Vec<_> = documented.difference(&allowed).collect();
+            assert!(
+                unused.is_empty() && missing.is_empty(),
+                "{program}: on the list, but in no file: {unused:?}; not on the list: {missing:?}"
+            );
         } else {
             // C libraries differ; the seal is for those that were seen.
             assert!(allowed.is_superset(&documented), "{program}: {allowed:?} {documented:?}");

@@ -280,7 +280,7 @@ fn the_sketch_ends_both_and_removes_the_queue_if_one_is_killed() {
         let output = finish(sketch);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(code(&output), 128 + 9, "{said}");
-        assert!(said.starts_with(&format!("sketch: {name} was killed by signal 9\n")), "{said}");
+        assert!(said.ends_with(&format!("sketch: {name} was killed by signal 9\n")), "{said}");
         assert!(!place.exists());
     }
 }
@@ -538,16 +538,36 @@ fn a_reader_who_does_not_read_cannot_keep_them_from_ending() {
     assert_eq!(code(&finish(sketch)), 143);
 }
 
-#[test]
-fn a_signal_during_the_greeting_ends_her_before_there_is_a_queue() {
+/// A pipe with no room left, so that the next line has to wait.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     let (reader, writer) = std::io::pipe().unwrap();
-    // Full, so that her first line has to wait.
     let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
     nix::fcntl::fcntl(&writer, flags).unwrap();
     while nix::unistd::write(&writer, &[b'x'; 4096]).is_ok() {}
     let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty());
     nix::fcntl::fcntl(&writer, flags).unwrap();
+    (reader, writer)
+}
 
+#[test]
+fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so() {
+    let (_reader, writer) = full_pipe();
+    let place = Place::new("stuck-sketch");
+    let mut command = place.command("sketch");
+    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]).stderr(writer);
+    let sketch = start(&mut command);
+    until_they_talk(&place);
+    let premise = children(sketch.id())[0];
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(premise), SIGKILL).unwrap();
+    wait_until("the queue is removed", || (!place.exists()).then_some(()));
+    wait_for_state(&sketch, 'S');
+    signal(&sketch, SIGTERM);
+    assert_eq!(code(&finish(sketch)), 128 + 9);
+}
+
+#[test]
+fn a_signal_during_the_greeting_ends_her_before_there_is_a_queue() {
+    let (reader, writer) = full_pipe();
     let place = Place::new("greeting");
     let mut command = place.command("premise");
     let premise = start(command.stdout(writer));

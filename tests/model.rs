@@ -9,7 +9,8 @@
 //! record and an md5 of the test's own, not by what [`Dialogue`] thinks of it.
 //!
 //! Left alone, the two come to their end in every order, and never more than one
-//! message is in flight. Then there is an intruder, who at any moment may do one
+//! message is in flight, so that there are never two to be swapped, but for what an
+//! intruder adds. Then there is that intruder, who at any moment may do one
 //! thing to the queue: [`TABLE`] and [`TABLE_OF_ONE_ITERATION`] say exactly what
 //! can come of it. If she copies and garbles as she likes, but calculates no md5:
 //!

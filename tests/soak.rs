@@ -18,7 +18,8 @@ use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
-/// How each pair waits, and for how many replies. Every other one is sealed.
+/// How each pair waits, and for how many replies: where an iteration takes twenty
+/// times as long, fewer. Every other pair is sealed.
 const PAIRS: [(&str, u64); 8] = [
     ("poll", 10_000_000),
     ("poll", 10_000_000),

@@ -7,10 +7,11 @@
 //! | `restore_signal_frame` | where a signal handler returns to |
 //! | `AUDIT_ARCH` | what seccomp(2) calls this processor |
 //! | `cycles` | a counter that ticks at a constant rate |
+//! | `divide` | 128 bits by 64 |
 //! | `copy`, `copy_overlapping`, `fill`, `compare`, `length` | what memcpy and its sisters are made of |
 //!
 //! Where no file fits, the programs go through the C library, and of this list
-//! they need only `cycles`: `other.rs`.
+//! they need only `cycles` and `divide`: `other.rs`.
 
 #![allow(unsafe_code)] // instructions that the language has no words for
 

@@ -525,14 +525,20 @@ pub fn set_no_new_privileges() -> Result<(), Errno> {
 /// PR_SET_SECCOMP and SECCOMP_MODE_FILTER: each call of this process, from the
 /// next on, goes through `filter` first. seccomp(2) says what it is made of.
 ///
+/// # Safety
+///
+/// What the filter does not allow it must end: a call that does not happen and
+/// says that it has, or fails as it cannot (SECCOMP_RET_ERRNO), breaks what all
+/// the functions here rely on.
+///
 /// # Errors
 ///
 /// EINVAL for a filter that is none, or a kernel that has none; EACCES without
 /// [`set_no_new_privileges`]; ENOMEM.
 #[inline]
-pub fn set_seccomp_filter(filter: &[libc::sock_filter]) -> Result<(), Errno> {
+pub unsafe fn set_seccomp_filter(filter: &[libc::sock_filter]) -> Result<(), Errno> {
     let program = libc::sock_fprog {
-        len: filter.len() as c_ushort,
+        len: c_ushort::try_from(filter.len()).map_err(|_| Errno::EINVAL)?,
         filter: filter.as_ptr().cast_mut(), // it is only read
     };
     // SAFETY: `program` and the filter that it points to are borrowed for the

@@ -124,14 +124,17 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
 }
 
 /// Who runs the tests in the background of a script, or under nohup, has signals
-/// ignored; the programs would inherit that, and respect it.
+/// ignored; the programs would inherit that, and respect it. And when the tests are
+/// ended from outside, so are the programs.
 fn with_default_signals(mut command: Command) -> Command {
-    // SAFETY: signal(2) is async-signal-safe.
+    // SAFETY: signal(2) and prctl(2) are async-signal-safe.
     unsafe {
         command.pre_exec(|| {
             for signal in mq_sketch::signals::ENDING {
                 libc::signal(signal, libc::SIG_DFL);
             }
+            #[cfg(target_os = "linux")]
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as libc::c_ulong);
             Ok(())
         });
     }

@@ -38,7 +38,7 @@ pub enum Verdict {
     /// The kernel is asked for this one instead. (A seccomp filter looks at it
     /// after that.)
     Replace(i64),
-    /// The kernel is asked for nothing, and the program is told this.
+    /// The kernel is asked to yield instead, and the program is told this.
     Refuse(Errno),
 }
 
@@ -150,7 +150,7 @@ fn at_a_call(
             let instead = match verdict {
                 Verdict::Pass => None,
                 Verdict::Replace(number) => Some(number),
-                Verdict::Refuse(_) => Some(-1),
+                Verdict::Refuse(_) => Some(libc::SYS_sched_yield), // it is on the lists
             };
             if let Some(number) = instead {
                 let mut registers = ptrace::getregs(process.pid).unwrap();
@@ -185,4 +185,9 @@ pub fn memory(pid: Pid, address: u64, length: usize) -> Vec<u8> {
 pub fn string(pid: Pid, address: u64) -> String {
     let bytes = (address..).map(|at| memory(pid, at, 1)[0]).take_while(|byte| *byte != 0);
     String::from_utf8(bytes.collect()).unwrap()
+}
+
+/// Whether a call installs a seccomp filter.
+pub fn puts_on_a_seal(call: &Call) -> bool {
+    (call.number, call.args[0] as i32) == (libc::SYS_prctl, libc::PR_SET_SECCOMP)
 }
