@@ -47,6 +47,7 @@ fn help_and_version_tell_a_person_what_to_do() {
             "TIMEOUT=30 ",
             "VERBOSE=0 ",
             "REPORT=text ",
+            "SEALED=0 ",
             "Exit status: 0 done",
             &format!("Example: {name} "),
         ] {
