@@ -12,8 +12,8 @@ const PROGRAM: Program = Program {
     purpose: "\
 Removes the POSIX message queue that premise or sketch has left behind, if it was
 killed before it could. Give it the same parameters, above all MESSAGE_QUEUE_NAME.
-It is no error if there is no such queue. Do not call it while they talk: it cannot
-tell their queue from one that was left behind.
+It is no error if there is no such queue. Do not call it while they talk: it
+cannot tell their queue from one that was left behind.
 ",
     example: "cleanup MESSAGE_QUEUE_NAME=/another_queue",
 };
