@@ -1,5 +1,5 @@
 //! SEALED=1 on real processes: what is not on a program's list kills it. That the
-//! lists are those of the documented calls is held in `audit.rs`.
+//! lists are those of the documented calls is held in `audit`.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 
