@@ -201,6 +201,7 @@ fn premise_makes_the_calls_that_are_documented() {
     audit("premise", "poll", with("conclusion", "WAIT=poll"), do_nothing);
     audit("premise", "block", with("conclusion", "WAIT=block"), do_nothing);
     audit("premise", "sealed", with("conclusion", "WAIT=poll"), do_nothing);
+    audit("premise", "verbose", with("conclusion", "WAIT=poll"), do_nothing);
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //!   because she yields then, and only then.
 //! - A result that is as it should be is left out: 0, or the length of all that was to
 //!   be written. `mqd` is the queue's descriptor, `child N` a process by its order.
-//! - In what is written NAME is the queue's, N any number, DIGEST any 32 hex digits.
+//! - In what is written NAME is the queue's, N any number, DIGEST any 32 hex digits,
+//!   MESSAGE what was sent or received.
 
 use std::ffi::c_int;
 
@@ -113,7 +114,12 @@ impl Scribe {
             libc::SYS_read => (format!("read({fd}, {c})"), None),
             libc::SYS_close => (format!("close({fd})"), Some(0)),
             libc::SYS_write => {
-                let said = String::from_utf8_lossy(&bytes(b, c)).into_owned();
+                let mut said = String::from_utf8_lossy(&bytes(b, c)).into_owned();
+                for verb in [": Sending ", ": Received "] {
+                    if let Some((before, _)) = said.split_once(verb) {
+                        said = format!("{before}{verb}MESSAGE\n");
+                    }
+                }
                 let shown = match said.as_bytes() {
                     [b'{', .., b'}', b'\n'] => "a line of json".into(),
                     _ => format!("{:?}", normal(&said, &self.queue)),

@@ -179,18 +179,19 @@ pub fn start(command: &mut Command) -> Running {
     })
 }
 
+/// Reads a stream to its end, in a thread: a full pipe would hold the program up.
+pub fn all(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
 /// Waits for the end of a program, reading what it says.
 pub fn finish(mut child: Running) -> Output {
-    // Each stream is read by a thread, or a full pipe would hold the program up.
-    fn all(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            if let Some(mut stream) = stream {
-                let _ = stream.read_to_end(&mut bytes);
-            }
-            bytes
-        })
-    }
     let (stdout, stderr) = (all(child.stdout.take()), all(child.stderr.take()));
     let start = Instant::now();
     let status = loop {

@@ -6,7 +6,6 @@
 #![allow(unsafe_code)] // a traced program says so between fork and exec; a union is read
 
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Output};
@@ -20,7 +19,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::common::LONG;
+use crate::common::{LONG, all};
 
 /// A system call.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +48,7 @@ struct Process {
 
 /// Runs `command` until it and all its children have ended. `watch` sees each
 /// call twice: before, where it may step in, and after, with the result, an errno
-/// negated. What is written to the pipes of `command` must fit into them.
+/// negated.
 #[allow(clippy::zombie_processes)] // they are waited for, by their numbers
 pub fn trace(
     command: &mut Command,
@@ -60,6 +59,7 @@ pub fn trace(
     // SAFETY: setrlimit(2) and ptrace(2) are mere system calls.
     unsafe { command.pre_exec(prepare) };
     let mut child = command.process_group(0).spawn().expect("it can be started");
+    let (stdout, stderr) = (all(child.stdout.take()), all(child.stderr.take()));
     let first = Pid::from_raw(child.id() as i32);
     waitpid(first, None).expect("stopped by its exec");
     let follow = Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_TRACEFORK;
@@ -125,10 +125,8 @@ pub fn trace(
     }
     drop(has_ended);
     assert!(!watchdog.join().unwrap(), "the traced program hangs");
-    let mut output = Output { status: status.unwrap(), stdout: Vec::new(), stderr: Vec::new() };
-    child.stdout.take().map(|mut pipe| pipe.read_to_end(&mut output.stdout).unwrap());
-    child.stderr.take().map(|mut pipe| pipe.read_to_end(&mut output.stderr).unwrap());
-    output
+    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    Output { status: status.unwrap(), stdout, stderr }
 }
 
 /// A process has stopped before or after a call.
