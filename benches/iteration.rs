@@ -1,4 +1,5 @@
-//! What an iteration takes, beside what it could take: `cargo bench`.
+//! What an iteration takes, beside what it could take: `cargo bench
+//! --bench iteration`.
 //!
 //! - ours: the program `sketch`, both ways to wait.
 //! - plain: the same protocol as one would write it, with `nix`, blocking

@@ -9,8 +9,9 @@
 //! They are numbers without arguments. Such a filter the kernel evaluates once for
 //! each number, when it is installed, and after that it looks up a bit (Linux 5.11
 //! and newer: seccomp_cache_check_allow in kernel/seccomp.c). Measured, that and
-//! the way there is 11 ns a call: `cargo bench`. (Before Linux 5.16 a filter also
-//! turns on what the processor has against speculation, and costs more.)
+//! the way there is 11 ns a call: `cargo bench --bench iteration`. (Before Linux
+//! 5.16 a filter also turns on what the processor has against speculation, and
+//! costs more.)
 //!
 //! The filter is classic BPF, made by hand when the program is compiled. It
 //! looks at the architecture first, because on another the same numbers are
