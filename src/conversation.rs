@@ -248,7 +248,7 @@ impl<'a, 't> Conversation<'a, 't> {
             let length = self.receive(dialogue, buffer)?;
             match dialogue.hear(&buffer[..length]) {
                 Heard::Reply => {
-                    if dialogue.is_over() && dialogue.is_premise() {
+                    if dialogue.must_look_once_more() {
                         self.nothing_else_is_queued(buffer)?;
                     }
                     self.send(dialogue)?;

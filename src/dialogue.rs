@@ -128,12 +128,18 @@ impl Dialogue {
         self.heard >= self.iterations
     }
 
-    /// She is Mrs. Premise, who speaks first and has the last word. So when all
-    /// replies have come and her last word is not sent yet, the queue must be
-    /// empty. Conclusion cannot say so: Premise may have answered already.
+    /// She is Mrs. Premise, who speaks first and has the last word.
     #[inline]
     pub fn is_premise(&self) -> bool {
         self.is_premise
+    }
+
+    /// All replies have come and she is Mrs. Premise, whose last word is still to be
+    /// sent: before that the queue must be empty. Conclusion cannot say so of hers:
+    /// Premise may have answered already.
+    #[inline]
+    pub fn must_look_once_more(&self) -> bool {
+        self.is_premise && self.is_over()
     }
 }
 

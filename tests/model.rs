@@ -135,8 +135,7 @@ impl Side {
                 match self.dialogue.hear(message.as_bytes()) {
                     Heard::Reply => {
                         self.log.push(message);
-                        let is_last = self.dialogue.is_over() && self.dialogue.is_premise();
-                        if is_last { LooksLast } else { Sends }
+                        if self.dialogue.must_look_once_more() { LooksLast } else { Sends }
                     }
                     Heard::Own => HandsBack(message),
                     Heard::Foreign => Corrupted,
