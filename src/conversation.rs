@@ -437,8 +437,8 @@ impl<'a, 't> Conversation<'a, 't> {
 /// quotient is beyond it.
 pub fn scaled(a: u64, b: u64, c: u64) -> u64 {
     let (product, c) = (u128::from(a) * u128::from(b), c.max(1));
-    let (high, low) = ((product >> 64) as u64, product as u64);
-    if high >= c { u64::MAX } else { arch::divide(high, low, c) }
+    let fits = product >> 64 < c.into();
+    if fits { arch::divide(product, c) } else { u64::MAX }
 }
 
 /// Until when to wait. A wall clock that is set back makes it later by as much:

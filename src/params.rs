@@ -435,16 +435,15 @@ fn in_base(
 /// The known name that a word is nearest to, and its distance: 0 if it is that
 /// name. None if none is near: it takes a third of the letters or fewer.
 fn nearest(word: &[u8]) -> Option<(&'static str, usize)> {
-    let mut nearest = None;
-    let mut least = usize::MAX;
+    let mut nearest: Option<(&str, usize)> = None;
     for known in &NAMES {
         let farthest = known.len().div_ceil(3);
         if word.len().abs_diff(known.len()) > farthest {
             continue; // so many letters at least are too many or missing
         }
         let distance = distance(word, known.as_bytes());
-        if distance < least && distance <= farthest {
-            (nearest, least) = (Some((*known, distance)), distance);
+        if distance <= farthest && nearest.is_none_or(|(_, least)| distance < least) {
+            nearest = Some((known, distance));
         }
     }
     nearest

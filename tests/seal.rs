@@ -13,13 +13,9 @@ use std::process::Output;
 
 use common::{Place, assert_done, code, finish, report, wait_until};
 use mq_sketch::queue::Queue;
-use mq_sketch::seal::{CLEANUP, CONCLUSION, PREMISE, SKETCH, Seal};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal::SIGSYS;
-use trace::{Verdict, puts_on_a_seal, trace};
-
-const SEALS: [(&str, &Seal); 4] =
-    [("premise", PREMISE), ("conclusion", CONCLUSION), ("sketch", SKETCH), ("cleanup", CLEANUP)];
+use trace::{SEALS, Verdict, puts_on_a_seal, trace};
 
 /// Runs a sealed program, and replaces the first call behind the seal of the process
 /// with that index.

@@ -188,8 +188,8 @@ fn eight_pairs_end_well_though_stopped_and_continued_all_the_time() {
         while let Some(ended) = talkers.iter().position(Talker::has_ended) {
             figures.add(talkers.swap_remove(ended));
         }
-        let left: Vec<_> = talkers.iter().map(|talker| &*talker.name).collect();
-        assert!(start.elapsed() < LIMIT, "not ended after {LIMIT:?}: {}", left.join(", "));
+        let names = || talkers.iter().map(|talker| &*talker.name).collect::<Vec<_>>();
+        assert!(start.elapsed() < LIMIT, "not ended after {LIMIT:?}: {}", names().join(", "));
     }
     assert!(!places.iter().any(Place::exists));
     assert_eq!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Err(Errno::ECHILD));

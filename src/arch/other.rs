@@ -9,11 +9,11 @@ pub fn cycles() -> u64 {
     sys::monotonic_nanoseconds()
 }
 
-/// `high` and `low`, a number of 128 bits, divided by `by`.
+/// `number / by`, which must have at most 64 bits.
 ///
 /// # Panics
 ///
 /// If `by` is 0.
-pub fn divide(high: u64, low: u64, by: u64) -> u64 {
-    ((u128::from(high) << 64 | u128::from(low)) / u128::from(by)) as u64
+pub fn divide(number: u128, by: u64) -> u64 {
+    (number / u128::from(by)) as u64
 }

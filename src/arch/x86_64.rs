@@ -146,15 +146,15 @@ pub fn cycles() -> u64 {
     unsafe { x86_64::_rdtsc() }
 }
 
-/// `high` and `low`, a number of 128 bits, divided by `by`. The processor's own
-/// instruction; the library's function for u128 makes `sketch` 160 bytes larger: `ls
-/// -l target/release/sketch`.
+/// `number / by`, by the processor's own instruction; the library's function for
+/// u128 makes `sketch` 160 bytes larger: `ls -l target/release/sketch`.
 ///
 /// # Panics
 ///
-/// If the quotient has more than 64 bits: if `high` is not less than `by`.
+/// If the quotient has more than 64 bits, or `by` is 0.
 #[inline]
-pub fn divide(high: u64, low: u64, by: u64) -> u64 {
+pub fn divide(number: u128, by: u64) -> u64 {
+    let (high, low) = ((number >> 64) as u64, number as u64);
     assert!(high < by);
     let quotient;
     // SAFETY: no memory is involved, and by the assertion the quotient fits.

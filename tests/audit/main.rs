@@ -23,12 +23,11 @@ use std::fs;
 
 use common::{Place, Running, assert_done, finish, report};
 use mq_sketch::queue::{Deadline, Queue};
-use mq_sketch::seal::{CLEANUP, CONCLUSION, PREMISE, SKETCH, Seal};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use pattern::{Line, PROGRAMS, Pattern, find, golden};
 use scribe::Scribe;
-use trace::{Call, Verdict, puts_on_a_seal, trace};
+use trace::{Call, ERESTART_RESTARTBLOCK, SEALS, Verdict, puts_on_a_seal, trace};
 
 /// The calls, with the functions of sys that make them.
 const CALLS: [(&str, i64, &[&str]); 30] = [
@@ -65,9 +64,6 @@ const CALLS: [(&str, i64, &[&str]); 30] = [
     ("set_robust_list", libc::SYS_set_robust_list, &[]),
 ];
 
-const SEALS: [(&str, &Seal); 4] =
-    [("premise", PREMISE), ("conclusion", CONCLUSION), ("sketch", SKETCH), ("cleanup", CLEANUP)];
-
 // The runs.
 
 /// What nanosleep(2) is.
@@ -75,7 +71,7 @@ const SYS_NAP: i64 =
     if cfg!(freestanding) { libc::SYS_nanosleep } else { libc::SYS_clock_nanosleep };
 
 /// Traces the run of that name, with the arguments that the file says, and holds
-/// it against the file. `step_in` sees each call before it is made.
+/// it against the file. `step_in` sees each call before it is made, and after.
 fn audit(
     program: &'static str,
     run: &str,
@@ -160,7 +156,7 @@ fn refuse_the_seal(call: &Call, _: Option<i64>, _: &Place) -> Verdict {
 fn interrupt_a_nap() -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
     let (mut is_interrupted, mut is_to_end) = (false, true);
     move |call, result, _| {
-        is_interrupted |= call.number == SYS_NAP && result == Some(-516);
+        is_interrupted |= call.number == SYS_NAP && result == Some(-ERESTART_RESTARTBLOCK);
         if call.number == SYS_NAP && result.is_none() && !is_interrupted {
             kill(call.pid, Signal::SIGSTOP).unwrap();
         }

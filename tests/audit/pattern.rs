@@ -124,6 +124,29 @@ struct Reached {
     expected: BTreeSet<String>,
 }
 
+impl Reached {
+    /// The places after a call that is `wanted` at each of `places`, where it is that.
+    fn after(
+        &mut self,
+        wanted: &str,
+        places: &BTreeSet<usize>,
+        calls: &[String],
+    ) -> BTreeSet<usize> {
+        let mut ends = BTreeSet::new();
+        for place in places {
+            if *place > self.call {
+                *self = Reached { call: *place, expected: BTreeSet::new() };
+            }
+            if calls.get(*place).is_some_and(|call| call == wanted) {
+                ends.insert(place + 1);
+            } else if *place == self.call {
+                self.expected.insert(wanted.into());
+            }
+        }
+        ends
+    }
+}
+
 impl Pattern {
     /// The files of all, as they are for this backend: with what differs in `program`'s.
     pub fn of(program: &'static str) -> Pattern {
@@ -184,32 +207,10 @@ impl Pattern {
                 }
                 ends
             } else {
-                self.after_call(&line.text, &places, calls, reached)
+                reached.after(&line.text, &places, calls)
             };
         }
         places
-    }
-
-    /// The same for one call.
-    fn after_call(
-        &self,
-        wanted: &str,
-        places: &BTreeSet<usize>,
-        calls: &[String],
-        reached: &mut Reached,
-    ) -> BTreeSet<usize> {
-        let mut ends = BTreeSet::new();
-        for place in places {
-            if *place > reached.call {
-                *reached = Reached { call: *place, expected: BTreeSet::new() };
-            }
-            if calls.get(*place).is_some_and(|call| call == wanted) {
-                ends.insert(place + 1);
-            } else if *place == reached.call {
-                reached.expected.insert(wanted.into());
-            }
-        }
-        ends
     }
 
     /// Holds a trace against the lines of a run, from the first call to the last.

@@ -13,13 +13,14 @@
 
 use std::ffi::c_int;
 
+use mq_sketch::params::Params;
 use mq_sketch::seal::Seal;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
+use crate::CALLS;
 use crate::common::{Place, md5_hex};
-use crate::trace::{Call, memory, string};
-use crate::{CALLS, SEALS};
+use crate::trace::{Call, ERESTART_RESTARTBLOCK, SEALS, memory, string};
 
 /// Turns calls into lines.
 pub struct Scribe {
@@ -50,11 +51,14 @@ struct Talk {
 
 impl Scribe {
     pub fn new(place: &Place, args: &str) -> Scribe {
-        let timeout = args.split_once("TIMEOUT=").map_or("30", |(_, rest)| rest);
+        let mut params = Params::built_in();
+        for arg in args.split_whitespace() {
+            let _ = params.set(arg.as_bytes()); // a run may have a mistake in it
+        }
         Scribe {
             has_begun: cfg!(freestanding),
             queue: place.text.clone(),
-            timeout: timeout.split(' ').next().unwrap().parse().unwrap(),
+            timeout: params.timeout as i64,
             calls: Vec::new(),
             talks: Vec::new(),
             children: Vec::new(),
@@ -65,7 +69,8 @@ impl Scribe {
     /// Takes down a call, before it is made and after.
     pub fn write(&mut self, call: &Call, result: Option<i64>) {
         // The loader opens files by absolute paths, and writes nothing.
-        self.has_begun |= call.number == libc::SYS_write
+        self.has_begun = self.has_begun
+            || call.number == libc::SYS_write
             || call.number == libc::SYS_openat && !string(call.pid, call.args[1]).starts_with('/');
         if !self.has_begun {
             return;
@@ -243,15 +248,14 @@ impl Scribe {
             }
             libc::SYS_wait4 => {
                 assert_eq!((a as i32, c as i32, d), (-1, libc::WNOHANG, 0));
-                let child = |pid| self.children.iter().position(|child| *child == pid).unwrap() + 1;
                 let ended = match (result, word(b) as c_int) {
                     (1.., status) if libc::WIFSIGNALED(status) => {
                         let signal = signal(libc::WTERMSIG(status) as u64);
-                        format!("child {} killed by {signal}", child(result))
+                        format!("child {} killed by {signal}", self.child(result))
                     }
                     (1.., status) => {
                         let code = libc::WEXITSTATUS(status);
-                        format!("child {} exited with {code}", child(result))
+                        format!("child {} exited with {code}", self.child(result))
                     }
                     (0, _) => "none".into(),
                     _ => error(result),
@@ -259,9 +263,7 @@ impl Scribe {
                 return format!("wait4(-1, WNOHANG) = {ended}");
             }
             libc::SYS_kill => {
-                let child = self.children.iter().position(|child| *child == a as i64);
-                let child = child.expect("one of hers") + 1;
-                (format!("kill(child {child}, {})", signal(b)), Some(0))
+                (format!("kill(child {}, {})", self.child(a as i64), signal(b)), Some(0))
             }
             libc::SYS_prctl => {
                 let what = match a as c_int {
@@ -320,6 +322,12 @@ impl Scribe {
             return "{+slice}".into();
         }
         format!("{{{seconds}, {nanoseconds}}}")
+    }
+
+    /// The number of a child.
+    fn child(&self, pid: i64) -> usize {
+        let index = self.children.iter().position(|child| *child == pid);
+        index.expect("one of hers") + 1
     }
 
     fn handler(&mut self, address: u64) -> String {
@@ -397,7 +405,7 @@ fn error(result: i64) -> String {
     match -result {
         // include/linux/errno.h: seen by a tracer only.
         512 => "ERESTARTSYS".into(),
-        516 => "ERESTART_RESTARTBLOCK".into(),
+        ERESTART_RESTARTBLOCK => "ERESTART_RESTARTBLOCK".into(),
         errno => format!("{:?}", Errno::from_raw(errno as i32)),
     }
 }

@@ -12,6 +12,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
+use mq_sketch::seal::{CLEANUP, CONCLUSION, PREMISE, SKETCH, Seal};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::resource::{Resource, setrlimit};
@@ -184,6 +185,14 @@ pub fn string(pid: Pid, address: u64) -> String {
     let bytes = (address..).map(|at| memory(pid, at, 1)[0]).take_while(|byte| *byte != 0);
     String::from_utf8(bytes.collect()).unwrap()
 }
+
+/// What a nap returns that SIGSTOP and SIGCONT have interrupted, before the kernel goes
+/// on with it (include/linux/errno.h). Only a tracer sees it.
+pub const ERESTART_RESTARTBLOCK: i64 = 516;
+
+/// The programs' seals.
+pub const SEALS: [(&str, &Seal); 4] =
+    [("premise", PREMISE), ("conclusion", CONCLUSION), ("sketch", SKETCH), ("cleanup", CLEANUP)];
 
 /// Whether a call installs a seccomp filter.
 pub fn puts_on_a_seal(call: &Call) -> bool {
