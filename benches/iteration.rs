@@ -23,7 +23,7 @@ use md5::{Digest, Md5};
 use mq_sketch::dialogue::Dialogue;
 use mq_sketch::message::Message;
 use mq_sketch::params::Params;
-use mq_sketch::queue::{Deadline, Queue, QueueName};
+use mq_sketch::queue::{Deadline, Queue, QueueName, Wait};
 use mq_sketch::{conversation, say, seal, sys};
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -154,7 +154,7 @@ fn alone(sealed: &str) {
     const TIMES: u64 = 300_000;
     let name = QueueName::new(name().as_bytes()).unwrap();
     let _ = Queue::unlink(&name);
-    let queue = Queue::create(&name, 0o600, 32).unwrap();
+    let queue = Queue::create(&name, 0o600, 32, Wait::Poll).unwrap();
     let mut params = Params::built_in();
     params.set(sealed.as_bytes()).unwrap();
     seal::put_on(seal::PREMISE, &params).unwrap();

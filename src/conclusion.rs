@@ -66,7 +66,7 @@ fn begin<'a>(
     report::greet(NAME, params, "Oooo 'ello, I'm Mrs. Conclusion!")?;
     let mut patience = Patience::new(params.timeout, sys::monotonic_nanoseconds());
     loop {
-        match Queue::open(&params.queue_name) {
+        match Queue::open(&params.queue_name, params.wait) {
             Ok(queue) => return seal::put_on(seal::CONCLUSION, params).map(|()| Some(queue)),
             Err(Errno::ENOENT) => {}
             Err(errno) => {

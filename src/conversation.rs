@@ -3,7 +3,8 @@
 //! An iteration is one receive and one send, and nothing else that enters the
 //! kernel. What makes it fast:
 //!
-//! - The deadline of a poll is exactly {0, 0}: [`Deadline::EXPIRED`].
+//! - A poll never waits: the queue is opened with O_NONBLOCK ([`Wait::Poll`]), and
+//!   the deadline is exactly {0, 0} ([`Deadline::EXPIRED`]).
 //! - Nothing is calculated between a receive and the send that answers it:
 //!   [`Dialogue::sent`] hashes ahead while the other works.
 //! - Handed her own message, she sends it back and yields: the other does not
@@ -19,8 +20,8 @@ use crate::dialogue::{Dialogue, Heard};
 use crate::errno::{Call, Errno, Refusal};
 use crate::histogram::Histogram;
 use crate::message::LONGEST_RECEIVED;
-use crate::params::{Params, Report, Wait};
-use crate::queue::{Deadline, Queue};
+use crate::params::{Params, Report};
+use crate::queue::{Deadline, Queue, Wait};
 use crate::say::{self, Decimal, Escaped, Number, Text, say};
 use crate::{signals, sys};
 
@@ -338,7 +339,7 @@ impl<'a, 't> Conversation<'a, 't> {
         errno: Errno,
     ) -> Result<(), End<'a>> {
         match (errno, self.params.wait) {
-            (Errno::ETIMEDOUT, Wait::Poll) => {
+            (Errno::EAGAIN, Wait::Poll) => {
                 self.tally.empty_polls += 1;
                 if self.fruitless % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
                     self.give_way();

@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::errno::{Call, Errno, Refusal};
-use crate::queue::QueueName;
+use crate::queue::{QueueName, Wait};
 use crate::say::{self, Escaped, Number, Text, complain};
 use crate::start::{Args, ExitCode};
 use crate::sys;
@@ -22,25 +22,6 @@ const DEFAULT_FILE: &CStr = c"params.txt";
 
 /// A parameter file has at most so many bytes: there is no heap to read into.
 pub const LARGEST_FILE: usize = 16 * 1024;
-
-/// How to wait for a message: WAIT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// An expired deadline, and ask again at once.
-    Poll,
-    /// A deadline ahead: the kernel sleeps.
-    Block,
-}
-
-impl Wait {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Wait::Poll => "poll",
-            Wait::Block => "block",
-        }
-    }
-}
 
 /// The form of the closing report: REPORT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

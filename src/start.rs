@@ -227,16 +227,16 @@ macro_rules! program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::{Queue, QueueName};
+    use crate::queue::{Queue, QueueName, Wait};
 
     #[test]
     fn a_last_will_removes_the_queue_while_it_stands_and_not_after() {
         let name = std::format!("/mq-sketch-will-{}", std::process::id());
         let name = QueueName::new(name.as_bytes()).unwrap();
-        let exists = || Queue::open(&name).is_ok();
+        let exists = || Queue::open(&name, Wait::Block).is_ok();
         let _ = Queue::unlink(&name);
 
-        let _queue = Queue::create(&name, 0o600, 32).unwrap();
+        let _queue = Queue::create(&name, 0o600, 32, Wait::Block).unwrap();
         with_last_will(name.as_c_str(), || ());
         execute_last_will();
         assert!(exists());

@@ -130,6 +130,25 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn who_does_not_wait_is_told_so_whatever_the_deadline() {
+                let name = name("nonblock");
+                let maker = make(&name, 1, 4).unwrap();
+                let mqd = sys::mq_open(&name, libc::O_RDWR | libc::O_NONBLOCK, 0, None).unwrap();
+                let mut buffer = [0; 4];
+                for deadline in [EXPIRED, soon(20)] {
+                    let empty = sys::mq_timedreceive(mqd, &mut buffer, &deadline);
+                    assert_eq!(empty, Err(Errno::EAGAIN));
+                    sys::mq_timedsend(mqd, b"one", 0, &deadline).unwrap();
+                    let full = sys::mq_timedsend(mqd, b"two", 0, &deadline);
+                    assert_eq!(full, Err(Errno::EAGAIN));
+                    assert_eq!(sys::mq_timedreceive(mqd, &mut buffer, &deadline), Ok(3));
+                }
+                sys::mq_close(maker).unwrap();
+                sys::mq_close(mqd).unwrap();
+                sys::mq_unlink(&name).unwrap();
+            }
+
+            #[test]
             fn a_bad_deadline_is_refused_even_where_nobody_would_wait() {
                 let name = name("deadline");
                 let mqd = make(&name, 1, 4).unwrap();

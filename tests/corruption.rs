@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Peer, Place, Running, code, finish, md5_hex, stop, the_one_line};
-use mq_sketch::queue::{Deadline, Queue};
+use mq_sketch::queue::{Deadline, Queue, Wait};
 use nix::sys::signal::Signal;
 
 const ITERATIONS: usize = 5;
@@ -67,7 +67,7 @@ fn premise_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
 /// The same with conclusion: what she said last, and the queue allows for
 /// longer messages. `moment` is at least 1: her first message is not questioned.
 fn conclusion_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
-    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 64).unwrap());
+    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 64, Wait::Block).unwrap());
     let child = place.start("conclusion", &["ITERATIONS=5", "REPORT=json"]);
     let mut said = FIRST.to_vec();
     for _ in 1..moment {
@@ -178,7 +178,7 @@ fn a_corrupted_run_is_reported_with_what_went_well_before() {
 #[test]
 fn a_long_message_is_shown_by_its_beginning() {
     let place = Place::new("long");
-    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192).unwrap());
+    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
     let child = place.start("conclusion", &["REPORT=json"]);
     peer.say(b"first");
     peer.hear();

@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 
 use common::{Place, assert_done, code, finish, report, wait_until};
-use mq_sketch::queue::Queue;
+use mq_sketch::queue::{Queue, Wait};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal::SIGSYS;
 use trace::{SEALS, Verdict, puts_on_a_seal, trace};
@@ -50,7 +50,7 @@ fn a_call_that_is_not_on_her_list_kills_her() {
         let numbers: BTreeSet<_> = near.filter(|call| !allowed.contains(call)).collect();
         for number in numbers.into_iter().filter(|number| !UPROBES.contains(number)) {
             if program == "conclusion" {
-                let _ = Queue::create(&place.name, 0o600, 32);
+                let _ = Queue::create(&place.name, 0o600, 32, Wait::Block);
             }
             let output = run_sealed(&place, program, 0, number);
             assert_eq!(output.status.signal(), Some(SIGSYS as i32), "{program}, call {number}");

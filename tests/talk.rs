@@ -6,6 +6,7 @@ mod common;
 use std::process::Stdio;
 
 use common::{Place, assert_done, finish, start, stdout, wait_for_state, wait_until};
+use mq_sketch::queue::{Queue, Wait};
 use serde_json::Value;
 
 /// The lines of one program, without the time, which must be as designed.
@@ -233,7 +234,7 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_only_there() {
 #[test]
 fn cleanup_removes_a_queue_and_says_so() {
     let place = Place::new("cleanup");
-    drop(mq_sketch::queue::Queue::create(&place.name, 0o600, 32).unwrap());
+    drop(Queue::create(&place.name, 0o600, 32, Wait::Block).unwrap());
     let output = place.run("cleanup", &[]);
     assert_done(&output);
     assert_eq!(stdout(&output), format!("message queue {} removed\nAll clean!\n", place.text));

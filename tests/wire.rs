@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::{Peer, Place, assert_done, finish, md5_hex};
 use mq_sketch::message::Message;
-use mq_sketch::queue::Queue;
+use mq_sketch::queue::{Queue, Wait};
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_getattr, mq_open, mq_receive, mq_send};
 use nix::sys::stat::Mode;
 
@@ -58,7 +58,7 @@ fn conclusion_answers_each_message_and_leaves_the_queue_alone() {
     const ITERATIONS: usize = 5;
     let place = Place::new("wire-conclusion");
     // As large as a queue of the demo's in Python, which takes the defaults.
-    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192).unwrap());
+    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
     let conclusion = place.start("conclusion", &["ITERATIONS=5"]);
 
     let mut said = b"Sun Nov 22 23:42:00 2026".to_vec();
@@ -78,7 +78,7 @@ fn conclusion_answers_each_message_and_leaves_the_queue_alone() {
 fn conclusion_takes_any_first_message() {
     for first in [&b""[..], b"x", b"\xff\0", &[b'l'; 8192]] {
         let place = Place::new("first");
-        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192).unwrap());
+        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
         let conclusion = place.start("conclusion", &["ITERATIONS=1"]);
         peer.say(first);
         assert_eq!(peer.hear(), md5_hex(first));

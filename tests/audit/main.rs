@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use common::{Place, Running, assert_done, finish, report};
-use mq_sketch::queue::{Deadline, Queue};
+use mq_sketch::queue::{Deadline, Queue, Wait};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use pattern::{Line, PROGRAMS, Pattern, find, golden};
@@ -171,7 +171,7 @@ fn interrupt_a_nap() -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
 
 /// Somebody puts a message on the queue.
 fn intrude(_: &Call, _: Option<i64>, place: &Place) -> Verdict {
-    Queue::open(&place.name).unwrap().send(b"nonsense", &Deadline::EXPIRED).unwrap();
+    Queue::open(&place.name, Wait::Block).unwrap().send(b"nonsense", &Deadline::EXPIRED).unwrap();
     Verdict::Pass
 }
 
@@ -182,7 +182,7 @@ fn refuse(errno: Errno) -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
 /// A queue made by Mrs. Premise, with these messages on it.
 fn with_a_queue(messages: &[&'static [u8]]) -> impl FnOnce(&Place) -> Option<Running> {
     move |place| {
-        let queue = Queue::create(&place.name, 0o600, 32).unwrap();
+        let queue = Queue::create(&place.name, 0o600, 32, Wait::Block).unwrap();
         for message in messages {
             queue.send(message, &Deadline::EXPIRED).unwrap();
         }

@@ -141,13 +141,19 @@ impl Scribe {
                 (format!("ioctl({fd}, {request})"), Some(0))
             }
             libc::SYS_mq_open => {
-                let flags = match b as c_int {
+                let new = libc::O_CREAT | libc::O_EXCL;
+                let how = match b as c_int & !new {
                     libc::O_RDWR => "O_RDWR".into(),
-                    flags if flags == libc::O_RDWR | libc::O_CREAT | libc::O_EXCL => {
-                        let attributes = (word(d + 8), word(d + 16));
-                        format!("O_RDWR|O_CREAT|O_EXCL, {c:04o}, {attributes:?}")
-                    }
+                    flags if flags == libc::O_RDWR | libc::O_NONBLOCK => "O_RDWR|O_NONBLOCK".into(),
                     flags => format!("{flags:#o}"),
+                };
+                let flags = match b as c_int & new {
+                    0 => how,
+                    flags if flags == new => {
+                        let attributes = (word(d + 8), word(d + 16));
+                        format!("{how}|O_CREAT|O_EXCL, {c:04o}, {attributes:?}")
+                    }
+                    flags => format!("{how}|{flags:#o}"),
                 };
                 let opened = u64::try_from(result).ok();
                 self.talks[call.process].mqd = opened.or(self.talks[call.process].mqd);
@@ -394,7 +400,7 @@ impl Talk {
     fn hears_nothing(&mut self, result: i64, is_poll: bool) -> String {
         self.in_vain += 1;
         let nothing = error(result);
-        if is_poll && nothing == "ETIMEDOUT" && self.in_vain.is_multiple_of(32) {
+        if is_poll && nothing == "EAGAIN" && self.in_vain.is_multiple_of(32) {
             return nothing + ", the 32nd round in vain";
         }
         nothing

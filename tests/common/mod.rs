@@ -16,7 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use mq_sketch::errno::Errno;
-use mq_sketch::queue::{Deadline, Queue, QueueName};
+use mq_sketch::queue::{Deadline, Queue, QueueName, Wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -92,7 +92,7 @@ impl Place {
     }
 
     pub fn exists(&self) -> bool {
-        match Queue::open(&self.name) {
+        match Queue::open(&self.name, Wait::Block) {
             Ok(_) => true,
             Err(Errno::ENOENT) => false,
             Err(errno) => panic!("{}: {errno}", self.text),
@@ -101,7 +101,7 @@ impl Place {
 
     /// The queue, as soon as it is there.
     pub fn open(&self) -> Queue {
-        wait_until("the queue is there", || Queue::open(&self.name).ok())
+        wait_until("the queue is there", || Queue::open(&self.name, Wait::Block).ok())
     }
 }
 
