@@ -55,8 +55,9 @@ impl Histogram {
     /// assert_eq!(histogram.percentile(999, 1000), 100);
     /// ```
     pub fn percentile(&self, part: u64, whole: u64) -> u64 {
-        let product = u128::from(self.count) * u128::from(part);
-        let rank = product.div_ceil(u128::from(whole)) as u64;
+        // part * count / whole, rounded up, with no product of more than 64 bits.
+        let (wholes, rest) = (self.count / whole, self.count % whole);
+        let rank = part * wholes + (part * rest).div_ceil(whole);
         let mut below = 0;
         for (value, count) in self.values() {
             below += count;

@@ -56,7 +56,7 @@ impl QueueName {
 
     /// With its slash and a NUL, for mq_open(3).
     pub fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_with_nul(&self.0).unwrap_or(c"/")
+        sys::c_str(&self.0).unwrap_or(c"/")
     }
 }
 

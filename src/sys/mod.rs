@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 
 #[cfg(not(any(
     target_os = "linux",
@@ -51,6 +51,19 @@ pub enum Forked {
     Child,
     /// This is the old one, and the new one has this process id.
     Parent(libc::pid_t),
+}
+
+/// Bytes that end with their only NUL, as C has a string. None for others. (What
+/// the core library has for it is made for long texts, and 200 bytes larger.)
+pub fn c_str(bytes: &[u8]) -> Option<&CStr> {
+    let (0, text) = bytes.split_last()? else {
+        return None;
+    };
+    if text.iter().any(|byte| *byte == 0) {
+        return None;
+    }
+    // SAFETY: the last byte is NUL and no other one is, as just seen.
+    Some(unsafe { CStr::from_bytes_with_nul_unchecked(bytes) })
 }
 
 /// The attributes of a queue to be made. The rest of the structure is the
