@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use md5::{Digest, Md5};
 use mq_sketch::dialogue::Dialogue;
-use mq_sketch::message::Message;
+use mq_sketch::message::{DIGEST, LONGEST, Message};
 use mq_sketch::params::Params;
 use mq_sketch::queue::{Deadline, Queue, QueueName, Wait};
 use mq_sketch::{conversation, say, seal, sys};
@@ -125,13 +125,13 @@ fn name() -> String {
 
 fn hashes() -> i64 {
     const TIMES: u64 = 1_000_000;
-    let mut dialogue = Dialogue::premise(Message::time(0), u64::MAX);
-    dialogue.sent();
+    let mut dialogue = Dialogue::premise(Message::time(0), u64::MAX, DIGEST);
+    dialogue.sent(&mut [0; LONGEST]);
     let start = Instant::now();
     for _ in 0..TIMES {
         let reply = *dialogue.expected().unwrap();
-        dialogue.hear(reply.as_bytes());
-        dialogue.sent();
+        dialogue.hear(reply.text());
+        dialogue.sent(&mut [0; LONGEST]);
     }
     (start.elapsed().as_nanos() / u128::from(TIMES)) as i64
 }

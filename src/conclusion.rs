@@ -1,14 +1,14 @@
 //! Mrs. Conclusion: opens the queue, takes the first message without question.
 
-use crate::conversation::{Conversation, Patience, Progress, Tally};
+use crate::conversation::{Patience, Progress, Tally};
 use crate::dialogue::Dialogue;
 use crate::errno::{Call, Errno, Refusal};
-use crate::message::LONGEST_RECEIVED;
+use crate::message::LONGEST;
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
 use crate::say::{Number, complain};
 use crate::start::{Args, ExitCode};
-use crate::{report, seal, signals, sys};
+use crate::{conversation, report, seal, signals, sys};
 
 /// Her name in reports and lines.
 pub const NAME: &str = "conclusion";
@@ -84,10 +84,10 @@ fn begin<'a>(
 }
 
 fn talk(params: &Params, queue: &Queue, progress: Progress<'_>) -> ExitCode {
-    let mut dialogue = Dialogue::conclusion(params.iterations);
-    let mut buffer = [0; LONGEST_RECEIVED];
+    let mut dialogue = Dialogue::conclusion(params.iterations, params.message_size);
+    let mut buffer = [0; LONGEST];
     let mut tally = Tally::default();
-    let end = Conversation::new(NAME, params, queue, progress, &mut tally)
-        .hold(&mut dialogue, &mut buffer);
+    let end =
+        conversation::hold(NAME, params, queue, progress, &mut dialogue, &mut buffer, &mut tally);
     report::close(NAME, "Premise", params, &dialogue, &tally, &end, &buffer)
 }

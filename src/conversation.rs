@@ -19,7 +19,7 @@ use crate::arch;
 use crate::dialogue::{Dialogue, Heard};
 use crate::errno::{Call, Errno, Refusal};
 use crate::histogram::Histogram;
-use crate::message::LONGEST_RECEIVED;
+use crate::message::{LONGEST, Room};
 use crate::params::{Params, Report};
 use crate::queue::{Deadline, Queue, Wait};
 use crate::say::{self, Decimal, Escaped, Number, Text, say};
@@ -171,8 +171,44 @@ impl Patience {
     }
 }
 
-/// One program's side of a conversation, in `program`'s name.
-pub struct Conversation<'a, 't> {
+/// Talks to the end, in `program`'s name. `buffer` holds the last message received
+/// then.
+pub fn hold<'a>(
+    program: &'a str,
+    params: &'a Params,
+    queue: &'a Queue,
+    progress: Progress<'a>,
+    dialogue: &mut Dialogue,
+    buffer: &mut Room,
+    tally: &mut Tally,
+) -> End<'a> {
+    tally.start = Instant::now();
+    let patience = Patience::new(params.timeout, tally.start.nanoseconds);
+    let mut conversation = Conversation {
+        program,
+        params,
+        queue,
+        deadline: deadline(params.wait, &patience),
+        patience,
+        progress,
+        fruitless: 0,
+        cycles_then: tally.start.cycles,
+        heard_then: 0,
+        look_after: SOONEST_LOOK,
+        origin: (tally.start.cycles, tally.start.nanoseconds),
+        tally,
+    };
+    let end = conversation.talk(dialogue, buffer, &mut [0; LONGEST]);
+    conversation.progress.clear();
+    tally.end = Instant::now();
+    match end {
+        Ok(()) => End::Done,
+        Err(end) => end,
+    }
+}
+
+/// One program's side of a conversation.
+struct Conversation<'a, 't> {
     program: &'a str,
     params: &'a Params,
     queue: &'a Queue,
@@ -193,57 +229,17 @@ pub struct Conversation<'a, 't> {
 }
 
 impl<'a, 't> Conversation<'a, 't> {
-    /// A conversation that is about to begin.
-    pub fn new(
-        program: &'a str,
-        params: &'a Params,
-        queue: &'a Queue,
-        progress: Progress<'a>,
-        tally: &'t mut Tally,
-    ) -> Conversation<'a, 't> {
-        tally.start = Instant::now();
-        let patience = Patience::new(params.timeout, tally.start.nanoseconds);
-        Conversation {
-            program,
-            params,
-            queue,
-            deadline: deadline(params.wait, &patience),
-            patience,
-            progress,
-            fruitless: 0,
-            cycles_then: tally.start.cycles,
-            heard_then: 0,
-            look_after: SOONEST_LOOK,
-            origin: (tally.start.cycles, tally.start.nanoseconds),
-            tally,
-        }
-    }
-
-    /// Talks to the end. `buffer` holds the last message received.
-    pub fn hold(
-        &mut self,
-        dialogue: &mut Dialogue,
-        buffer: &mut [u8; LONGEST_RECEIVED],
-    ) -> End<'a> {
-        let end = self.talk(dialogue, buffer);
-        self.progress.clear();
-        self.tally.end = Instant::now();
-        match end {
-            Ok(()) => End::Done,
-            Err(end) => end,
-        }
-    }
-
-    /// The hot loop.
+    /// The hot loop. What is sent and hashed is spelt out in `room`.
     #[inline(never)]
     fn talk(
         &mut self,
         dialogue: &mut Dialogue,
-        buffer: &mut [u8; LONGEST_RECEIVED],
+        buffer: &mut Room,
+        room: &mut Room,
     ) -> Result<(), End<'a>> {
         if dialogue.is_premise() {
-            self.send(dialogue)?;
-            dialogue.sent();
+            self.send(dialogue, room)?;
+            dialogue.sent(room);
         }
         loop {
             let length = self.receive(dialogue, buffer)?;
@@ -252,7 +248,7 @@ impl<'a, 't> Conversation<'a, 't> {
                     if dialogue.must_look_once_more() {
                         self.nothing_else_is_queued(buffer)?;
                     }
-                    self.send(dialogue)?;
+                    self.send(dialogue, room)?;
                     let mut now = arch::cycles();
                     if dialogue.heard() == 1 {
                         self.tally.start = Instant::now();
@@ -267,7 +263,7 @@ impl<'a, 't> Conversation<'a, 't> {
                         return Ok(());
                     }
                     self.fruitless = 0;
-                    dialogue.sent();
+                    dialogue.sent(room);
                     if now.wrapping_sub(self.cycles_then) >= self.look_after {
                         self.look(dialogue)?;
                     }
@@ -277,7 +273,7 @@ impl<'a, 't> Conversation<'a, 't> {
                 }
                 Heard::Own => {
                     self.tally.own_handed_back += 1;
-                    self.send(dialogue)?;
+                    self.send(dialogue, room)?;
                     self.give_way();
                     self.fruitless_round(dialogue)?;
                 }
@@ -288,11 +284,7 @@ impl<'a, 't> Conversation<'a, 't> {
 
     /// The next message, whosever it is: its length in `buffer`.
     #[inline]
-    fn receive(
-        &mut self,
-        dialogue: &Dialogue,
-        buffer: &mut [u8; LONGEST_RECEIVED],
-    ) -> Result<usize, End<'a>> {
+    fn receive(&mut self, dialogue: &Dialogue, buffer: &mut Room) -> Result<usize, End<'a>> {
         loop {
             match self.queue.receive(buffer, &self.deadline) {
                 Ok(length) => {
@@ -304,7 +296,7 @@ impl<'a, 't> Conversation<'a, 't> {
                 Err(errno) => {
                     let call = Call::Receive {
                         name: self.params.queue_name.as_c_str(),
-                        length: LONGEST_RECEIVED as u64,
+                        length: LONGEST as u64,
                     };
                     self.nothing_came(dialogue, call, errno)?;
                 }
@@ -314,8 +306,8 @@ impl<'a, 't> Conversation<'a, 't> {
 
     /// Puts her own message on the queue.
     #[inline]
-    fn send(&mut self, dialogue: &Dialogue) -> Result<(), End<'a>> {
-        let message = dialogue.own().as_bytes();
+    fn send(&mut self, dialogue: &Dialogue, room: &mut Room) -> Result<(), End<'a>> {
+        let message = dialogue.own().bytes(room);
         if self.params.verbose {
             self.say_message("Sending", message)?;
         }
@@ -384,10 +376,7 @@ impl<'a, 't> Conversation<'a, 't> {
     /// Premise, before her last word: Conclusion has left, so whatever is on
     /// the queue now is nobody's. Without this a message doubled in the last
     /// iteration would go unnoticed.
-    fn nothing_else_is_queued(
-        &mut self,
-        buffer: &mut [u8; LONGEST_RECEIVED],
-    ) -> Result<(), End<'a>> {
+    fn nothing_else_is_queued(&mut self, buffer: &mut Room) -> Result<(), End<'a>> {
         match self.queue.receive(buffer, &Deadline::EXPIRED) {
             Ok(length) => Err(End::Corrupted { length }),
             Err(_) => {

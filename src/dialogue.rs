@@ -7,19 +7,20 @@
 //!
 //! ```
 //! use mq_sketch::dialogue::{Dialogue, Heard};
-//! use mq_sketch::message::Message;
+//! use mq_sketch::message::{LONGEST, Message};
 //!
-//! let mut premise = Dialogue::premise(Message::time(0), 1);
-//! let mut conclusion = Dialogue::conclusion(1);
-//! premise.sent();
+//! let mut room = [0; LONGEST];
+//! let mut premise = Dialogue::premise(Message::time(0), 1, 64);
+//! let mut conclusion = Dialogue::conclusion(1, 64);
+//! premise.sent(&mut room);
 //!
-//! assert_eq!(conclusion.hear(premise.own().as_bytes()), Heard::Reply);
+//! assert_eq!(conclusion.hear(premise.own().bytes(&mut room)), Heard::Reply);
 //! assert!(conclusion.is_over()); // her answer is still to be sent
-//! assert_eq!(premise.hear(conclusion.own().as_bytes()), Heard::Reply);
+//! assert_eq!(premise.hear(conclusion.own().bytes(&mut room)), Heard::Reply);
 //! assert!(premise.is_over());
 //! ```
 
-use crate::message::Message;
+use crate::message::{Message, Room};
 
 /// What a received message is to her who received it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,35 +44,32 @@ pub struct Dialogue {
     answer: Message,
     heard: u64,
     iterations: u64,
+    /// Bytes of an answer, of hers and of the other's.
+    size: usize,
     is_premise: bool,
 }
 
 impl Dialogue {
     /// Mrs. Premise. Her own message is `first`, still to be sent; she is done
-    /// after `iterations` replies.
-    pub fn premise(first: Message, iterations: u64) -> Dialogue {
+    /// after `iterations` replies, of `size` bytes each: see [`Message::answer_to`].
+    pub fn premise(first: Message, iterations: u64, size: usize) -> Dialogue {
         Dialogue {
             own: first,
             expected: None,
             answer: first,
             heard: 0,
             iterations,
+            size,
             is_premise: true,
         }
     }
 
     /// Mrs. Conclusion. She has nothing to say yet, takes the first message
-    /// without question, and is done after `iterations` messages.
-    pub fn conclusion(iterations: u64) -> Dialogue {
-        let nothing = Message::answer_to(&[]); // a placeholder, never sent
-        Dialogue {
-            own: nothing,
-            expected: None,
-            answer: nothing,
-            heard: 0,
-            iterations,
-            is_premise: false,
-        }
+    /// without question, and is done after `iterations` messages. What both say
+    /// after the first has `size` bytes.
+    pub fn conclusion(iterations: u64, size: usize) -> Dialogue {
+        let nothing = Message::NOTHING; // a placeholder, never sent
+        Dialogue { is_premise: false, ..Dialogue::premise(nothing, iterations, size) }
     }
 
     /// Takes a message from the queue. After [`Heard::Reply`], [`Dialogue::sent`]
@@ -79,21 +77,21 @@ impl Dialogue {
     #[inline]
     pub fn hear(&mut self, message: &[u8]) -> Heard {
         match self.expected {
-            Some(expected) if message == expected.as_bytes() => self.own = self.answer,
-            Some(_) if message == self.own.as_bytes() => return Heard::Own,
+            Some(expected) if expected.is(message) => self.own = self.answer,
+            Some(_) if self.own.is(message) => return Heard::Own,
             Some(_) => return Heard::Foreign,
-            None => self.own = Message::answer_to(message),
+            None => self.own = Message::answer_to(message, self.size),
         }
         self.heard += 1;
         Heard::Reply
     }
 
     /// Her own message is on the queue: calculates what must come in reply and
-    /// what she will say to that.
+    /// what she will say to that. What was in `room` is lost.
     #[inline]
-    pub fn sent(&mut self) {
-        let expected = Message::answer_to(self.own.as_bytes());
-        self.answer = Message::answer_to(expected.as_bytes());
+    pub fn sent(&mut self, room: &mut Room) {
+        let expected = Message::answer_to(self.own.bytes(room), self.size);
+        self.answer = Message::answer_to(expected.bytes(room), self.size);
         self.expected = Some(expected);
     }
 
@@ -146,18 +144,19 @@ impl Dialogue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{DIGEST, LONGEST};
     use std::prelude::rust_2024::*;
 
     /// Both sides in the middle of a talk: Premise's message is on the queue.
     fn both_after(iterations: u64, of: u64) -> (Dialogue, Dialogue) {
-        let mut premise = Dialogue::premise(Message::time(1_795_390_920), of);
-        let mut conclusion = Dialogue::conclusion(of);
-        premise.sent();
+        let mut premise = Dialogue::premise(Message::time(1_795_390_920), of, DIGEST);
+        let mut conclusion = Dialogue::conclusion(of, DIGEST);
+        premise.sent(&mut [0; LONGEST]);
         for _ in 0..iterations {
-            assert_eq!(conclusion.hear(premise.own().as_bytes()), Heard::Reply);
-            conclusion.sent();
-            assert_eq!(premise.hear(conclusion.own().as_bytes()), Heard::Reply);
-            premise.sent();
+            assert_eq!(conclusion.hear(premise.own().text()), Heard::Reply);
+            conclusion.sent(&mut [0; LONGEST]);
+            assert_eq!(premise.hear(conclusion.own().text()), Heard::Reply);
+            premise.sent(&mut [0; LONGEST]);
         }
         (premise, conclusion)
     }
@@ -178,15 +177,15 @@ mod tests {
     #[test]
     fn each_says_the_md5_of_what_she_heard() {
         let (premise, mut conclusion) = both_after(3, 10);
-        conclusion.hear(premise.own().as_bytes());
-        assert_eq!(*conclusion.own(), Message::answer_to(premise.own().as_bytes()));
+        conclusion.hear(premise.own().text());
+        assert_eq!(*conclusion.own(), Message::answer_to(premise.own().text(), DIGEST));
     }
 
     #[test]
     fn her_own_message_is_handed_back_and_changes_nothing() {
         let (mut premise, _) = both_after(3, 10);
         let before = premise.clone();
-        assert_eq!(premise.hear(before.own().as_bytes()), Heard::Own);
+        assert_eq!(premise.hear(before.own().text()), Heard::Own);
         assert_eq!(premise, before);
     }
 
@@ -199,34 +198,34 @@ mod tests {
     #[test]
     fn conclusion_takes_the_first_message_without_question() {
         for first in [&b""[..], b"x", &[0xff; 8192]] {
-            let mut conclusion = Dialogue::conclusion(10);
+            let mut conclusion = Dialogue::conclusion(10, DIGEST);
             assert_eq!(conclusion.hear(first), Heard::Reply);
-            assert_eq!(*conclusion.own(), Message::answer_to(first));
+            assert_eq!(*conclusion.own(), Message::answer_to(first, DIGEST));
         }
     }
 
     #[test]
     fn whatever_else_comes_is_foreign_and_changes_nothing() {
         let (premise, mut conclusion) = both_after(3, 10);
-        conclusion.hear(premise.own().as_bytes());
-        conclusion.sent();
+        conclusion.hear(premise.own().text());
+        conclusion.sent(&mut [0; LONGEST]);
         let said_before = *premise.own();
         let expected = *conclusion.expected().unwrap();
 
-        let right = *expected.as_bytes().first_chunk::<32>().unwrap();
+        let right = *expected.text().first_chunk::<32>().unwrap();
         let mut half_new = right;
-        half_new[..16].copy_from_slice(&expected.as_bytes()[..16]);
-        half_new[16..].copy_from_slice(&said_before.as_bytes()[16..]);
+        half_new[..16].copy_from_slice(&expected.text()[..16]);
+        half_new[16..].copy_from_slice(&said_before.text()[16..]);
         let mut too_long = [b'0'; 33];
-        too_long[..32].copy_from_slice(expected.as_bytes());
+        too_long[..32].copy_from_slice(expected.text());
 
         let before = conclusion.clone();
         for foreign in [
             &b""[..],
             &half_new,
             &too_long,
-            &expected.as_bytes()[..31],
-            said_before.as_bytes(), // heard already: a duplicate
+            &expected.text()[..31],
+            said_before.text(), // heard already: a duplicate
         ] {
             assert_eq!(conclusion.hear(foreign), Heard::Foreign);
             assert_eq!(conclusion, before);

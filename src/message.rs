@@ -1,8 +1,12 @@
 //! What is said: the time, and after that md5 as hex digits.
 //!
 //! On the wire a conversation is one message of 24 bytes, `Sat Nov 22 23:42:00
-//! 2026`, and then messages of 32 lower-case hex digits, each the md5 of the
-//! bytes of the one before. All have priority 0, none ends with a NUL.
+//! 2026`, and then messages of MESSAGE_SIZE bytes, each the md5 of all bytes of the
+//! one before: 32 lower-case hex digits, again and again until it is long enough.
+//! All have priority 0, none ends with a NUL.
+//!
+//! A [`Message`] keeps what is said once, so that none of 8 KiB is ever copied to
+//! be kept; [`Message::bytes`] spells it out where it is sent or hashed.
 
 use core::fmt;
 
@@ -10,37 +14,47 @@ use md5::block_api::compress;
 
 use crate::say::Escaped;
 
-/// Bytes of the longest message that is ever sent: md5 as hex digits.
-pub const LONGEST_SENT: usize = 32;
+/// Bytes of an md5 as hex digits: of the shortest answer.
+pub const DIGEST: usize = 32;
 
-/// Bytes of the longest message that can be received. A queue made elsewhere
-/// may allow long ones, and mq_timedreceive(3) wants a buffer for the longest
-/// that may come: 8192 is the kernel's default for mq_msgsize.
-pub const LONGEST_RECEIVED: usize = 8192;
+/// Bytes of the longest message that can be sent and received. A queue made
+/// elsewhere may allow long ones, and mq_timedreceive(3) wants a buffer for the
+/// longest that may come: 8192 is the kernel's default for mq_msgsize.
+pub const LONGEST: usize = 8192;
 
-/// A message to be sent: at most [`LONGEST_SENT`] bytes.
+/// Where messages are spelt out.
+pub type Room = [u8; LONGEST];
+
+/// A message to be sent: 24 bytes, or a multiple of [`DIGEST`] up to [`LONGEST`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Message {
-    bytes: [u8; LONGEST_SENT],
-    length: u8,
+    /// What is said again and again.
+    text: [u8; DIGEST],
+    /// Of the whole, in bytes.
+    length: u16,
 }
 
 impl Message {
-    /// The answer to `heard`: its md5 as 32 lower-case hex digits.
+    /// Nothing said yet: no bytes.
+    pub const NOTHING: Message = Message { text: [0; DIGEST], length: 0 };
+
+    /// The answer to `heard`: its md5 as 32 lower-case hex digits, repeated to
+    /// `size` bytes, which are a multiple of 32 up to 8192.
     ///
     /// ```
-    /// use mq_sketch::message::Message;
+    /// use mq_sketch::message::{LONGEST, Message};
     ///
-    /// let answer = Message::answer_to(b"");
-    /// assert_eq!(answer.as_bytes(), b"d41d8cd98f00b204e9800998ecf8427e");
+    /// let answer = Message::answer_to(b"", 64);
+    /// assert_eq!(answer.text(), b"d41d8cd98f00b204e9800998ecf8427e");
+    /// assert_eq!(answer.bytes(&mut [0; LONGEST]), answer.text().repeat(2));
     /// ```
     #[inline]
-    pub fn answer_to(heard: &[u8]) -> Message {
-        let mut bytes = [0; LONGEST_SENT];
-        for (digits, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(md5(heard)) {
+    pub fn answer_to(heard: &[u8], size: usize) -> Message {
+        let mut text = [0; DIGEST];
+        for (digits, word) in text.as_chunks_mut::<8>().0.iter_mut().zip(md5(heard)) {
             *digits = hex_digits(word);
         }
-        Message { bytes, length: LONGEST_SENT as u8 }
+        Message { text, length: size as u16 }
     }
 
     /// The first message: a time in seconds since 1970, as asctime(3) writes it
@@ -50,7 +64,7 @@ impl Message {
     /// use mq_sketch::message::Message;
     ///
     /// let first = Message::time(1_795_390_920);
-    /// assert_eq!(first.as_bytes(), b"Sun Nov 22 23:42:00 2026");
+    /// assert_eq!(first.text(), b"Sun Nov 22 23:42:00 2026");
     /// ```
     pub fn time(seconds: u64) -> Message {
         // The first day, 1 January 1970, was a Thursday.
@@ -62,7 +76,7 @@ impl Message {
         let (days, second_of_day) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
         let (year, month, day) = civil_date(days);
 
-        let mut bytes = [0; LONGEST_SENT];
+        let mut bytes = [0; DIGEST];
         bytes[..24].copy_from_slice(b"Ddd Mmm  d hh:mm:ss yyyy");
         bytes[0..3].copy_from_slice(&DAYS[(days % 7) as usize]);
         bytes[4..7].copy_from_slice(&MONTHS[month]);
@@ -75,19 +89,41 @@ impl Message {
         two_digits(&mut bytes[17..19], second_of_day % 60);
         two_digits(&mut bytes[20..22], year / 100 % 100);
         two_digits(&mut bytes[22..24], year % 100);
-        Message { bytes, length: 24 }
+        Message { text: bytes, length: 24 }
     }
 
-    /// The bytes, as they go on the queue.
+    /// Of all of it, in bytes.
+    pub fn length(&self) -> usize {
+        self.length.into()
+    }
+
+    /// What it says, once: 24 or 32 bytes.
+    pub fn text(&self) -> &[u8] {
+        &self.text[..self.length().min(DIGEST)]
+    }
+
+    /// All bytes, as they go on the queue, spelt out in `room`.
     #[inline]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+    pub fn bytes<'r>(&self, room: &'r mut Room) -> &'r [u8] {
+        let length = self.length();
+        for part in room.as_chunks_mut().0.iter_mut().take(length.div_ceil(DIGEST)) {
+            *part = self.text;
+        }
+        &room[..length]
+    }
+
+    /// Whether these bytes, all of them, are this message.
+    #[inline]
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        // The text first, and then at each place what is a text before it.
+        let rest = bytes.strip_prefix(self.text());
+        bytes.len() == self.length() && rest.is_some_and(|rest| bytes.starts_with(rest))
     }
 }
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", Escaped(self.as_bytes()))
+        write!(f, "{} bytes of \"{}\"", self.length, Escaped(self.text()))
     }
 }
 
@@ -155,7 +191,7 @@ mod tests {
     use std::prelude::rust_2024::*;
 
     fn at(seconds: u64) -> String {
-        String::from_utf8(Message::time(seconds).as_bytes().to_vec()).unwrap()
+        String::from_utf8(Message::time(seconds).text().to_vec()).unwrap()
     }
 
     #[test]
@@ -174,10 +210,10 @@ mod tests {
     #[test]
     fn an_answer_is_the_md5_in_lower_case_hex() {
         // RFC 1321, A.5.
-        let answer = Message::answer_to(b"message digest");
-        assert_eq!(answer.as_bytes(), b"f96b697d7cb7938d525a2f31aaf161d0");
-        let answer = Message::answer_to(b"abcdefghijklmnopqrstuvwxyz");
-        assert_eq!(answer.as_bytes(), b"c3fcd3d76192e4007dfb496cca67e13b");
+        let answer = Message::answer_to(b"message digest", DIGEST);
+        assert_eq!(answer.text(), b"f96b697d7cb7938d525a2f31aaf161d0");
+        let answer = Message::answer_to(b"abcdefghijklmnopqrstuvwxyz", DIGEST);
+        assert_eq!(answer.text(), b"c3fcd3d76192e4007dfb496cca67e13b");
     }
 
     #[test]
@@ -187,7 +223,7 @@ mod tests {
         for length in 0..=192 {
             let digest = Md5::digest(&text[..length]);
             let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(Message::answer_to(&text[..length]).as_bytes(), expected.as_bytes());
+            assert_eq!(Message::answer_to(&text[..length], DIGEST).text(), expected.as_bytes());
         }
     }
 }

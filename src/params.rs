@@ -12,6 +12,7 @@ use core::ffi::CStr;
 use core::fmt;
 
 use crate::errno::{Call, Errno, Refusal};
+use crate::message::{DIGEST, LONGEST};
 use crate::queue::{QueueName, Wait};
 use crate::say::{self, Escaped, Number, Text, complain};
 use crate::start::{Args, ExitCode};
@@ -49,12 +50,14 @@ pub struct Params {
     pub verbose: bool,
     /// REPORT.
     pub report: Report,
+    /// MESSAGE_SIZE: bytes of a message, a multiple of 32 up to 8192.
+    pub message_size: usize,
     /// SEALED: after set-up no call but those on the program's list.
     pub sealed: bool,
 }
 
 /// The parameters' names.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "ITERATIONS",
     "MESSAGE_QUEUE_NAME",
     "PERMISSIONS",
@@ -62,6 +65,7 @@ const NAMES: [&str; 8] = [
     "TIMEOUT",
     "VERBOSE",
     "REPORT",
+    "MESSAGE_SIZE",
     "SEALED",
 ];
 
@@ -79,6 +83,7 @@ copy built in), then from the command line, which wins:
   TIMEOUT=30          seconds without progress to give up after; 0: never
   VERBOSE=0           1: say every message sent and received
   REPORT=text         text, or json: one object a line a program
+  MESSAGE_SIZE=32     bytes; above 32, a multiple of 32 up to 8192
   SEALED=0            1: after set-up, no system call but those documented
 
   --help, --version   print this, or the version
@@ -146,6 +151,7 @@ impl Params {
             timeout: 30,
             verbose: false,
             report: Report::Text,
+            message_size: DIGEST,
             sealed: false,
         }
     }
@@ -214,6 +220,13 @@ impl Params {
             }
             "TIMEOUT" => self.timeout = number(value)?,
             "VERBOSE" => self.verbose = yes(value)?,
+            "MESSAGE_SIZE" => {
+                let size = number(value)?;
+                if size == 0 || size > LONGEST as u64 || !size.is_multiple_of(DIGEST as u64) {
+                    return Err("is no message size: give 32, or a multiple of it up to 8192");
+                }
+                self.message_size = size as usize;
+            }
             "SEALED" => self.sealed = yes(value)?,
             _ => {
                 let json =
@@ -414,7 +427,8 @@ fn in_base(
 }
 
 /// The known name that a word is nearest to, and its distance: 0 if it is that
-/// name. None if none is near: it takes a third of the letters or fewer.
+/// name. None if none is near: it takes a third of the letters or fewer; the
+/// nearest is the one of whose letters it takes the smallest part.
 fn nearest(word: &[u8]) -> Option<(&'static str, usize)> {
     let mut nearest: Option<(&str, usize)> = None;
     for known in &NAMES {
@@ -423,7 +437,9 @@ fn nearest(word: &[u8]) -> Option<(&'static str, usize)> {
             continue; // so many letters at least are too many or missing
         }
         let distance = distance(word, known.as_bytes());
-        if distance <= farthest && nearest.is_none_or(|(_, least)| distance < least) {
+        let is_nearer =
+            |(other, least): (&str, usize)| distance * other.len() < least * known.len();
+        if distance <= farthest && nearest.is_none_or(is_nearer) {
             nearest = Some((known, distance));
         }
     }
@@ -465,6 +481,7 @@ mod tests {
             timeout: 1,
             verbose: true,
             report: Report::Json,
+            message_size: 64,
             sealed: true,
         };
         assert_eq!(params.set_all(file.as_bytes()), Ok(()));
@@ -531,6 +548,11 @@ mod tests {
             "WAIT=POLL",
             "TIMEOUT=1.5",
             "VERBOSE=2",
+            "MESSAGE_SIZE=0",
+            "MESSAGE_SIZE=31",
+            "MESSAGE_SIZE=48",
+            "MESSAGE_SIZE=8224",
+            "MESSAGE_SIZE=9223372036854775807",
             "SEALED=yes",
             "REPORT=xml",
         ] {

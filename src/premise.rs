@@ -1,13 +1,13 @@
 //! Mrs. Premise: makes the queue, speaks first and last, removes the queue.
 
-use crate::conversation::{Conversation, Progress, Tally};
+use crate::conversation::{Progress, Tally};
 use crate::dialogue::Dialogue;
 use crate::errno::{Call, Errno, Refusal};
-use crate::message::{LONGEST_RECEIVED, LONGEST_SENT, Message};
+use crate::message::{LONGEST, Message};
 use crate::params::{self, Params, Program};
 use crate::queue::Queue;
 use crate::start::{Args, ExitCode, with_last_will};
-use crate::{report, seal, signals, sys};
+use crate::{conversation, report, seal, signals, sys};
 
 /// Her name in reports and lines.
 pub const NAME: &str = "premise";
@@ -41,11 +41,11 @@ pub fn begin(params: &Params) -> Result<Queue, Refusal<'_>> {
     signals::catch().map_err(|errno| Refusal { call: Call::Signals, errno })?;
     report::greet(NAME, params, "Oooo 'ello, I'm Mrs. Premise!")?;
     let (name, mode) = (&params.queue_name, params.permissions);
-    Queue::create(name, mode, LONGEST_SENT, params.wait).map_err(|errno| Refusal {
+    Queue::create(name, mode, params.message_size, params.wait).map_err(|errno| Refusal {
         call: Call::Create {
             name: name.as_c_str(),
             mode,
-            capacity: (Queue::PLACES as u64, LONGEST_SENT as u64),
+            capacity: (Queue::PLACES as u64, params.message_size as u64),
         },
         errno,
     })
@@ -60,13 +60,12 @@ pub fn talk(params: &Params, queue: &Queue) -> ExitCode {
         return report::refused(&refusal);
     }
     let first = Message::time(sys::realtime_nanoseconds() / 1_000_000_000);
-    let mut dialogue = Dialogue::premise(first, params.iterations);
-    let mut buffer = [0; LONGEST_RECEIVED];
+    let mut dialogue = Dialogue::premise(first, params.iterations, params.message_size);
+    let mut buffer = [0; LONGEST];
     let mut tally = Tally::default();
 
     let end = with_last_will(params.queue_name.as_c_str(), || {
-        Conversation::new(NAME, params, queue, progress, &mut tally)
-            .hold(&mut dialogue, &mut buffer)
+        conversation::hold(NAME, params, queue, progress, &mut dialogue, &mut buffer, &mut tally)
     });
     let removed = remove(params, queue);
 

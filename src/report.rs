@@ -10,9 +10,9 @@ use core::fmt;
 use crate::conversation::{End, Tally, scaled};
 use crate::dialogue::Dialogue;
 use crate::errno::{Call, Errno, Refusal};
-use crate::message::{LONGEST_SENT, Message};
+use crate::message::Message;
 use crate::params::{Params, Report};
-use crate::say::{self, Column, Decimal, Escaped, Number, Text, complain, say};
+use crate::say::{self, Column, Decimal, Escaped, LONGEST_SHOWN, Number, Text, complain, say};
 use crate::start::ExitCode;
 use crate::{signals, sys};
 
@@ -82,14 +82,24 @@ pub fn close(
     let code = match end {
         End::Done => ExitCode::DONE,
         End::Corrupted { length } => {
+            let expected = dialogue.expected();
+            let text = expected.map_or(&[][..], Message::text);
+            let mut received = buffer.get(..*length).unwrap_or_default();
+            // Of a long one, what was right at its beginning need not be shown.
+            while received.len() > LONGEST_SHOWN && !text.is_empty() {
+                match received.strip_prefix(text) {
+                    Some(rest) => received = rest,
+                    None => break,
+                }
+            }
             complain(format_args!(
                 "{}: {}: message corrupted after {} iterations: expected {}, received {}: \
-                 another program uses the queue, or the kernel errs",
+                 another program uses the queue, or MESSAGE_SIZE differs, or the kernel errs",
                 Text(program),
                 params.queue_name,
                 Number(heard),
-                Shown(dialogue.expected().map(Message::as_bytes)),
-                Shown(buffer.get(..*length)),
+                Shown(expected.map(Message::length), text),
+                Shown(Some(*length), received),
             ));
             ExitCode::CORRUPTED
         }
@@ -113,16 +123,18 @@ pub fn close(
     }
 }
 
-/// A message as it is shown: its length, and its bytes with the unprintable
-/// ones escaped. None where there should be none.
-struct Shown<'a>(Option<&'a [u8]>);
+/// A message as it is shown: the length of all of it, and those of its bytes that
+/// tell something, with the unprintable ones escaped, and `...` if they are not all.
+/// None where there should be none.
+struct Shown<'a>(Option<usize>, &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(message) = self.0 else {
+        let Some(length) = self.0 else {
             return f.write_str("nothing more");
         };
-        write!(f, "{} bytes \"{}\"", Number(message.len() as u64), Escaped(message))
+        let rest = Text(if self.1.len() < length { "..." } else { "" });
+        write!(f, "{} bytes \"{}\"{rest}", Number(length as u64), Escaped(self.1))
     }
 }
 
@@ -304,7 +316,7 @@ impl fmt::Display for Json<'_> {
             Text(summary.program),
             Text(sys::BACKEND),
             Text(summary.params.wait.as_str()),
-            Number(LONGEST_SENT as u64),
+            Number(summary.params.message_size as u64),
             Text(summary.end()),
             Number(summary.iterations),
             Number(summary.corrupted()),

@@ -63,7 +63,7 @@ pub fn complain(text: fmt::Arguments<'_>) {
 
 /// Bytes that [`Escaped`] shows. The longest that must be seen whole is a queue's
 /// name: 256.
-const LONGEST_SHOWN: usize = 256;
+pub const LONGEST_SHOWN: usize = 256;
 
 /// A text as it is. `{}` of a `str` also brings along how to cut it and how to
 /// fill it up to a width, and makes `sketch` a kilobyte larger: `ls -l

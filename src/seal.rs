@@ -13,7 +13,7 @@
 //! 5.16 a filter also turns on what the processor has against speculation, and
 //! costs more.)
 //!
-//! The filter is classic BPF, made by hand when the program is compiled. It
+//! The filter is classic BPF, made by hand from the list. It
 //! looks at the architecture first, because on another the same numbers are
 //! other calls, and a kernel for x86_64 takes those of i386 as well, by `int
 //! 0x80`. (Those of x32 have a bit in the number that is on no list.) It kills the
@@ -56,30 +56,54 @@ mod by_number {
     use crate::errno::Errno;
     use crate::sys;
 
-    /// What one program may still do, as the kernel is told.
-    pub struct Seal(&'static [sock_filter]);
+    /// What one program may still do: the numbers on its list.
+    pub struct Seal(&'static [u16]);
 
     impl Seal {
         /// The numbers on its list.
         pub fn calls(&self) -> impl Iterator<Item = c_long> {
-            let between = &self.0[BEFORE..self.0.len() - BEHIND];
-            between.iter().map(|instruction| instruction.k.into())
+            self.0.iter().map(|call| c_long::from(*call))
         }
 
-        /// All of it.
-        pub fn filter(&self) -> &'static [sock_filter] {
-            self.0
+        /// As the kernel is told: allows those calls, and kills at any other. BPF has
+        /// one register and jumps only forwards; `jt` and `jf` are how many instructions
+        /// to skip if a comparison holds and if it does not.
+        pub fn filter(&self) -> [sock_filter; LENGTH] {
+            // include/uapi/linux/seccomp.h, struct seccomp_data: number, architecture.
+            const NUMBER: u32 = core::mem::offset_of!(seccomp_data, nr) as u32;
+            const ARCH: u32 = core::mem::offset_of!(seccomp_data, arch) as u32;
+            const LOAD: u32 = BPF_LD | BPF_W | BPF_ABS;
+            const IS_EQUAL: u32 = BPF_JMP | BPF_JEQ | BPF_K;
+            const RETURN: u32 = BPF_RET | BPF_K;
+            const fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+                sock_filter { code: code as u16, jt, jf, k }
+            }
+            const KILL: sock_filter = instruction(RETURN, SECCOMP_RET_KILL_PROCESS, 0, 0);
+
+            let mut filter = [KILL; LENGTH];
+            filter[0] = instruction(LOAD, ARCH, 0, 0);
+            filter[1] = instruction(IS_EQUAL, AUDIT_ARCH, 1, 0);
+            filter[3] = instruction(LOAD, NUMBER, 0, 0);
+            for (at, call) in (4..LENGTH - 2).zip(self.0) {
+                filter[at] = instruction(IS_EQUAL, u32::from(*call), (LENGTH - 2 - at) as u8, 0);
+            }
+            filter[LENGTH - 1] = instruction(RETURN, SECCOMP_RET_ALLOW, 0, 0);
+            filter
         }
     }
 
+    /// Instructions of a filter. A list has at most six calls less; what it leaves over
+    /// kills.
+    pub const LENGTH: usize = 48;
+
     /// For `premise`, once she has her queue.
-    pub const PREMISE: &Seal = &Seal(&filter::<{ length(PREMISES) }>(PREMISES));
+    pub const PREMISE: &Seal = &Seal(&joined::<{ length(PREMISES) }>(PREMISES));
     /// For `conclusion`, once she has opened the queue.
-    pub const CONCLUSION: &Seal = &Seal(&filter::<{ length(CONCLUSIONS) }>(CONCLUSIONS));
+    pub const CONCLUSION: &Seal = &Seal(&joined::<{ length(CONCLUSIONS) }>(CONCLUSIONS));
     /// For `sketch`, once the queue is made: for all three processes.
-    pub const SKETCH: &Seal = &Seal(&filter::<{ length(SKETCHS) }>(SKETCHS));
+    pub const SKETCH: &Seal = &Seal(&joined::<{ length(SKETCHS) }>(SKETCHS));
     /// For `cleanup`, once she has read her parameters.
-    pub const CLEANUP: &Seal = &Seal(&filter::<{ length(CLEANUPS) }>(CLEANUPS));
+    pub const CLEANUP: &Seal = &Seal(&joined::<{ length(CLEANUPS) }>(CLEANUPS));
 
     const PREMISES: &[&[c_long]] = &[TALK, OWN, REMOVE, SAY];
     const CONCLUSIONS: &[&[c_long]] = &[TALK, SAY];
@@ -141,12 +165,8 @@ mod by_number {
         SYS_mq_open,
     ];
 
-    /// Instructions before those for the calls, one for each, and behind them.
-    const BEFORE: usize = 4;
-    const BEHIND: usize = 2;
-
     const fn length(lists: &[&[c_long]]) -> usize {
-        let (mut list, mut length) = (0, BEFORE + BEHIND);
+        let (mut list, mut length) = (0, 0);
         while list < lists.len() {
             length += lists[list].len();
             list += 1;
@@ -154,45 +174,30 @@ mod by_number {
         length
     }
 
-    /// Allows the calls of `lists`, and kills at any other. BPF has one register
-    /// and jumps only forwards; `jt` and `jf` are how many instructions to skip
-    /// if a comparison holds and if it does not.
-    const fn filter<const LENGTH: usize>(lists: &[&[c_long]]) -> [sock_filter; LENGTH] {
-        // include/uapi/linux/seccomp.h, struct seccomp_data: number, architecture.
-        const NUMBER: u32 = core::mem::offset_of!(seccomp_data, nr) as u32;
-        const ARCH: u32 = core::mem::offset_of!(seccomp_data, arch) as u32;
-        const LOAD: u32 = BPF_LD | BPF_W | BPF_ABS;
-        const IS_EQUAL: u32 = BPF_JMP | BPF_JEQ | BPF_K;
-        const RETURN: u32 = BPF_RET | BPF_K;
-        const fn instruction(code: u32, k: u32, jt: usize, jf: usize) -> sock_filter {
-            assert!(jt <= u8::MAX as usize && jf <= u8::MAX as usize);
-            sock_filter { code: code as u16, jt: jt as u8, jf: jf as u8, k }
-        }
-
-        let allow = LENGTH - 1;
-        let mut filter = [instruction(RETURN, SECCOMP_RET_KILL_PROCESS, 0, 0); LENGTH];
-        filter[0] = instruction(LOAD, ARCH, 0, 0);
-        filter[1] = instruction(IS_EQUAL, AUDIT_ARCH, 1, 0);
-        filter[3] = instruction(LOAD, NUMBER, 0, 0);
-        let (mut at, mut list) = (BEFORE, 0);
+    /// All calls of `lists`, in the two bytes that each needs.
+    const fn joined<const CALLS: usize>(lists: &[&[c_long]]) -> [u16; CALLS] {
+        assert!(CALLS <= LENGTH - 6);
+        let mut calls = [0; CALLS];
+        let (mut at, mut list) = (0, 0);
         while list < lists.len() {
             let mut call = 0;
             while call < lists[list].len() {
-                filter[at] = instruction(IS_EQUAL, lists[list][call] as u32, allow - at - 1, 0);
+                let number = lists[list][call];
+                assert!(number <= u16::MAX as c_long);
+                calls[at] = number as u16;
                 at += 1;
                 call += 1;
             }
             list += 1;
         }
-        filter[allow] = instruction(RETURN, SECCOMP_RET_ALLOW, 0, 0);
-        filter
+        calls
     }
 
     pub(super) fn install(seal: &Seal) -> Result<(), Errno> {
         sys::set_no_new_privileges()?;
         // SAFETY: all filters are made here, and at the end of each way through them is
         // SECCOMP_RET_ALLOW or SECCOMP_RET_KILL_PROCESS.
-        unsafe { sys::set_seccomp_filter(seal.0) }
+        unsafe { sys::set_seccomp_filter(&seal.filter()) }
     }
 }
 

@@ -188,6 +188,52 @@ fn a_long_message_is_shown_by_its_beginning() {
     assert!(line.contains("\\xff...\": another program"), "{line}");
 }
 
+#[test]
+fn a_long_message_is_checked_in_full_and_shown_from_where_it_is_wrong() {
+    for (size, wrong) in [(64, 63), (256, 40), (8192, 31), (8192, 4100), (8192, 8191)] {
+        let place = Place::new("long-corrupted");
+        let premise = place
+            .start("premise", &["ITERATIONS=5", "REPORT=json", &format!("MESSAGE_SIZE={size}")]);
+        let mut peer = Peer::new(place.open());
+        let digits = md5_hex(&peer.hear());
+        let mut message = digits.repeat(size / 32);
+        message[wrong] = b'!';
+        peer.say(&message);
+        let line = the_one_line(&finish(premise));
+        let text = digits.escape_ascii();
+        assert!(line.contains(&format!("expected {size} bytes \"{text}\"..., received")), "{line}");
+        // Whole; or from the part that is wrong; or its end, where that is short.
+        let from = if size <= 256 { 0 } else { (wrong / 32 * 32).min(size - 256) };
+        let rest = mq_sketch::say::Escaped(&message[from..]);
+        let dots = if from == 0 { "" } else { "..." };
+        let received = format!("received {size} bytes \"{rest}\"{dots}: another");
+        assert!(line.contains(&received), "{line}");
+        assert!(peer.is_silent(), "it was answered");
+    }
+}
+
+#[test]
+fn two_who_do_not_agree_on_the_size_are_told_so() {
+    // Longer than the queue allows; not what Mrs. Premise expects.
+    for (premise, conclusion, is_conclusion, said) in
+        [(32, 64, true, "mq_timedsend /"), (96, 64, false, "message corrupted")]
+    {
+        let place = Place::new("sizes");
+        let size = |size: usize| format!("MESSAGE_SIZE={size}");
+        let premise = place.start("premise", &[&size(premise), "REPORT=json"]);
+        let conclusion = place.start("conclusion", &[&size(conclusion), "REPORT=json"]);
+        // Who fails ends; who has not noticed waits.
+        let (fails, waits) =
+            if is_conclusion { (conclusion, premise) } else { (premise, conclusion) };
+        let failed = finish(fails);
+        common::signal(&waits, Signal::SIGTERM);
+        finish(waits);
+        let line = the_one_line(&failed);
+        assert!(line.contains(said) && line.contains("MESSAGE_SIZE"), "{line}");
+        assert!(!place.exists());
+    }
+}
+
 /// An intruder among two real programs, who takes whatever comes first and puts
 /// `replaced` there. Whoever notices, the run must not end well.
 fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {

@@ -46,7 +46,7 @@ use Step::{Adds, Calls, Changes, GivesUp, Loses, Reorders};
 use Who::{Conclusion, Premise};
 use common::md5_hex;
 use mq_sketch::dialogue::{Dialogue, Heard};
-use mq_sketch::message::Message;
+use mq_sketch::message::{DIGEST, LONGEST, Message};
 use stateright::{Checker, Model, Property};
 
 /// What comes of one act of an intruder, in a talk of at least three iterations.
@@ -118,7 +118,7 @@ impl Side {
 
     /// Her next call on the queue, and what she does until the one after it.
     fn call(&mut self, queue: &mut Vec<String>) {
-        let own = text(self.dialogue.own().as_bytes());
+        let own = text(self.dialogue.own().text());
         self.doing = match self.doing {
             Sends => {
                 queue.push(own.clone());
@@ -126,7 +126,7 @@ impl Side {
                 if self.dialogue.is_over() {
                     Done
                 } else {
-                    self.dialogue.sent();
+                    self.dialogue.sent(&mut [0; LONGEST]);
                     Listens
                 }
             }
@@ -221,12 +221,12 @@ struct Talk {
 impl Talk {
     fn new(iterations: usize, acts: usize) -> Talk {
         let first = Message::time(1_795_390_920);
-        let mut chain = vec![text(first.as_bytes())];
+        let mut chain = vec![text(first.text())];
         for said in 0..2 * iterations {
             chain.push(answer_to(&chain[said]));
         }
-        let premise = Dialogue::premise(first, iterations as u64);
-        let conclusion = Dialogue::conclusion(iterations as u64);
+        let premise = Dialogue::premise(first, iterations as u64, DIGEST);
+        let conclusion = Dialogue::conclusion(iterations as u64, DIGEST);
         let sides = [Side::new(premise), Side::new(conclusion)];
         let begin = vec![State { sides, queue: Vec::new(), acts }];
         Talk { chain, begin, acts, calculates: false }

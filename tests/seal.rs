@@ -89,7 +89,7 @@ fn a_filter_allows_the_numbers_of_its_list_on_its_architecture_and_none_elsewher
         for (number, arch) in all.flat_map(|number| [X86_64, I386, AARCH64, 0].map(|a| (number, a)))
         {
             let is_allowed = arch == X86_64 && allowed.contains(&number.into());
-            let verdict = run_filter(seal.filter(), arch, number);
+            let verdict = run_filter(&seal.filter(), arch, number);
             let expected =
                 if is_allowed { libc::SECCOMP_RET_ALLOW } else { libc::SECCOMP_RET_KILL_PROCESS };
             assert_eq!(verdict, expected, "{program}, call {number} on {arch:#x}");

@@ -124,6 +124,26 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
 }
 
 #[test]
+fn messages_of_any_size_are_exchanged_and_verified() {
+    for size in [32, 64, 96, 4096, 8192] {
+        for how in [["WAIT=poll", "SEALED=1"], ["WAIT=block", "VERBOSE=0"]] {
+            let place = Place::new("sizes");
+            let size_wanted = format!("MESSAGE_SIZE={size}");
+            let args = ["REPORT=json", "ITERATIONS=500", &size_wanted, how[0], how[1]];
+            let output = place.run("sketch", &args);
+            assert_done(&output);
+            for line in stdout(&output).lines() {
+                let report: Value = serde_json::from_str(line).unwrap();
+                assert_eq!(
+                    (&report["message_size"], &report["iterations"]),
+                    (&size.into(), &500.into())
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn one_iteration_is_enough() {
     for report in ["REPORT=text", "REPORT=json"] {
         let place = Place::new("one");

@@ -11,6 +11,16 @@ use mq_sketch::queue::{Queue, Wait};
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_getattr, mq_open, mq_receive, mq_send};
 use nix::sys::stat::Mode;
 
+const ITERATIONS: usize = 5;
+
+/// Of MESSAGE_SIZE: the least, the default; even and odd multiples of it; the most.
+const SIZES: [usize; 5] = [32, 64, 96, 4064, 8192];
+
+/// What must be said to `heard`, by the definition: its md5, again and again.
+fn answer_to(heard: &[u8], size: usize) -> Vec<u8> {
+    md5_hex(heard).repeat(size / 32)
+}
+
 fn seconds_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
@@ -31,47 +41,50 @@ fn is_asctime(text: &[u8]) -> bool {
 
 #[test]
 fn premise_sends_the_time_and_then_an_answer_for_each_reply_the_last_word_being_hers() {
-    const ITERATIONS: usize = 5;
-    let place = Place::new("wire-premise");
-    let before = seconds_now();
-    let premise = place.start("premise", &["ITERATIONS=5"]);
-    let mut peer = Peer::new(place.open());
+    for size in SIZES {
+        let place = Place::new("wire-premise");
+        let before = seconds_now();
+        let premise = place.start("premise", &["ITERATIONS=5", &format!("MESSAGE_SIZE={size}")]);
+        let mut peer = Peer::new(place.open());
 
-    let mut heard = peer.hear();
-    let times = (before..=seconds_now()).map(|t| Message::time(t).as_bytes().to_vec());
-    assert!(is_asctime(&heard), "{}", heard.escape_ascii());
-    assert!(times.into_iter().any(|time| time == heard), "{}", heard.escape_ascii());
+        let mut heard = peer.hear();
+        let times = (before..=seconds_now()).map(|t| Message::time(t).text().to_vec());
+        assert!(is_asctime(&heard), "{}", heard.escape_ascii());
+        assert!(times.into_iter().any(|time| time == heard), "{}", heard.escape_ascii());
 
-    for _ in 0..ITERATIONS {
-        let answer = md5_hex(&heard);
-        peer.say(&answer);
-        heard = peer.hear();
-        assert_eq!(heard, md5_hex(&answer));
+        for _ in 0..ITERATIONS {
+            let answer = answer_to(&heard, size);
+            peer.say(&answer);
+            heard = peer.hear();
+            assert_eq!(heard, answer_to(&answer, size));
+        }
+        assert_done(&finish(premise));
+        assert!(peer.is_silent(), "she says nothing after her last word");
+        assert!(!place.exists(), "she has removed the queue");
     }
-    assert_done(&finish(premise));
-    assert!(peer.is_silent(), "she says nothing after her last word");
-    assert!(!place.exists(), "she has removed the queue");
 }
 
 #[test]
 fn conclusion_answers_each_message_and_leaves_the_queue_alone() {
-    const ITERATIONS: usize = 5;
-    let place = Place::new("wire-conclusion");
-    // As large as a queue of the demo's in Python, which takes the defaults.
-    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
-    let conclusion = place.start("conclusion", &["ITERATIONS=5"]);
+    for size in SIZES {
+        let place = Place::new("wire-conclusion");
+        // As large as a queue of the demo's in Python, which takes the defaults.
+        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
+        let conclusion =
+            place.start("conclusion", &["ITERATIONS=5", &format!("MESSAGE_SIZE={size}")]);
 
-    let mut said = b"Sun Nov 22 23:42:00 2026".to_vec();
-    for _ in 0..ITERATIONS {
+        let mut said = b"Sun Nov 22 23:42:00 2026".to_vec();
+        for _ in 0..ITERATIONS {
+            peer.say(&said);
+            let answer = peer.hear();
+            assert_eq!(answer, answer_to(&said, size));
+            said = answer_to(&answer, size);
+        }
+        // She has said her last word and does not wait for the answer to it.
+        assert_done(&finish(conclusion));
         peer.say(&said);
-        let answer = peer.hear();
-        assert_eq!(answer, md5_hex(&said));
-        said = md5_hex(&answer);
+        assert!(place.exists(), "to remove the queue is Premise's part alone");
     }
-    // She has said her last word and does not wait for the answer to it.
-    assert_done(&finish(conclusion));
-    peer.say(&said);
-    assert!(place.exists(), "to remove the queue is Premise's part alone");
 }
 
 #[test]
@@ -87,13 +100,25 @@ fn conclusion_takes_any_first_message() {
 }
 
 #[test]
-fn all_messages_have_priority_0_and_the_queue_has_room_for_ten_of_32_bytes() {
+fn the_queue_has_room_for_ten_messages_and_none_longer_than_message_size() {
+    for size in SIZES {
+        let place = Place::new("capacity");
+        let premise = place.start("premise", &[&format!("MESSAGE_SIZE={size}")]);
+        drop(place.open());
+        let queue = mq_open(place.text.as_str(), MQ_OFlag::O_RDWR, Mode::empty(), None).unwrap();
+        let attributes: MqAttr = mq_getattr(&queue).unwrap();
+        assert_eq!((attributes.maxmsg(), attributes.msgsize()), (10, size as i64));
+        common::signal(&premise, nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(common::code(&finish(premise)), 143);
+    }
+}
+
+#[test]
+fn all_messages_have_priority_0() {
     let place = Place::new("priority");
     let premise = place.start("premise", &["ITERATIONS=1"]);
     drop(place.open());
     let queue = mq_open(place.text.as_str(), MQ_OFlag::O_RDWR, Mode::empty(), None).unwrap();
-    let attributes: MqAttr = mq_getattr(&queue).unwrap();
-    assert_eq!((attributes.maxmsg(), attributes.msgsize()), (10, 32));
 
     let (mut buffer, mut priority) = ([0; 32], 99);
     let length = mq_receive(&queue, &mut buffer, &mut priority).unwrap();

@@ -55,6 +55,7 @@ pub enum Forked {
 
 /// Bytes that end with their only NUL, as C has a string. None for others. (What
 /// the core library has for it is made for long texts, and 200 bytes larger.)
+#[expect(clippy::manual_contains, reason = "made for long texts, and larger")]
 pub fn c_str(bytes: &[u8]) -> Option<&CStr> {
     let (0, text) = bytes.split_last()? else {
         return None;
