@@ -6,6 +6,8 @@
 //!   ways to say so.
 //! - a queue made and removed: mq_open and mq_unlink, and the close between them.
 //! - a digest: the md5 of 32 bytes as hex digits.
+//! - two digests ahead: what our programs calculate after each send, while the other
+//!   works.
 //! - the floor: getppid(2), which does next to nothing but enter the kernel and
 //!   return.
 //!
@@ -28,7 +30,8 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use md5::{Digest, Md5};
-use mq_sketch::message::{DIGEST, Message};
+use mq_sketch::dialogue::Dialogue;
+use mq_sketch::message::{DIGEST, LONGEST, Message};
 use mq_sketch::sys::{self, mq_attributes};
 use nix::mqueue::{MQ_OFlag, MqAttr};
 use nix::sys::stat::Mode;
@@ -235,6 +238,21 @@ fn digest(criterion: &mut Criterion) {
     });
 }
 
+fn two_digests_ahead(criterion: &mut Criterion) {
+    let mut group = group(criterion, "two digests ahead");
+    let mut dialogue = Dialogue::premise(Message::time(0), u64::MAX, DIGEST);
+    let mut room = [0; LONGEST];
+    dialogue.sent(&mut room);
+    group.bench_function("ours", |bencher| {
+        bencher.iter(|| {
+            // Each time another message, and the comparison with it.
+            let reply = *dialogue.expected().unwrap();
+            dialogue.hear(reply.text());
+            dialogue.sent(&mut room);
+        });
+    });
+}
+
 fn floor(criterion: &mut Criterion) {
     let mut group = group(criterion, "floor");
     #[cfg(kernel_by_number)]
@@ -251,6 +269,7 @@ fn main() {
     empty_poll(&mut criterion);
     make_and_remove(&mut criterion);
     digest(&mut criterion);
+    two_digests_ahead(&mut criterion);
     floor(&mut criterion);
     criterion.final_summary();
 }
