@@ -1,0 +1,96 @@
+//! What a figure is worth without: the machine, the kernel, the clocks.
+
+use std::process::Command;
+use std::time::Instant;
+
+use mq_sketch::arch;
+use serde_json::{Value, json};
+
+fn file(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default().trim().to_string()
+}
+
+/// What the first line of /proc/cpuinfo says that begins so.
+fn cpuinfo(name: &str) -> String {
+    let text = file("/proc/cpuinfo");
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_once(':').map_or("", |(_, value)| value.trim()).to_string()
+}
+
+pub struct Machine {
+    pub cpu: String,
+    pub is_virtual: bool,
+    pub kernel: String,
+    pub rustc: String,
+    /// Processes that ran or wanted to in the last minute, on average.
+    pub load: String,
+    /// The CPUs whose core the first one allowed is a part of: with more than one,
+    /// two CPUs may be half as much as they seem.
+    pub siblings: String,
+    /// Nanoseconds between two different readings, at least.
+    pub clock_resolution: u64,
+    pub counter_resolution: f64,
+}
+
+impl Machine {
+    pub fn look(cpus: &[usize]) -> Machine {
+        let rustc = Command::new("rustc").arg("--version").output();
+        let rustc = rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string());
+        let load = file("/proc/loadavg");
+        let topology = format!("/sys/devices/system/cpu/cpu{}/topology", cpus[0]);
+        let (clock_resolution, counter_resolution) = resolutions();
+        Machine {
+            cpu: cpuinfo("model name"),
+            is_virtual: cpuinfo("flags").split(' ').any(|flag| flag == "hypervisor"),
+            kernel: file("/proc/sys/kernel/osrelease"),
+            rustc: rustc.unwrap_or_default(),
+            load: load.split(' ').next().unwrap_or_default().to_string(),
+            siblings: file(&format!("{topology}/thread_siblings_list")),
+            clock_resolution,
+            counter_resolution,
+        }
+    }
+
+    pub fn describe(&self, cpus: &[usize]) -> String {
+        let list: Vec<String> = cpus.iter().map(usize::to_string).collect();
+        let Machine { cpu, kernel, rustc, siblings, load, .. } = self;
+        let (kind, first) = (if self.is_virtual { " (virtual)" } else { "" }, cpus[0]);
+        format!(
+            "{cpu}{kind}, Linux {kernel}, {rustc}\nCPUs {}; on the core of CPU {first}: {siblings}\n\
+             load {load}; smallest step of the clock {} ns, of the cycle counter {:.1} ns",
+            list.join(", "),
+            self.clock_resolution,
+            self.counter_resolution
+        )
+    }
+
+    pub fn json(&self, cpus: &[usize]) -> Value {
+        json!({
+            "cpu": self.cpu,
+            "virtual": self.is_virtual,
+            "allowed_cpus": cpus,
+            "siblings_of_the_first": self.siblings,
+            "kernel": self.kernel,
+            "rustc": self.rustc,
+            "load": self.load,
+            "clock_resolution_ns": self.clock_resolution,
+            "cycle_counter_resolution_ns": self.counter_resolution,
+        })
+    }
+}
+
+/// The smallest steps seen, in nanoseconds: of the clock that the plain peers read,
+/// and of the cycle counter, which is what our programs read.
+fn resolutions() -> (u64, f64) {
+    const READINGS: usize = 100_000;
+    let clock: Vec<Instant> = (0..READINGS).map(|_| Instant::now()).collect();
+    let steps = clock.windows(2).map(|two| (two[1] - two[0]).as_nanos() as u64);
+    let clock_resolution = steps.filter(|step| *step > 0).min().unwrap_or(0);
+
+    let (start, first) = (Instant::now(), arch::cycles());
+    let counter: Vec<u64> = (0..READINGS).map(|_| arch::cycles()).collect();
+    let (nanoseconds, last) = (start.elapsed().as_nanos() as f64, arch::cycles());
+    let steps = counter.windows(2).map(|two| two[1].saturating_sub(two[0]));
+    let cycles = steps.filter(|step| *step > 0).min().unwrap_or(0);
+    (clock_resolution, cycles as f64 * nanoseconds / (last - first) as f64)
+}

@@ -1,0 +1,186 @@
+//! Rounds of runs: every case once a round, and never always after the same one.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Options;
+use crate::run::{Case, Ended, Failure, Outcome, Report};
+
+/// How long a run is to take from the first reply on.
+const SECONDS: f64 = 0.4;
+
+/// And up to so long where that brings the round trips which the highest percentile
+/// needs.
+const AT_MOST_SECONDS: f64 = 1.0;
+const ENOUGH_ITERATIONS: u64 = 10_001;
+
+/// Below that a trial run says too little about how long another will take.
+const TRIAL_SECONDS: f64 = 0.2;
+
+/// A case with what its runs brought, a run a round.
+pub struct Measured<'a> {
+    pub case: Case<'a>,
+    /// Of each pair in each run.
+    pub iterations: u64,
+    pub outcomes: Vec<Outcome>,
+    /// Why it was given up.
+    pub error: Option<String>,
+}
+
+/// The middle of some values and how far they are spread: half of them, or all of
+/// three or less, lie from `low` to `high`.
+#[derive(Clone, Copy)]
+pub struct Spread {
+    pub low: f64,
+    pub median: f64,
+    pub high: f64,
+}
+
+impl Spread {
+    /// None of no values.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let (last, quarter) = (values.len().checked_sub(1)?, values.len() / 4);
+        let median = (values[last / 2] + values[last.div_ceil(2)]) / 2.0;
+        Some(Spread { low: values[quarter], median, high: values[last - quarter] })
+    }
+}
+
+impl Measured<'_> {
+    fn reports(&self) -> impl Iterator<Item = &Report> {
+        self.outcomes.iter().flat_map(|outcome| &outcome.reports)
+    }
+
+    /// It was not given up.
+    pub fn is_whole(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// By the reports, from the first reply to the last.
+    pub fn nanoseconds_each(&self) -> Option<Spread> {
+        Spread::of(self.reports().map(Report::nanoseconds_each))
+    }
+
+    /// Of all pairs together, by the time in which all of them have done all.
+    pub fn iterations_per_second_by_wall(&self) -> Option<Spread> {
+        let all = (self.iterations * self.case.pairs as u64) as f64;
+        Spread::of(self.outcomes.iter().map(|outcome| all / outcome.wall_seconds))
+    }
+
+    /// Of all pairs together: the sum of what each has by her own report.
+    pub fn iterations_per_second_by_sum(&self) -> Option<Spread> {
+        let rate = |report: &Report| 1e9 / report.nanoseconds_each();
+        Spread::of(self.outcomes.iter().map(|outcome| outcome.reports.iter().map(rate).sum()))
+    }
+
+    /// The median of the runs. None if one of them had too few round trips for it.
+    pub fn percentile(&self, percentile: (&str, f64)) -> Option<f64> {
+        let values: Option<Vec<f64>> =
+            self.reports().map(|report| report.percentile(percentile)).collect();
+        Spread::of(values?).map(|spread| spread.median)
+    }
+
+    pub fn user_percentage(&self) -> Option<f64> {
+        Spread::of(self.reports().filter_map(Report::user_percentage)).map(|spread| spread.median)
+    }
+
+    /// The differences to runs of the same rounds, in nanoseconds an iteration.
+    pub fn more_than(&self, other: &Measured) -> Option<Spread> {
+        let pairs = self.reports().zip(other.reports());
+        Spread::of(pairs.map(|(a, b)| a.nanoseconds_each() - b.nanoseconds_each()))
+    }
+}
+
+/// The line on standard error, if that is a terminal. It is drawn between runs.
+pub fn progress_bar(runs: usize) -> ProgressBar {
+    let style = "{bar:30} {pos}/{len} runs, {eta} left: {wide_msg}";
+    ProgressBar::new(runs as u64).with_style(ProgressStyle::with_template(style).unwrap())
+}
+
+/// How many runs the bar has to count for so many cases.
+pub fn runs(cases: usize, rounds: usize) -> usize {
+    cases * (rounds + 1)
+}
+
+/// Warms all cases up, and then runs each once a round. In every second round the
+/// order is turned round, and each round begins with another one: so a case follows
+/// now the one before it in the list, now the one after it. Fails by a signal only.
+pub fn measure<'a>(
+    cases: impl IntoIterator<Item = Case<'a>>,
+    rounds: usize,
+    options: &Options,
+    bar: &ProgressBar,
+) -> Result<Vec<Measured<'a>>, Ended> {
+    let run = |what: &str, case: &Case, iterations: u64| {
+        bar.set_message(format!("{what}: {}", case.title()));
+        case.run(iterations, &options.cpus)
+    };
+    let mut all = Vec::new();
+    for case in cases {
+        let mut measured = Measured { case, iterations: 0, outcomes: Vec::new(), error: None };
+        let iterations = match options.iterations {
+            Some(iterations) => Ok(iterations),
+            None => warm_up(|iterations| run("warm-up", &case, iterations)),
+        };
+        measured.iterations = measured.settle(iterations, bar)?.unwrap_or(0);
+        all.push(measured);
+        bar.inc(1);
+    }
+    for round in 0..rounds {
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        if !order.is_empty() {
+            order.rotate_left(round % all.len());
+        }
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for index in order {
+            let measured = &mut all[index];
+            if measured.error.is_none() {
+                let what = format!("round {} of {rounds}", round + 1);
+                let outcome = run(&what, &measured.case, measured.iterations);
+                let outcome = measured.settle(outcome, bar)?;
+                measured.outcomes.extend(outcome);
+            }
+            bar.inc(1);
+        }
+    }
+    Ok(all)
+}
+
+impl Measured<'_> {
+    /// What came of a try. A case that fails is given up at once, with a word why; a
+    /// signal ends everything.
+    fn settle<T>(
+        &mut self,
+        result: Result<T, Failure>,
+        bar: &ProgressBar,
+    ) -> Result<Option<T>, Ended> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(Failure::Ended(ended)) => Err(ended),
+            Err(Failure::Error(error)) => {
+                bar.suspend(|| eprintln!("failed: {error}"));
+                self.error = Some(error);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Finds the iterations that a run is to have.
+fn warm_up(mut run: impl FnMut(u64) -> Result<Outcome, Failure>) -> Result<u64, Failure> {
+    let mut iterations = 10;
+    loop {
+        let outcome = run(iterations)?;
+        let slowest = outcome.reports.iter().map(Report::seconds).fold(0.0, f64::max);
+        if slowest < TRIAL_SECONDS {
+            iterations *= 10;
+            continue;
+        }
+        let each = slowest / iterations as f64;
+        let is_worth_it = ENOUGH_ITERATIONS as f64 * each <= AT_MOST_SECONDS;
+        let least = if is_worth_it { ENOUGH_ITERATIONS } else { 2 };
+        return Ok(((SECONDS / each) as u64).max(least));
+    }
+}

@@ -1,0 +1,272 @@
+//! One run: how it is started, watched and read.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsString, c_int};
+use std::fmt;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use mq_sketch::queue::{Queue, QueueName};
+use mq_sketch::signals;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::contender::{Contender, Placement, this_program};
+
+/// A run that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often to look whether Ctrl-C was pressed while the others talk.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The percentiles of a report, and how many round trips it takes until one of
+/// them lies beyond.
+pub const PERCENTILES: [(&str, f64); 5] =
+    [("p50", 2.0), ("p90", 10.0), ("p99", 100.0), ("p99_9", 1_000.0), ("p99_99", 10_000.0)];
+
+/// What is to be run.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub contender: &'a Contender,
+    pub placement: Placement,
+    /// How many at once.
+    pub pairs: usize,
+    /// Bytes a message.
+    pub size: usize,
+}
+
+/// What one run brought.
+pub struct Outcome {
+    /// Of each Mrs. Premise.
+    pub reports: Vec<Report>,
+    /// From the moment when all are let go to the end of the last process.
+    pub wall_seconds: f64,
+}
+
+/// This program was asked to end, by a signal.
+#[derive(Debug)]
+pub struct Ended(pub c_int);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended by {}", signals::name(self.0))
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// Why a run brought nothing.
+pub enum Failure {
+    Ended(Ended),
+    /// In words, with what was said on standard error.
+    Error(String),
+}
+
+/// What a Mrs. Premise reports, as it stands.
+pub struct Report(pub Value);
+
+impl Report {
+    fn number(&self, name: &str) -> f64 {
+        self.0[name].as_f64().unwrap_or(f64::NAN)
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.number("seconds")
+    }
+
+    /// The times run from the first reply to the last: so one less than replies.
+    pub fn round_trips(&self) -> f64 {
+        self.number("iterations") - 1.0
+    }
+
+    pub fn nanoseconds_each(&self) -> f64 {
+        1e9 * self.seconds() / self.round_trips()
+    }
+
+    /// None if no round trip lies beyond it, or nobody has timed any.
+    pub fn percentile(&self, (name, needed): (&str, f64)) -> Option<f64> {
+        let known = self.0["round_trip_ns"][name].as_f64();
+        known.filter(|_| self.round_trips() >= needed)
+    }
+
+    /// The part of the CPU time that was in user mode, in percent. None if the kernel
+    /// has accounted for none at all.
+    pub fn user_percentage(&self) -> Option<f64> {
+        let (user, system) = (self.number("user_seconds"), self.number("system_seconds"));
+        Some(100.0 * user / (user + system)).filter(|percentage| percentage.is_finite())
+    }
+}
+
+/// Queues that have no name any more when this is dropped, whoever made them and
+/// however she ended.
+struct Names(Vec<String>);
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        for name in self.0.iter().filter_map(|name| QueueName::new(name.as_bytes())) {
+            let _ = Queue::unlink(&name); // ENOENT if all went well
+        }
+    }
+}
+
+/// Processes that are all gone when this is dropped. Each has a thread that waits for
+/// its end, so that nobody has to look again and again while they are measured.
+struct Processes {
+    running: BTreeMap<usize, Pid>,
+    ends: Sender<(usize, Output, Instant)>,
+    ended: Receiver<(usize, Output, Instant)>,
+}
+
+impl Processes {
+    fn new() -> Processes {
+        let (ends, ended) = channel();
+        Processes { running: BTreeMap::new(), ends, ended }
+    }
+
+    fn start(&mut self, index: usize, command: &mut Command) -> std::io::Result<()> {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        self.running.insert(index, Pid::from_raw(child.id() as i32));
+        let ends = self.ends.clone();
+        std::thread::spawn(move || {
+            let output = child.wait_with_output().expect("a child");
+            let _ = ends.send((index, output, Instant::now()));
+        });
+        Ok(())
+    }
+
+    /// Who ends next, if somebody does in that time.
+    fn next(&mut self, time: Duration) -> Option<(usize, Output, Instant)> {
+        let next = self.ended.recv_timeout(time).ok()?;
+        self.running.remove(&next.0);
+        Some(next)
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for pid in self.running.values() {
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        while !self.running.is_empty() {
+            self.next(LIMIT);
+        }
+    }
+}
+
+impl Case<'_> {
+    pub fn title(&self) -> String {
+        let pairs = if self.pairs == 1 { String::new() } else { format!(", {} pairs", self.pairs) };
+        let size = if self.size == 32 { String::new() } else { format!(", {} bytes", self.size) };
+        format!("{}, {}{pairs}{size}", self.contender.name, self.placement.name())
+    }
+
+    /// One run, from the start of all processes to the end of the last one. When it
+    /// returns there is no process of it left, and no queue.
+    pub fn run(&self, iterations: u64, cpus: &[usize]) -> Result<Outcome, Failure> {
+        let failed = |error: String| Failure::Error(format!("{}: {error}", self.title()));
+        let name = |pair| format!("/mq-sketch-bench-{}-{pair}", std::process::id());
+        let names = Names((0..self.pairs).map(name).collect());
+        let mut processes = Processes::new();
+        let start = self
+            .start(&mut processes, &names, iterations, cpus)
+            .map_err(|error| failed(error.to_string()))?;
+
+        let (mut reports, mut end) = (BTreeMap::new(), start);
+        while !processes.running.is_empty() {
+            if let Some((index, output, when)) = processes.next(LOOK) {
+                let report = self.read(&output, index % self.contender.commands.len());
+                // Who has lost her partner would wait for ever: so one error ends all.
+                reports.extend(report.map_err(failed)?.map(|report| (index, report)));
+                end = when;
+            }
+            if let Some(signal) = signals::raised() {
+                return Err(Failure::Ended(Ended(signal)));
+            }
+            if start.elapsed() > LIMIT {
+                let limit = LIMIT.as_secs();
+                let error = format!("no end of {iterations} iterations after {limit} s");
+                return Err(failed(error + ": have fewer with --iterations"));
+            }
+        }
+        let wall_seconds = (end - start).as_secs_f64();
+        Ok(Outcome { reports: reports.into_values().collect(), wall_seconds })
+    }
+
+    /// Starts them all and lets them go at once: they wait at a gate, so that no pair
+    /// has long been talking when the last one comes.
+    fn start(
+        &self,
+        processes: &mut Processes,
+        names: &Names,
+        iterations: u64,
+        cpus: &[usize],
+    ) -> std::io::Result<Instant> {
+        let (gate, _opener) = std::io::pipe()?;
+        for (pair, name) in names.0.iter().enumerate() {
+            for side in 0..self.contender.commands.len() {
+                let command = self.contender.command(side, name, iterations, self.size);
+                let cpu = self.placement.cpu(cpus, pair, side);
+                let mut command = at_the_gate(&command, cpu);
+                let index = pair * self.contender.commands.len() + side;
+                processes.start(index, command.stdin(gate.try_clone()?))?;
+            }
+        }
+        Ok(Instant::now())
+    }
+
+    /// The report of Mrs. Premise, and nothing of Mrs. Conclusion's.
+    fn read(&self, output: &Output, side: usize) -> Result<Option<Report>, String> {
+        let who = ["premise", "conclusion"][side];
+        if !output.status.success() {
+            let error = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("{who}: {} {}", output.status, error.trim())
+                .trim_end()
+                .to_string());
+        }
+        if side != 0 {
+            return Ok(None);
+        }
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("{who}'s report cannot be read: {error}"))?;
+        let backend = report["backend"].as_str();
+        if backend != self.contender.backend {
+            return Err(format!("{who}'s backend is {backend:?}, not the one it should be"));
+        }
+        Ok(Some(Report(report)))
+    }
+}
+
+/// This program, to become another one, on a CPU of her own. In `/`, where no
+/// params.txt lies that would be read.
+fn at_the_gate(command: &[String], cpu: Option<usize>) -> Command {
+    let mut start = Command::new(this_program());
+    let cpu = cpu.map_or("any".to_string(), |cpu| cpu.to_string());
+    let starter = std::process::id().to_string();
+    start.args(["start", &starter, &cpu]).args(command).current_dir("/");
+    start
+}
+
+/// The other end of it: on the CPU asked for, and to be ended with the one who
+/// started her, she waits until the gate, standard input, is opened, and becomes who
+/// she is to be.
+pub fn become_another(starter: &str, cpu: &str, command: &[OsString]) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).unwrap();
+    if std::os::unix::process::parent_id().to_string() != starter {
+        return ExitCode::FAILURE; // she has ended already
+    }
+    if let Ok(cpu) = cpu.parse() {
+        let mut cpus = CpuSet::new();
+        cpus.set(cpu).unwrap();
+        sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+    }
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let error = Command::new(&command[0]).args(&command[1..]).stdin(Stdio::null()).exec();
+    eprintln!("{}: {error}", command[0].display());
+    ExitCode::FAILURE
+}

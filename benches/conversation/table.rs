@@ -1,0 +1,195 @@
+//! The tables, aligned for a terminal and valid as Markdown, and the json file.
+
+use serde_json::{Value, json};
+
+use crate::contender::{Contender, Placement};
+use crate::rounds::{Measured, Spread};
+use crate::run::{PERCENTILES, Report};
+
+/// Whole, with a comma every three digits.
+pub fn grouped(number: f64) -> String {
+    let digits = format!("{:.0}", number.abs());
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number <= -0.5 { format!("-{text}") } else { text }
+}
+
+fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or("-".to_string(), show)
+}
+
+fn middle_half(spread: Spread) -> String {
+    format!("{} to {}", grouped(spread.low), grouped(spread.high))
+}
+
+/// The first column to the left, the others to the right.
+fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].len(), 4]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: Vec<String>| {
+        let cells = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+    };
+    let rule = widths.iter().enumerate().map(|(column, width)| {
+        if column == 0 { "-".repeat(*width) } else { "-".repeat(width - 1) + ":" }
+    });
+    let mut text = line(head.iter().map(|cell| cell.to_string()).collect());
+    text += &line(rule.collect());
+    rows.into_iter().for_each(|row| text += &line(row));
+    text
+}
+
+/// That of a contender in a placement.
+pub fn find<'m, 'a>(
+    all: &'m [Measured<'a>],
+    placement: Placement,
+    is_meant: impl Fn(&Contender) -> bool,
+) -> Option<&'m Measured<'a>> {
+    all.iter().find(|one| one.case.placement == placement && is_meant(one.case.contender))
+}
+
+/// One placement: a row a contender, and what the seal costs.
+pub fn comparison(all: &[Measured], placement: Placement) -> String {
+    let median = |one: Option<&Measured>| Some(one?.nanoseconds_each()?.median);
+    let ours = median(find(all, placement, Contender::is_ours));
+    let floor = median(find(all, placement, Contender::is_floor));
+    let head = [
+        "contender",
+        "ns an iteration",
+        "middle half",
+        "iterations/s",
+        "times ours",
+        "times floor",
+        "p50",
+        "p99",
+        "p99.99",
+        "user CPU",
+    ];
+    let here = || all.iter().filter(|one| one.case.placement == placement);
+    let row = |one: &Measured| {
+        let each = one.nanoseconds_each();
+        let times = |reference: Option<f64>| {
+            let ratio = each.zip(reference).map(|(each, reference)| each.median / reference);
+            or_dash(ratio, |ratio| match ratio {
+                100.0.. => grouped(ratio),
+                _ => format!("{ratio:.2}"),
+            })
+        };
+        let percentile = |index: usize| or_dash(one.percentile(PERCENTILES[index]), grouped);
+        vec![
+            one.case.contender.name.clone() + if one.error.is_some() { " (failed)" } else { "" },
+            or_dash(each, |each| grouped(each.median)),
+            or_dash(each, middle_half),
+            or_dash(each, |each| grouped(1e9 / each.median)),
+            times(ours),
+            times(floor),
+            percentile(0),
+            percentile(2),
+            percentile(4),
+            or_dash(one.user_percentage(), |percent| format!("{percent:.0} %")),
+        ]
+    };
+    let mut text = aligned(&head, here().map(row).collect());
+    for sealed in here() {
+        let is_same = |other: &Contender| sealed.case.contender.unsealed() == Some(&other.name);
+        let cost = find(all, placement, is_same).and_then(|unsealed| sealed.more_than(unsealed));
+        if let Some(Spread { low, median, high }) = cost {
+            let name = &sealed.case.contender.name;
+            let blank = if text.ends_with("|\n") { "\n" } else { "" };
+            text += &format!(
+                "{blank}- {name}: {median:+.0} ns an iteration ({low:+.0} to {high:+.0}) beside the run \
+                 without the seal\n"
+            );
+        }
+    }
+    text
+}
+
+/// MB/s of the messages that go over the queue, two an iteration.
+pub fn megabytes_per_second(nanoseconds_each: f64, size: usize) -> f64 {
+    2.0 * size as f64 / nanoseconds_each * 1e9 / 1e6
+}
+
+pub fn sizes(all: &[Measured]) -> String {
+    let head =
+        ["contender", "bytes a message", "ns an iteration", "middle half", "iterations/s", "MB/s"];
+    let row = |one: &Measured| {
+        let each = one.nanoseconds_each();
+        vec![
+            one.case.contender.name.clone(),
+            one.case.size.to_string(),
+            or_dash(each, |each| grouped(each.median)),
+            or_dash(each, middle_half),
+            or_dash(each, |each| grouped(1e9 / each.median)),
+            or_dash(each, |each| {
+                format!("{:.1}", megabytes_per_second(each.median, one.case.size))
+            }),
+        ]
+    };
+    aligned(&head, all.iter().map(row).collect())
+}
+
+pub fn pairs(all: &[Measured]) -> String {
+    let head = ["placement", "pairs", "iterations/s of all", "middle half", "times one pair"];
+    let row = |one: &Measured| {
+        let rate = one.iterations_per_second_by_wall();
+        let of_one = all
+            .iter()
+            .find(|other| other.case.pairs == 1 && other.case.placement == one.case.placement);
+        let of_one = of_one.and_then(Measured::iterations_per_second_by_wall);
+        vec![
+            of_pairs(one.case.placement).to_string(),
+            one.case.pairs.to_string(),
+            or_dash(rate, |rate| grouped(rate.median)),
+            or_dash(rate, middle_half),
+            or_dash(rate.zip(of_one), |(rate, one)| format!("{:.2}", rate.median / one.median)),
+        ]
+    };
+    aligned(&head, all.iter().map(row).collect())
+}
+
+/// A placement when there are several pairs.
+pub fn of_pairs(placement: Placement) -> &'static str {
+    match placement {
+        Placement::AllCpus => "left to the scheduler",
+        Placement::TwoCpus => "each pair on two CPUs",
+        Placement::OneCpu => "each pair on one CPU",
+    }
+}
+
+/// Every figure of every run.
+pub fn json(all: &[Measured]) -> Value {
+    let spread = |spread: Option<Spread>| match spread {
+        Some(Spread { low, median, high }) => json!({"low": low, "median": median, "high": high}),
+        None => Value::Null,
+    };
+    let raw = |report: &Report| report.0.clone();
+    let one = |one: &Measured| {
+        json!({
+            "contender": one.case.contender.name,
+            "placement": one.case.placement.name(),
+            "pairs": one.case.pairs,
+            "message_size": one.case.size,
+            "iterations_a_run": one.iterations,
+            "error": one.error,
+            "nanoseconds_an_iteration": spread(one.nanoseconds_each()),
+            "iterations_per_second_by_wall": spread(one.iterations_per_second_by_wall()),
+            "iterations_per_second_by_sum": spread(one.iterations_per_second_by_sum()),
+            "rounds": one.outcomes.iter().map(|outcome| json!({
+                "wall_seconds": outcome.wall_seconds,
+                "reports": outcome.reports.iter().map(raw).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+        })
+    };
+    all.iter().map(one).collect()
+}
