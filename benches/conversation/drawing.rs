@@ -215,7 +215,7 @@ pub fn stacked(title: &str, panels: &[Panel], height: i32) -> Result<String, Box
 
 impl Panel {
     fn draw(&self, area: &Area, top: i32, height: i32) -> Drawn {
-        let (left, right) = (92, WIDTH as i32 - 180);
+        let (left, right) = (92, WIDTH as i32 - 196);
         let (bottom, top) = (top + height - 52, top + 46);
         let x_axis = Axis::log(self.x_ticks[0].0, self.x_ticks[self.x_ticks.len() - 1].0);
         let values = self.curves.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y);

@@ -43,7 +43,7 @@ impl Machine {
             cpu: cpuinfo("model name"),
             is_virtual: cpuinfo("flags").split(' ').any(|flag| flag == "hypervisor"),
             kernel: file("/proc/sys/kernel/osrelease"),
-            rustc: rustc.unwrap_or_default(),
+            rustc: rustc.unwrap_or("rustc unknown".to_string()),
             load: load.split(' ').next().unwrap_or_default().to_string(),
             siblings: file(&format!("{topology}/thread_siblings_list")),
             clock_resolution,
@@ -56,7 +56,8 @@ impl Machine {
         let Machine { cpu, kernel, rustc, siblings, load, .. } = self;
         let (kind, first) = (if self.is_virtual { " (virtual)" } else { "" }, cpus[0]);
         format!(
-            "{cpu}{kind}, Linux {kernel}, {rustc}\nCPUs {}; on the core of CPU {first}: {siblings}\n\
+            "{cpu}{kind}, Linux {kernel}, {rustc}\n\
+             CPUs {}; on the core of CPU {first}: {siblings}\n\
              load {load}; smallest step of the clock {} ns, of the cycle counter {:.1} ns",
             list.join(", "),
             self.clock_resolution,

@@ -61,6 +61,12 @@
 //! comes at a moment of its own?". They must not be taken for the latter. The mean, *ns an
 //! iteration*, has every stall in it by its length.
 //!
+//! # Sizes
+//!
+//! MB/s are 10^6 bytes of messages a second, of which an iteration has two. *Alone* sends
+//! the same bytes again and again; ours calculate and compare every message. With long
+//! ones the distance between the two is mostly md5.
+//!
 //! # Many pairs
 //!
 //! Each pair has a queue of its own. The rate is that of all iterations over the wall
@@ -68,7 +74,7 @@
 //! one. So their start, a few milliseconds, and the time in which some have ended already
 //! count against it. The sum of what each says of herself would count in favour: who
 //! comes late or ends early has had the CPUs to herself for a while. On two CPUs it has
-//! been up to 40 % higher. It is in the json file as well.
+//! been up to 47 % higher. It is in the json file as well.
 //!
 //! # What is not measured
 //!
@@ -76,6 +82,11 @@
 //! starting; memory; power. Nothing here sets the frequency of the CPUs or keeps other
 //! programs away from them. Where the CPUs of a virtual machine lie, and who else is
 //! there, cannot be seen from inside, and changes.
+//!
+//! # Ends
+//!
+//! Ctrl-C, SIGTERM and SIGHUP end all processes and remove all queues. After SIGKILL the
+//! processes end as well, but a queue of the plain programs may stay: `cleanup` removes it.
 
 mod alone;
 mod charts;
@@ -107,8 +118,8 @@ cargo bench --bench conversation [-- OPTION...]
 
   --rounds N          runs of each in the table; half as many of sizes and pairs [7]
   --iterations N      in each run, instead of as many as take about 0.4 s
-  --only WORD[,WORD]  these parts (table, sizes, pairs), and in the table only those
-                      with a WORD in their name: alone, poll, block, sealed, nix ...
+  --only WORD[,WORD]  these parts (table, sizes, pairs), or of the table those with a
+                      WORD in their name: alone, poll, block, sealed, ffi, nix ...
   --out DIR           where the charts and the json file go [target/conversation]
   --help
 ";
@@ -206,7 +217,7 @@ fn options(
                 let text = parser.value()?.string()?.to_lowercase();
                 let words = text.split(',').map(String::from);
                 (options.parts, options.names) = words.partition(|word| PARTS.contains(&&**word));
-                if options.parts.is_empty() {
+                if !options.names.is_empty() {
                     options.parts.push("table".to_string());
                 }
             }

@@ -178,14 +178,20 @@ impl Case<'_> {
 
         let (mut reports, mut end) = (BTreeMap::new(), start);
         while !processes.running.is_empty() {
-            if let Some((index, output, when)) = processes.next(LOOK) {
-                let report = self.read(&output, index % self.contender.commands.len());
-                // Who has lost her partner would wait for ever: so one error ends all.
-                reports.extend(report.map_err(failed)?.map(|report| (index, report)));
+            let next = processes.next(LOOK).map(|(index, output, when)| {
                 end = when;
+                (index, self.read(&output, index % self.contender.commands.len()))
+            });
+            if matches!(next, Some((_, Err(_)))) {
+                // Ctrl-C ends them as well, perhaps before it is seen here.
+                std::thread::sleep(LOOK);
             }
             if let Some(signal) = signals::raised() {
                 return Err(Failure::Ended(Ended(signal)));
+            }
+            if let Some((index, report)) = next {
+                // Who has lost her partner would wait for ever: so one error ends all.
+                reports.extend(report.map_err(failed)?.map(|report| (index, report)));
             }
             if start.elapsed() > LIMIT {
                 let limit = LIMIT.as_secs();

@@ -107,8 +107,8 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
             let name = &sealed.case.contender.name;
             let blank = if text.ends_with("|\n") { "\n" } else { "" };
             text += &format!(
-                "{blank}- {name}: {median:+.0} ns an iteration ({low:+.0} to {high:+.0}) beside the run \
-                 without the seal\n"
+                "{blank}- {name}: {median:+.0} ns an iteration ({low:+.0} to {high:+.0}) beside \
+                 the run without the seal\n"
             );
         }
     }
