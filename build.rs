@@ -64,7 +64,8 @@ fn link_realtime_library(os: &str, env: &str) {
 /// one segment, what is written in another, no padding between them in the
 /// file. A layout of our own, because no argument makes both linkers leave out
 /// the tables for unwinding, a seventh of the program (`readelf -S`, .eh_frame):
-/// it aborts on a panic.
+/// it aborts on a panic. The few bytes that begin as zeros are in the file, because a
+/// section of their own takes more.
 /// (Refused: -Wl,-z,noseparate-code, which does only half of this.)
 const LAYOUT: &str = "\
 ENTRY(_start)
@@ -78,8 +79,7 @@ SECTIONS {
     .rodata : { *(.rodata .rodata.*) } :fixed
     .text : { *(.text .text.*) } :fixed
     . = ALIGN(CONSTANT(MAXPAGESIZE)) + (. & (CONSTANT(MAXPAGESIZE) - 1));
-    .data : { *(.data.rel.ro .data.rel.ro.* .got .got.plt .data .data.*) } :varying
-    .bss : { *(.bss .bss.*) } :varying
+    .data : { *(.data.rel.ro .data.rel.ro.* .got .got.plt .data .data.* .bss .bss.*) } :varying
     /DISCARD/ : { *(.eh_frame .comment .note.*) }
 }
 ";

@@ -223,7 +223,7 @@ impl Params {
             "MESSAGE_SIZE" => {
                 let size = number(value)?;
                 if size == 0 || size > LONGEST as u64 || !size.is_multiple_of(DIGEST as u64) {
-                    return Err("is no message size: give 32, or a multiple of it up to 8192");
+                    return Err("is no message size: give a multiple of 32 up to 8192");
                 }
                 self.message_size = size as usize;
             }

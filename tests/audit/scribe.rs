@@ -47,6 +47,10 @@ struct Talk {
     said: Option<Vec<u8>>,
     heard: Vec<u8>,
     in_vain: u32,
+    /// She was handed her own message, and has not found the queue empty since.
+    shares_cpu: bool,
+    /// She has answered, and must yield before she looks at the queue again.
+    owes_a_yield: bool,
 }
 
 impl Scribe {
@@ -181,7 +185,9 @@ impl Scribe {
                     Ok(message) => talk.hears(message).into(),
                     Err(_) => talk.hears_nothing(result, until == "{0, 0}"),
                 };
-                return format!("mq_timedreceive({fd}, {c}, {until}) = {what}");
+                let owes_a_yield = std::mem::take(&mut talk.owes_a_yield);
+                let but = if owes_a_yield { ", without a yield before it" } else { "" };
+                return format!("mq_timedreceive({fd}, {c}, {until}) = {what}{but}");
             }
             libc::SYS_clock_gettime => {
                 if clock(a) == "CLOCK_REALTIME" {
@@ -233,7 +239,11 @@ impl Scribe {
                     format!("{line} = {}", signal(result as u64))
                 };
             }
-            libc::SYS_sched_yield => ("sched_yield()".into(), Some(0)),
+            libc::SYS_sched_yield => {
+                let owes_it = std::mem::take(&mut self.talks[call.process].owes_a_yield);
+                let why = if owes_it { ", as the CPU is shared" } else { "" };
+                (format!("sched_yield(){why}"), Some(0))
+            }
             libc::SYS_rt_sigreturn => return "rt_sigreturn()".into(),
             libc::SYS_restart_syscall => ("restart_syscall()".into(), Some(0)),
             libc::SYS_set_robust_list => ("set_robust_list()".into(), Some(0)),
@@ -373,6 +383,7 @@ impl Talk {
         };
         if result == 0 {
             self.said = Some(message.to_vec());
+            self.owes_a_yield = self.shares_cpu && what == "the answer";
         }
         what.into()
     }
@@ -386,6 +397,7 @@ impl Talk {
             }
             Some(said) if said == message => {
                 self.in_vain += 1;
+                self.shares_cpu = true;
                 "her own"
             }
             Some(said) if md5_hex(said) == message => {
@@ -400,6 +412,7 @@ impl Talk {
     fn hears_nothing(&mut self, result: i64, is_poll: bool) -> String {
         self.in_vain += 1;
         let nothing = error(result);
+        self.shares_cpu &= !matches!(&*nothing, "EAGAIN" | "ETIMEDOUT");
         if is_poll && nothing == "EAGAIN" && self.in_vain.is_multiple_of(32) {
             return nothing + ", the 32nd round in vain";
         }
