@@ -76,10 +76,18 @@
 //! comes late or ends early has had the CPUs to herself for a while. On two CPUs it has
 //! been up to 47 % higher. It is in the json file as well.
 //!
+//! # From start to exit
+//!
+//! `sketch ITERATIONS=1`, which is three processes, and the same in C, `plain.c`, which is
+//! two, linked to the C library as anyone would: from posix_spawn(3) to when wait(2) sees the
+//! end. Beside it a C program that does nothing. Most of what the one in C takes is not its
+//! start: parent and child begin on one CPU, where Mrs. Premise is handed her own message
+//! until her time slice is over.
+//!
 //! # What is not measured
 //!
 //! More than one message on its way, priorities, more than two processes on a queue;
-//! starting; memory; power. Nothing here sets the frequency of the CPUs or keeps other
+//! memory; power. Nothing here sets the frequency of the CPUs or keeps other
 //! programs away from them. Where the CPUs of a virtual machine lie, and who else is
 //! there, cannot be seen from inside, and changes.
 //!
@@ -96,6 +104,7 @@ mod machine;
 mod plain;
 mod rounds;
 mod run;
+mod start;
 mod table;
 
 use std::error::Error;
@@ -112,19 +121,20 @@ use mq_sketch::signals;
 use rounds::{Measured, measure};
 use run::{Case, Ended};
 use serde_json::json;
+use start::Started;
 
 const HELP: &str = "\
 cargo bench --bench conversation [-- OPTION...]
 
   --rounds N          runs of each in the table; half as many of sizes and pairs [7]
   --iterations N      in each run, instead of as many as take about 0.4 s
-  --only WORD[,WORD]  these parts (table, sizes, pairs), or of the table those with a
-                      WORD in their name: alone, poll, block, sealed, ffi, nix ...
+  --only WORD[,WORD]  these parts (table, sizes, pairs, start), or of the table those
+                      with a WORD in their name: alone, poll, block, sealed, nix ...
   --out DIR           where the charts and the json file go [target/conversation]
   --help
 ";
 
-const PARTS: [&str; 3] = ["table", "sizes", "pairs"];
+const PARTS: [&str; 4] = ["table", "sizes", "pairs", "start"];
 const SIZES: [usize; 9] = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192];
 const PAIRS: [usize; 5] = [1, 2, 4, 8, 16];
 
@@ -208,7 +218,7 @@ fn options(
         match arg {
             Long("bench") => {}
             Long("help") | Short('h') => return Ok(None),
-            Long("out") => options.out = parser.value()?.into(),
+            Long("out") => options.out = std::path::absolute(parser.value()?).unwrap_or_default(),
             Long("rounds") => options.rounds = number("--rounds", 1, parser.value()?)? as usize,
             Long("iterations") => {
                 options.iterations = Some(number("--iterations", 2, parser.value()?)?);
@@ -253,6 +263,8 @@ fn story(
     // Now, rather than after five minutes.
     std::fs::create_dir_all(&options.out)
         .map_err(|error| format!("--out {}: {error}", options.out.display()))?;
+    // Where no params.txt lies that our programs would read.
+    std::env::set_current_dir("/")?;
 
     let placements = Placement::possible(&options.cpus);
     if placements.len() == 1 {
@@ -260,9 +272,15 @@ fn story(
     }
     let (in_table, by_size, by_pairs) = cases(everyone, &placements, options);
     let half = options.rounds.div_ceil(2);
+    let starting = match options.parts.iter().any(|part| part == "start") {
+        true => start::everyone(&options.out),
+        false => Vec::new(),
+    };
+    let starts = 30 * options.rounds;
     let bar = rounds::progress_bar(
         rounds::runs(in_table.len(), options.rounds)
-            + rounds::runs(by_size.len() + by_pairs.len(), half),
+            + rounds::runs(by_size.len() + by_pairs.len(), half)
+            + starting.len() * starts,
     );
 
     let table = measure(in_table, options.rounds, options, &bar)?;
@@ -282,6 +300,10 @@ fn story(
     if !pairs.is_empty() {
         print(&bar, "many pairs at once", &table::pairs(&pairs));
     }
+    let starting = start::measure(starting, starts, &bar)?;
+    if !starting.is_empty() {
+        print(&bar, "from start to exit", &table::from_start(&starting));
+    }
     bar.finish_and_clear();
 
     let seconds = start.elapsed().as_secs();
@@ -293,6 +315,7 @@ fn story(
         "table": table::json(&table),
         "sizes": table::json(&sizes),
         "pairs": table::json(&pairs),
+        "start": starting.iter().map(Started::json).collect::<Vec<_>>(),
     });
     std::fs::write(options.out.join("results.json"), format!("{everything:#}\n"))?;
     let mut files = vec!["results.json"];

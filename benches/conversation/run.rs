@@ -104,7 +104,7 @@ impl Report {
 
 /// Queues that have no name any more when this is dropped, whoever made them and
 /// however she ended.
-struct Names(Vec<String>);
+pub struct Names(pub Vec<String>);
 
 impl Drop for Names {
     fn drop(&mut self) {
@@ -247,13 +247,12 @@ impl Case<'_> {
     }
 }
 
-/// This program, to become another one, on a CPU of her own. In `/`, where no
-/// params.txt lies that would be read.
+/// This program, to become another one, on a CPU of her own.
 fn at_the_gate(command: &[String], cpu: Option<usize>) -> Command {
     let mut start = Command::new(this_program());
     let cpu = cpu.map_or("any".to_string(), |cpu| cpu.to_string());
     let starter = std::process::id().to_string();
-    start.args(["start", &starter, &cpu]).args(command).current_dir("/");
+    start.args(["start", &starter, &cpu]).args(command);
     start
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::contender::{Contender, Placement};
 use crate::rounds::{Measured, Spread};
 use crate::run::{PERCENTILES, Report};
+use crate::start::Started;
 
 /// Whole, with a comma every three digits.
 pub fn grouped(number: f64) -> String {
@@ -153,6 +154,21 @@ pub fn pairs(all: &[Measured]) -> String {
             or_dash(rate, |rate| grouped(rate.median)),
             or_dash(rate, middle_half),
             or_dash(rate.zip(of_one), |(rate, one)| format!("{:.2}", rate.median / one.median)),
+        ]
+    };
+    aligned(&head, all.iter().map(row).collect())
+}
+
+pub fn from_start(all: &[Started]) -> String {
+    let head = ["one iteration, from start to exit", "us", "middle half", "times ours"];
+    let median = |one: &Started| Some(one.spread()?.median);
+    let row = |one: &Started| {
+        let times_ours = median(one).zip(median(&all[0])).map(|(one, ours)| one / ours);
+        vec![
+            one.name.to_string(),
+            or_dash(median(one), grouped),
+            or_dash(one.spread(), middle_half),
+            or_dash(times_ours, |times| format!("{times:.2}")),
         ]
     };
     aligned(&head, all.iter().map(row).collect())
