@@ -1,32 +1,47 @@
-//! The floor: one process that sends and receives with nobody to talk to. Two such
-//! pairs are what the kernel has to do in an iteration; how long it takes until
-//! the other runs is not in them.
+//! What bounds an iteration from below, in one process with nobody to talk to: the
+//! calls, which are two pairs of a send and a receive; and the md5 of two messages,
+//! which either side calculates. How long it takes until the other runs is in neither.
 
+use std::hint::black_box;
+
+use mq_sketch::message::{LONGEST, Message};
 use mq_sketch::params::Params;
 use mq_sketch::queue::{Deadline, Queue, QueueName, Wait};
 use mq_sketch::{conversation, say, seal, sys};
 
-/// Reports like a Mrs. Premise, so from the end of the first iteration on. No round
-/// trip is timed: the loop holds nothing but the calls.
-pub fn talk(sealed: &str, queue_name: &str, iterations: u64, size: usize) -> ! {
+/// The floor. No round trip is timed: the loop holds nothing but the calls.
+pub fn call(sealed: &str, queue_name: &str, iterations: u64, size: usize) -> ! {
     let name = QueueName::new(queue_name.as_bytes()).unwrap();
     let queue = Queue::create(&name, 0o600, size, Wait::Poll).unwrap();
+    Queue::unlink(&name).unwrap();
     let mut params = Params::built_in();
     params.set(sealed.as_bytes()).unwrap();
     seal::put_on(seal::PREMISE, &params).unwrap();
 
-    let mut message = vec![b'0'; size];
-    let mut iteration = || {
+    let mut message = [b'0'; LONGEST];
+    time(iterations, || {
         for _ in 0..2 {
-            queue.send(&message, &Deadline::EXPIRED).unwrap();
+            queue.send(&message[..size], &Deadline::EXPIRED).unwrap();
             queue.receive(&mut message, &Deadline::EXPIRED).unwrap();
         }
-    };
+    })
+}
+
+/// What [`mq_sketch::dialogue::Dialogue::sent`] does.
+pub fn hash(iterations: u64, size: usize) -> ! {
+    let (mut own, mut room) = (Message::answer_to(b"", size), [0; LONGEST]);
+    time(iterations, || {
+        let expected = Message::answer_to(own.bytes(&mut room), size);
+        own = black_box(Message::answer_to(expected.bytes(&mut room), size));
+    })
+}
+
+/// Reports like a Mrs. Premise, so from the end of the first iteration on.
+fn time(iterations: u64, mut iteration: impl FnMut()) -> ! {
     iteration();
     let start = conversation::Instant::now();
     (1..iterations).for_each(|_| iteration());
     let end = conversation::Instant::now();
-    Queue::unlink(&name).unwrap();
 
     let seconds = (end.nanoseconds - start.nanoseconds) as f64 / 1e9;
     let user_seconds = (end.user_microseconds - start.user_microseconds) as f64 / 1e6;

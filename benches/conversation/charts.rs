@@ -47,6 +47,7 @@ fn look_of(contender: &Contender) -> Look {
     let is = |word: &str| contender.name.contains(word);
     match () {
         () if is("alone") => Look::new(GREY, Some(2), Marker::Cross),
+        () if contender.is_md5() => Look::new(OLIVE, Some(10), Marker::Triangle),
         () if is("block") => Look::new(VIOLET, None, Marker::Diamond),
         () if is("sealed") => Look::new(GREEN, Some(8), Marker::Ring),
         () if contender.is_ours() => Look::new(BLUE, None, Marker::Dot),

@@ -60,6 +60,8 @@ const SIZE: &str = "{size}";
 /// What the name of one with a seal ends with.
 const SEALED: &str = ", sealed";
 
+const MD5: &str = "md5 of two messages";
+
 /// One of those that are compared.
 pub struct Contender {
     pub name: String,
@@ -80,6 +82,7 @@ pub fn everyone(target: &Path) -> Vec<Contender> {
     let mut everyone = vec![
         Contender::alone("alone".to_string(), "SEALED=0"),
         Contender::alone("alone".to_string() + SEALED, "SEALED=1"),
+        Contender::md5(),
         ours(ours_poll(backend), "WAIT=poll", "SEALED=0"),
         ours(ours_poll(backend) + SEALED, "WAIT=poll", "SEALED=1"),
         ours(format!("ours block ({backend})"), "WAIT=block", "SEALED=0"),
@@ -112,6 +115,11 @@ impl Contender {
     fn alone(name: String, sealed: &str) -> Contender {
         let command = [&*this_program(), "alone", sealed, QUEUE, ITERATIONS, SIZE];
         Contender { backend: Some(sys::BACKEND), ..Contender::new(name, &[command]) }
+    }
+
+    fn md5() -> Contender {
+        let command = [&*this_program(), "md5", ITERATIONS, SIZE];
+        Contender { backend: Some(sys::BACKEND), ..Contender::new(MD5.to_string(), &[command]) }
     }
 
     fn ours(
@@ -172,6 +180,11 @@ impl Contender {
     /// Two pairs alone, under everything else.
     pub fn is_floor(&self) -> bool {
         self.name == "alone"
+    }
+
+    /// What either side calculates in an iteration.
+    pub fn is_md5(&self) -> bool {
+        self.name == MD5
     }
 
     /// The one that the others are compared with.

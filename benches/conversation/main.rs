@@ -7,6 +7,8 @@
 //!
 //! - *alone*, the floor: two send+receive pairs in one process, which is what the
 //!   kernel has to do in an iteration with nobody to talk to.
+//! - *md5 of two messages*: what either of our programs calculates in an iteration, in one
+//!   process: from some hundreds of bytes a message on, that is what takes the time.
 //! - *ours*: the programs `premise` and `conclusion`, both ways to wait, and through both
 //!   backends if both are built.
 //! - *sealed*: with SEALED=1. What the seal costs is the median of the differences to
@@ -156,7 +158,10 @@ fn main() -> ExitCode {
     match *texts {
         ["start", starter, cpu, ..] => run::become_another(starter, cpu, &args[3..]),
         ["alone", sealed, queue_name, iterations, size] => {
-            alone::talk(sealed, queue_name, iterations.parse().unwrap(), size.parse().unwrap())
+            alone::call(sealed, queue_name, iterations.parse().unwrap(), size.parse().unwrap())
+        }
+        ["md5", iterations, size] => {
+            alone::hash(iterations.parse().unwrap(), size.parse().unwrap())
         }
         ["plain", package, role, queue_name, iterations] => {
             plain::talk(package, role, queue_name, iterations.parse().unwrap());
@@ -333,7 +338,7 @@ fn cases<'a>(
 ) -> (Vec<Case<'a>>, Vec<Case<'a>>, Vec<Case<'a>>) {
     let is_wanted = |part: &str| options.parts.iter().any(|wanted| wanted == part);
     let ours = everyone.iter().find(|one| one.is_ours()).expect("always there");
-    let floor = everyone.iter().find(|one| one.is_floor()).expect("always there");
+    let is_by_size = |one: &&Contender| one.is_ours() || one.is_floor() || one.is_md5();
     let (mut in_table, mut by_size, mut by_pairs) = (Vec::new(), Vec::new(), Vec::new());
     if is_wanted("table") {
         let is_named = |one: &&Contender| {
@@ -350,7 +355,7 @@ fn cases<'a>(
         }
     }
     if is_wanted("sizes") {
-        for contender in [ours, floor] {
+        for contender in everyone.iter().filter(is_by_size) {
             let case = |size| Case { contender, placement: placements[0], pairs: 1, size };
             by_size.extend(SIZES.map(case));
         }
