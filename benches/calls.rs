@@ -18,7 +18,8 @@
 //!
 //! criterion warms up and measures one after the other, not in turns: a machine that
 //! slows down meanwhile slows those that come later. So compare what stands close
-//! together, and run it twice. Each queue has the attributes of the programs': ten
+//! together, and run it twice. All is compiled with the options of a release, which
+//! ask for small programs. Each queue has the attributes of the programs': ten
 //! messages of 32 bytes; each message has 32 bytes, priority 0.
 
 #![allow(unsafe_code)] // the C library, and a call by number
@@ -58,17 +59,17 @@ fn queue(flags: i32) -> libc::mqd_t {
     mqd
 }
 
-fn nix_queue() -> nix::mqueue::MqdT {
+fn nix_queue(name: &CStr) -> nix::mqueue::MqdT {
     let flags = MQ_OFlag::O_RDWR | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL;
     let attributes = MqAttr::new(0, PLACES as i64, SIZE as i64, 0);
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-    nix::mqueue::mq_open(&*name(), flags, mode, Some(&attributes)).unwrap()
+    nix::mqueue::mq_open(name, flags, mode, Some(&attributes)).unwrap()
 }
 
-fn posixmq_queue() -> posixmq::PosixMq {
+fn posixmq_queue(name: &CStr) -> posixmq::PosixMq {
     let mut options = posixmq::OpenOptions::readwrite();
     options.create_new().mode(0o600).capacity(PLACES).max_msg_len(SIZE);
-    options.open(name().to_str().unwrap()).unwrap()
+    options.open(name.to_str().unwrap()).unwrap()
 }
 
 fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
@@ -104,7 +105,7 @@ fn pair(criterion: &mut Criterion) {
             assert_eq!(length, SIZE as isize);
         });
     });
-    let nix = nix_queue();
+    let nix = nix_queue(&name());
     nix::mqueue::mq_unlink(&*name()).unwrap();
     let mut priority = 0;
     group.bench_function("nix", |bencher| {
@@ -113,7 +114,7 @@ fn pair(criterion: &mut Criterion) {
             nix::mqueue::mq_receive(&nix, &mut buffer, &mut priority).unwrap()
         });
     });
-    let posixmq = posixmq_queue();
+    let posixmq = posixmq_queue(&name());
     posixmq::remove_queue(name().to_str().unwrap()).unwrap();
     group.bench_function("posixmq", |bencher| {
         bencher.iter(|| {
@@ -151,7 +152,7 @@ fn empty_poll(criterion: &mut Criterion) {
             assert_eq!(answer, -1);
         });
     });
-    let nix = nix_queue();
+    let nix = nix_queue(&name());
     nix::mqueue::mq_unlink(&*name()).unwrap();
     let (mut priority, zero) = (0, ZERO.into());
     group.bench_function("nix, {0, 0}", |bencher| {
@@ -159,7 +160,7 @@ fn empty_poll(criterion: &mut Criterion) {
             nix::mqueue::mq_timedreceive(&nix, &mut buffer, &mut priority, &zero).unwrap_err()
         });
     });
-    let posixmq = posixmq_queue();
+    let posixmq = posixmq_queue(&name());
     posixmq::remove_queue(name().to_str().unwrap()).unwrap();
     group.bench_function("posixmq, {0, 0}", |bencher| {
         bencher.iter(|| {
@@ -211,14 +212,14 @@ fn make_and_remove(criterion: &mut Criterion) {
     });
     group.bench_function("nix", |bencher| {
         bencher.iter(|| {
-            let queue = nix_queue();
+            let queue = nix_queue(&name);
             nix::mqueue::mq_unlink(text).unwrap();
             nix::mqueue::mq_close(queue).unwrap();
         });
     });
     group.bench_function("posixmq", |bencher| {
         bencher.iter(|| {
-            let _queue = posixmq_queue();
+            let _queue = posixmq_queue(&name);
             posixmq::remove_queue(text).unwrap();
         });
     });
@@ -232,8 +233,8 @@ fn digest(criterion: &mut Criterion) {
     // (The array that md-5 0.11 returns knows no `{:x}` for itself.)
     group.bench_function("format!", |bencher| {
         bencher.iter(|| {
-            let digest = Md5::digest(black_box(MESSAGE));
-            digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+            let digest: [u8; 16] = Md5::digest(black_box(MESSAGE)).into();
+            format!("{:032x}", u128::from_be_bytes(digest))
         });
     });
 }

@@ -13,6 +13,9 @@ use crate::run::PERCENTILES;
 use crate::table::{grouped, megabytes_per_second, of_pairs};
 use crate::{PAIRS, SIZES};
 
+/// All there may be.
+pub const FILES: [&str; 4] = ["throughput.svg", "percentiles.svg", "sizes.svg", "pairs.svg"];
+
 /// Draws all for which there are figures, and says which.
 pub fn draw(
     out: &Path,
@@ -47,7 +50,7 @@ fn look_of(contender: &Contender) -> Look {
     let is = |word: &str| contender.name.contains(word);
     match () {
         () if is("alone") => Look::new(GREY, Some(2), Marker::Cross),
-        () if contender.is_md5() => Look::new(OLIVE, Some(10), Marker::Triangle),
+        () if contender.is_md5() => Look::new(INK, Some(10), Marker::Triangle),
         () if is("block") => Look::new(VIOLET, None, Marker::Diamond),
         () if is("sealed") => Look::new(GREEN, Some(8), Marker::Ring),
         () if contender.is_ours() => Look::new(BLUE, None, Marker::Dot),

@@ -88,7 +88,7 @@ pub fn everyone(target: &Path) -> Vec<Contender> {
         ours(format!("ours block ({backend})"), "WAIT=block", "SEALED=0"),
     ];
     if backend != "ffi" {
-        everyone.push(Contender::ours_through_ffi(&target.join("ffi/release")));
+        everyone.push(Contender::ours_through_ffi(&target.join("ffi")));
     }
     everyone.extend(["nix", "posixmq", "libc"].map(Contender::plain));
     everyone.push(Contender::python());
@@ -140,11 +140,24 @@ impl Contender {
         Contender { backend: Some(backend), ..Contender::new(name, &commands) }
     }
 
-    fn ours_through_ffi(folder: &Path) -> Contender {
-        let mut ours = Contender::ours(ours_poll("ffi"), folder, "ffi", "WAIT=poll", "SEALED=0");
-        if !ours.commands.iter().all(|command| Path::new(&command[0]).exists()) {
-            let how = "not built: cargo build --release --features ffi --target-dir target/ffi";
-            ours.missing = Some(how.to_string());
+    fn ours_through_ffi(target: &Path) -> Contender {
+        let folder = target.join("release");
+        let mut ours = Contender::ours(ours_poll("ffi"), &folder, "ffi", "WAIT=poll", "SEALED=0");
+        // Beside each program cargo writes down what it was made of.
+        let changed = |file: &Path| file.metadata()?.modified();
+        let is_up_to_date = |command: &Vec<String>| {
+            let program = Path::new(&command[0]);
+            let sources = std::fs::read_to_string(program.with_extension("d"));
+            changed(program).ok().zip(sources.ok()).is_some_and(|(built, sources)| {
+                let mut sources = sources.split_whitespace().skip(1);
+                sources.all(|source| changed(Path::new(source)).is_ok_and(|time| time <= built))
+            })
+        };
+        if !ours.commands.iter().all(is_up_to_date) {
+            ours.missing = Some(format!(
+                "not built, or not of these sources: cargo build --release --features ffi --target-dir {}",
+                target.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(target).display()
+            ));
         }
         ours
     }

@@ -32,9 +32,10 @@
 //!   brings the 10,000 round trips which p99.99 needs. Each run is of new processes.
 //! - Interleaved: in a round everyone has one run in every placement, and round follows
 //!   upon round, so that a machine that drifts hits all alike. Each round begins with
-//!   another one, and every second goes backwards: nobody comes always after the same one.
+//!   another one, and every second goes backwards: everyone comes now after one
+//!   neighbour in the table, now after the other.
 //! - Medians of the rounds, and beside them between which two figures the middle half
-//!   of the rounds lies (of three or less: all). A percentile is the median of the
+//!   of the rounds lies (the quartiles). A percentile is the median of the
 //!   rounds' own, and a dash where a run has too few round trips for one to lie beyond
 //!   it. With just enough there is a single one, and p99.99 varies accordingly.
 //! - Placements: *all CPUs*, where the scheduler has the choice; *two CPUs*, Mrs. Premise
@@ -89,9 +90,9 @@
 //!
 //! `sketch ITERATIONS=1`, which is three processes, and the same in C, `plain.c`, which is
 //! two, linked to the C library as anyone would: from posix_spawn(3) to when wait(2) sees the
-//! end. Beside it a C program that does nothing. Most of what the one in C takes is not its
-//! start: parent and child begin on one CPU, where Mrs. Premise is handed her own message
-//! until her time slice is over.
+//! end. Beside it a C program that does nothing. The one in C yields when it is handed its
+//! own message: parent and child begin on one CPU, and without that most of its time would
+//! not be its start, but the rest of a time slice.
 //!
 //! # What is not measured
 //!
@@ -109,7 +110,9 @@
 //! # Ends
 //!
 //! Ctrl-C, SIGTERM and SIGHUP end all processes and remove all queues. After SIGKILL the
-//! processes end as well, but a queue of the plain programs may stay: `cleanup` removes it.
+//! processes end as well, but a queue of the plain programs may stay, by the name of
+//! `/mq-sketch-bench-` and the number of this process, `-` and that of the pair: `cleanup
+//! MESSAGE_QUEUE_NAME=...` removes it.
 
 mod alone;
 mod charts;
@@ -142,14 +145,17 @@ const HELP: &str = "\
 cargo bench --bench conversation [-- OPTION...]
 
   --rounds N          runs of each in the table; half as many of sizes and pairs [7]
-  --iterations N      in each run, instead of as many as take about 0.4 s
+  --iterations N      in each run, without warm-up, instead of as many as take 0.4 s
   --only WORD[,WORD]  these parts (table, sizes, pairs, start), or of the table those
                       with a WORD in their name: alone, poll, block, sealed, nix ...
-  --out DIR           where the charts and the json file go [target/conversation]
+  --out DIR           where the charts and the json file go [target/conversation],
+                      from the project's folder on; those of an earlier run are removed
   --help
 ";
 
 const PARTS: [&str; 4] = ["table", "sizes", "pairs", "start"];
+/// The json file.
+const RESULTS: &str = "results.json";
 const SIZES: [usize; 9] = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192];
 const PAIRS: [usize; 5] = [1, 2, 4, 8, 16];
 
@@ -236,7 +242,11 @@ fn options(
         match arg {
             Long("bench") => {}
             Long("help") | Short('h') => return Ok(None),
-            Long("out") => options.out = std::path::absolute(parser.value()?).unwrap_or_default(),
+            Long("out") => {
+                let out = parser.value()?;
+                options.out = std::path::absolute(&out)
+                    .map_err(|error| format!("--out {}: {error}", out.display()))?;
+            }
             Long("rounds") => options.rounds = number("--rounds", 1, parser.value()?)? as usize,
             Long("iterations") => {
                 options.iterations = Some(number("--iterations", 2, parser.value()?)?);
@@ -278,9 +288,13 @@ fn story(
     let date = String::from_utf8(Message::time(date).text().to_vec())?;
     let machine = Machine::look(&options.cpus);
     println!("{command}\n{date} UTC\n{}", machine.describe(&options.cpus));
-    // Now, rather than after five minutes.
+    // Now, rather than after five minutes. What lies there is to be of one run.
     std::fs::create_dir_all(&options.out)
+        .and_then(|()| std::fs::write(options.out.join(RESULTS), ""))
         .map_err(|error| format!("--out {}: {error}", options.out.display()))?;
+    for chart in charts::FILES {
+        let _ = std::fs::remove_file(options.out.join(chart)); // it may not be there
+    }
     // Where no params.txt lies that our programs would read.
     std::env::set_current_dir("/")?;
 
@@ -335,11 +349,12 @@ fn story(
         "pairs": table::json(&pairs),
         "start": starting.iter().map(Started::json).collect::<Vec<_>>(),
     });
-    std::fs::write(options.out.join("results.json"), format!("{everything:#}\n"))?;
-    let mut files = vec!["results.json"];
+    std::fs::write(options.out.join(RESULTS), format!("{everything:#}\n"))?;
+    let mut files = vec![RESULTS];
     files.extend(charts::draw(&options.out, &table, &sizes, &pairs)?);
     println!("\n{seconds} s; in {}: {}", short(&options.out), files.join(", "));
-    let is_whole = [&table, &sizes, &pairs].iter().all(|part| part.iter().all(Measured::is_whole));
+    let is_whole = [&table, &sizes, &pairs].iter().all(|part| part.iter().all(Measured::is_whole))
+        && starting.iter().all(Started::is_whole);
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

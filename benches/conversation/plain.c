@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <mqueue.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,7 @@ static void say(mqd_t queue, const char *own, size_t length)
         fail("mq_send");
 }
 
-/* The next message that is not her own, which goes back. */
+/* The next message that is not her own, which goes back. It is the other's turn then. */
 static size_t hear(mqd_t queue, const char *own, size_t own_length, char *heard)
 {
     for (;;) {
@@ -77,6 +78,7 @@ static size_t hear(mqd_t queue, const char *own, size_t own_length, char *heard)
         if ((size_t)length != own_length || memcmp(heard, own, own_length) != 0)
             return (size_t)length;
         say(queue, own, own_length);
+        sched_yield();
     }
 }
 

@@ -145,7 +145,8 @@ pub fn talk(package: &str, role: &str, queue_name: &str, iterations: usize) {
 
 /// (The array that md-5 0.11 returns knows no `{:x}` for itself.)
 fn md5_hex(text: &[u8]) -> Vec<u8> {
-    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()
+    let digest: [u8; 16] = Md5::digest(text).into();
+    format!("{:032x}", u128::from_be_bytes(digest)).into_bytes()
 }
 
 /// The next message that is not her own, which is sent back as often as it comes.

@@ -26,8 +26,8 @@ pub struct Measured<'a> {
     pub error: Option<String>,
 }
 
-/// The middle of some values and how far they are spread: half of them, or all of
-/// three or less, lie from `low` to `high`.
+/// The middle of some values and how far they are spread: the middle half of them lies
+/// from `low` to `high`, the first and the third quartile.
 #[derive(Clone, Copy)]
 pub struct Spread {
     pub low: f64,
@@ -40,9 +40,14 @@ impl Spread {
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);
-        let (last, quarter) = (values.len().checked_sub(1)?, values.len() / 4);
-        let median = (values[last / 2] + values[last.div_ceil(2)]) / 2.0;
-        Some(Spread { low: values[quarter], median, high: values[last - quarter] })
+        let last = values.len().checked_sub(1)?;
+        // Between two values where the place is between two.
+        let at = |quarters: f64| {
+            let place = last as f64 * quarters / 4.0;
+            let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
+            below + (above - below) * place.fract()
+        };
+        Some(Spread { low: at(1.0), median: at(2.0), high: at(3.0) })
     }
 }
 
@@ -128,11 +133,11 @@ pub fn measure<'a>(
     }
     for round in 0..rounds {
         let mut order: Vec<usize> = (0..all.len()).collect();
-        if !order.is_empty() {
-            order.rotate_left(round % all.len());
-        }
         if round % 2 == 1 {
             order.reverse();
+        }
+        if !order.is_empty() {
+            order.rotate_left(round % all.len());
         }
         for index in order {
             let measured = &mut all[index];

@@ -104,7 +104,7 @@ impl Report {
 
 /// Queues that have no name any more when this is dropped, whoever made them and
 /// however she ended.
-pub struct Names(pub Vec<String>);
+struct Names(Vec<String>);
 
 impl Drop for Names {
     fn drop(&mut self) {
@@ -244,6 +244,32 @@ impl Case<'_> {
             return Err(format!("{who}'s backend is {backend:?}, not the one it should be"));
         }
         Ok(Some(Report(report)))
+    }
+}
+
+/// The time from when a process is asked for to when its end is seen. When it returns
+/// there is no queue of this name.
+pub fn from_start_to_exit(command: &[String], queue: &str) -> Result<Duration, Failure> {
+    let _names = Names(vec![queue.to_string()]);
+    let mut processes = Processes::new();
+    let start = Instant::now();
+    let started =
+        processes.start(0, Command::new(&command[0]).args(&command[1..]).stdin(Stdio::null()));
+    started.map_err(|error| Failure::Error(error.to_string()))?;
+    loop {
+        if let Some((_, output, end)) = processes.next(LOOK) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return match output.status.success() {
+                true => Ok(end - start),
+                false => Err(Failure::Error(format!("{} {}", output.status, said.trim()))),
+            };
+        }
+        if let Some(signal) = signals::raised() {
+            return Err(Failure::Ended(Ended(signal)));
+        }
+        if start.elapsed() > LIMIT {
+            return Err(Failure::Error(format!("no end after {} s", LIMIT.as_secs())));
+        }
     }
 }
 

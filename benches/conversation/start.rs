@@ -1,26 +1,32 @@
 //! From start to exit: `sketch` and the same in C, one iteration each.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
 
 use indicatif::ProgressBar;
-use mq_sketch::{signals, sys};
+use mq_sketch::sys;
 use serde_json::{Value, json};
 
 use crate::rounds::Spread;
-use crate::run::{Ended, Names};
+use crate::run::{self, Ended, Failure};
 
 pub struct Started {
     pub name: String,
     command: Vec<String>,
     microseconds: Vec<f64>,
+    /// Why it was given up.
+    error: Option<String>,
 }
 
 impl Started {
     fn new(name: String, command: &[&str]) -> Started {
         let command = command.iter().map(|word| word.to_string()).collect();
-        Started { name, command, microseconds: Vec::new() }
+        Started { name, command, microseconds: Vec::new(), error: None }
+    }
+
+    /// It was not given up.
+    pub fn is_whole(&self) -> bool {
+        self.error.is_none()
     }
 
     pub fn spread(&self) -> Option<Spread> {
@@ -28,7 +34,7 @@ impl Started {
     }
 
     pub fn json(&self) -> Value {
-        json!({"program": self.name, "microseconds": self.microseconds})
+        json!({"program": self.name, "microseconds": self.microseconds, "error": self.error})
     }
 }
 
@@ -69,33 +75,29 @@ fn compile(source: &str, program: &str) -> Result<(), String> {
 }
 
 /// Starts all so often, one after the other, and every second time the other way round.
+/// One that fails is given up with a word why. Fails by a signal only.
 pub fn measure(
     mut all: Vec<Started>,
     times: usize,
     bar: &ProgressBar,
-) -> Result<Vec<Started>, Box<dyn std::error::Error>> {
+) -> Result<Vec<Started>, Ended> {
     bar.set_message("from start to exit");
-    for _ in 0..times {
-        for started in &mut all {
-            let _no_queue_is_left = Names(vec![queue()]);
-            let mut command = Command::new(&started.command[0]);
-            command.args(&started.command[1..]).stdin(Stdio::null()).stdout(Stdio::null());
-            let start = Instant::now();
-            let status = command.status()?;
-            let microseconds = start.elapsed().as_secs_f64() * 1e6;
-            if let Some(signal) = signals::raised() {
-                return Err(Ended(signal).into());
+    for turn in 0..times {
+        for index in 0..all.len() {
+            let index = if turn % 2 == 0 { index } else { all.len() - 1 - index };
+            let started = &mut all[index];
+            if started.error.is_none() {
+                match run::from_start_to_exit(&started.command, &queue()) {
+                    Ok(time) => started.microseconds.push(time.as_secs_f64() * 1e6),
+                    Err(Failure::Ended(ended)) => return Err(ended),
+                    Err(Failure::Error(error)) => {
+                        bar.suspend(|| eprintln!("failed: {}: {error}", started.name));
+                        started.error = Some(error);
+                    }
+                }
             }
-            if !status.success() {
-                return Err(format!("{}: {status}", started.name).into());
-            }
-            started.microseconds.push(microseconds);
             bar.inc(1);
         }
-        all.reverse();
-    }
-    if times % 2 == 1 {
-        all.reverse();
     }
     Ok(all)
 }
