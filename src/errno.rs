@@ -219,13 +219,13 @@ impl fmt::Display for Refusal<'_> {
             (Send { length, .. }, Errno::EMSGSIZE) => write!(
                 f,
                 "the queue takes no message of {} bytes: whoever made it set a smaller \
-                 mq_msgsize: give both the same MESSAGE_SIZE, or run cleanup and let Mrs. Premise make it",
+                 mq_msgsize: give both the same MESSAGE_SIZE, or run cleanup",
                 Number(length),
             ),
             (Receive { length, .. }, Errno::EMSGSIZE) => write!(
                 f,
                 "the queue's messages may be longer than {} bytes, the most that is \
-                 understood here: run cleanup, and let Mrs. Premise make it",
+                 understood here: run cleanup",
                 Number(length),
             ),
             (ReadFile { .. }, Errno::ENOENT) => {

@@ -94,7 +94,7 @@ pub fn close(
             }
             complain(format_args!(
                 "{}: {}: message corrupted after {} iterations: expected {}, received {}: \
-                 another program uses the queue, or MESSAGE_SIZE differs, or the kernel errs",
+                 another program uses the queue, MESSAGE_SIZE differs, or the kernel errs",
                 Text(program),
                 params.queue_name,
                 Number(heard),
@@ -106,7 +106,7 @@ pub fn close(
         End::Silent => {
             complain(format_args!(
                 "{}: Mrs. {} has said nothing new for {} s (TIMEOUT) after {} \
-                 iterations: see that she runs, with the same MESSAGE_QUEUE_NAME and ITERATIONS",
+                 iterations: see that she runs, with the same parameters",
                 params.queue_name,
                 Text(other),
                 Number(params.timeout),
@@ -310,13 +310,14 @@ impl fmt::Display for Json<'_> {
         // No string here needs escaping: all are from this program's source.
         write!(
             f,
-            "{{\"program\":\"{}\",\"backend\":\"{}\",\"wait\":\"{}\",\"message_size\":{},\
+            "{{\"program\":\"{}\",\"backend\":\"{}\",\"wait\":\"{}\",\"message_size\":{},\"sealed\":{},\
              \"end\":\"{}\",\"iterations\":{},\"corrupted\":{},\"seconds\":{},\"iterations_per_second\":{},\
              \"round_trip_ns\":{{",
             Text(summary.program),
             Text(sys::BACKEND),
             Text(summary.params.wait.as_str()),
             Number(summary.params.message_size as u64),
+            Text(if summary.params.sealed { "true" } else { "false" }),
             Text(summary.end()),
             Number(summary.iterations),
             Number(summary.corrupted()),
@@ -380,7 +381,7 @@ mod tests {
             Json(&summary).to_string(),
             std::format!(
                 "{{\"program\":\"premise\",\"backend\":\"{}\",\"wait\":\"poll\",\
-                 \"message_size\":32,\"end\":\"silent\",\"iterations\":11,\"corrupted\":0,\
+                 \"message_size\":32,\"sealed\":false,\"end\":\"silent\",\"iterations\":11,\"corrupted\":0,\
                  \"seconds\":0.000010000,\"iterations_per_second\":1000000,\
                  \"round_trip_ns\":{{\"p50\":1000,\"p90\":1000,\"p99\":1000,\"p99_9\":1000,\
                  \"p99_99\":1000,\"max\":1000}},\"own_handed_back\":1,\"empty_polls\":2,\

@@ -20,8 +20,8 @@ const PROGRAM: Program = Program {
     purpose: "\
 Mrs. Premise and Mrs. Conclusion chat over a POSIX message queue, as fast as they
 can: each answers a message with its md5 and checks what she is answered. Both
-run at once here; premise and conclusion are the same two as programs by
-themselves, cleanup removes a queue that a killed run has left behind.
+run at once here; premise and conclusion are the two by themselves, cleanup
+removes a queue that a killed run has left behind.
 ",
     example: "sketch ITERATIONS=1000000 WAIT=block",
 };
@@ -87,6 +87,7 @@ fn look_after<'a>(
     let pass_on = |running: [Option<libc::pid_t>; 2], signal| {
         for pid in running.into_iter().flatten() {
             let _ = sys::kill(pid, signal); // she is there, if only to be waited for
+            let _ = sys::kill(pid, libc::SIGCONT); // who is stopped takes no other signal
         }
     };
     let started = premise.and(conclusion);

@@ -72,7 +72,7 @@ fn premise_gives_up_if_the_other_never_comes() {
             line,
             format!(
                 "{}: Mrs. Conclusion has said nothing new for 1 s (TIMEOUT) after 0 iterations: \
-                 see that she runs, with the same MESSAGE_QUEUE_NAME and ITERATIONS",
+                 see that she runs, with the same parameters",
                 place.text
             )
         );
@@ -247,6 +247,20 @@ fn a_signal_to_the_sketch_ends_both() {
             }
             assert!(!place.exists());
         }
+    }
+}
+
+#[test]
+fn the_sketch_ends_even_if_one_of_the_two_is_stopped() {
+    for victim in 0..2 {
+        let place = Place::new("stopped-in-sketch");
+        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=1"]);
+        until_they_talk(&place);
+        let stopped = nix::unistd::Pid::from_raw(children(sketch.id())[victim]);
+        nix::sys::signal::kill(stopped, nix::sys::signal::Signal::SIGSTOP).unwrap();
+        let output = finish(sketch);
+        assert_eq!(code(&output), 4, "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!place.exists());
     }
 }
 

@@ -288,6 +288,9 @@ fn story(
     let date = String::from_utf8(Message::time(date).text().to_vec())?;
     let machine = Machine::look(&options.cpus);
     println!("{command}\n{date} UTC\n{}", machine.describe(&options.cpus));
+    if machine.load.parse().is_ok_and(|load: f64| load > 0.5 * options.cpus.len() as f64) {
+        println!("other programs want the CPUs too: wait until they do not, and begin again");
+    }
     // Now, rather than after five minutes. What lies there is to be of one run.
     std::fs::create_dir_all(&options.out)
         .and_then(|()| std::fs::write(options.out.join(RESULTS), ""))
@@ -305,7 +308,7 @@ fn story(
     let (in_table, by_size, by_pairs) = cases(everyone, &placements, options);
     let half = options.rounds.div_ceil(2);
     let starting = match options.parts.iter().any(|part| part == "start") {
-        true => start::everyone(&options.out),
+        true => start::everyone(),
         false => Vec::new(),
     };
     let starts = 30 * options.rounds;

@@ -42,15 +42,16 @@ fn queue() -> String {
     format!("/mq-sketch-bench-{}", std::process::id())
 }
 
-/// `sketch`; the same in C, `plain.c`; and a C program that does nothing. What the
-/// compiler makes of those two lies in `out` then; if it cannot, a line says why.
-pub fn everyone(out: &Path) -> Vec<Started> {
+/// `sketch`; the same in C, `plain.c`; and a C program that does nothing. If these two
+/// cannot be compiled a line says why.
+pub fn everyone() -> Vec<Started> {
     const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/conversation/plain.c");
     let name = format!("MESSAGE_QUEUE_NAME={}", queue());
     let sketch = [env!("CARGO_BIN_EXE_sketch"), "ITERATIONS=1", "REPORT=json", &name];
     let mut everyone = vec![Started::new(format!("sketch ({})", sys::BACKEND), &sketch)];
 
-    let file = |name: &str| out.join(name).display().to_string();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = |name: &str| folder.join(name).display().to_string();
     let (plain, empty, empty_source) = (file("plain"), file("empty"), file("empty.c"));
     let written = std::fs::write(&empty_source, "int main(void) { return 0; }\n");
     let compiled = written.map_err(|error| error.to_string());

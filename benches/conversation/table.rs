@@ -24,7 +24,11 @@ fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or("-".to_string(), show)
 }
 
+/// A dash for a single value, which is no measure of anything.
 fn middle_half(spread: Spread) -> String {
+    if spread.low == spread.high {
+        return "-".to_string();
+    }
     format!("{} to {}", grouped(spread.low), grouped(spread.high))
 }
 
