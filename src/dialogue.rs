@@ -224,6 +224,7 @@ mod tests {
             &b""[..],
             &half_new,
             &too_long,
+            &[right, right].concat(),
             &expected.text()[..31],
             said_before.text(), // heard already: a duplicate
         ] {

@@ -46,7 +46,7 @@ impl Histogram {
     }
 
     /// The value that `part` of `whole` of all do not exceed (nearest rank), at
-    /// most 1/128 off; 0 if there are none.
+    /// most 1/128 off; 0 if there are none. `part` is at most `whole`, and that below 2^32.
     ///
     /// ```
     /// let mut histogram = mq_sketch::histogram::Histogram::new();

@@ -81,7 +81,9 @@ pub enum Wait {
     /// alone it first enters the caller among those who wait, and takes her out
     /// again. Two programs that poll on two CPUs then take 2,137 ns an iteration
     /// instead of 2,424 (Intel Xeon, medians of 15 runs by turns of `sketch
-    /// ITERATIONS=300000` with the flag and without).
+    /// ITERATIONS=300000` with the flag and without). It can be a loss where other
+    /// programs keep both CPUs busy: who was among those who wait when she had to give
+    /// her CPU away is handed a message meanwhile, and who was not must poll first.
     Poll,
     /// In the kernel, until the deadline.
     Block,
@@ -136,7 +138,9 @@ pub struct Queue {
 impl Queue {
     /// mq_maxmsg of the queues made here. The conversation needs one place; the
     /// rest lets an intruder's message be seen instead of making all block.
-    /// The kernel charges 10*(32+96) = 1280 bytes of RLIMIT_MSGQUEUE for it.
+    /// The kernel charges 10*(MESSAGE_SIZE+96) bytes of RLIMIT_MSGQUEUE for it: 1280 for
+    /// the shortest messages, 82,880 for the longest, of which nine fit into the usual
+    /// limit of 819,200 a user.
     pub const PLACES: usize = 10;
 
     /// Makes a queue that must not exist yet, with exactly this mode (the umask

@@ -123,9 +123,8 @@ pub fn close(
     }
 }
 
-/// A message as it is shown: the length of all of it, and those of its bytes that
-/// tell something, with the unprintable ones escaped, and `...` if they are not all.
-/// None where there should be none.
+/// A message as it is shown: the length of all of it, and its end, with the unprintable
+/// bytes escaped; `...` stands for what is before that. None where there should be none.
 struct Shown<'a>(Option<usize>, &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
@@ -133,8 +132,8 @@ impl fmt::Display for Shown<'_> {
         let Some(length) = self.0 else {
             return f.write_str("nothing more");
         };
-        let rest = Text(if self.1.len() < length { "..." } else { "" });
-        write!(f, "{} bytes \"{}\"{rest}", Number(length as u64), Escaped(self.1))
+        let before = Text(if self.1.len() < length { "..." } else { "" });
+        write!(f, "{} bytes {before}\"{}\"", Number(length as u64), Escaped(self.1))
     }
 }
 

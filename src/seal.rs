@@ -23,8 +23,9 @@
 //!
 //! A seal cannot be taken off, and one more can only make it narrower. So it is
 //! in a sketch: the first is put on before there are three processes, and allows
-//! what any of them does; then Premise and Conclusion each put on their own. It takes no privilege, because
-//! the process gives up any that execve(2) could give it: PR_SET_NO_NEW_PRIVS.
+//! what any of them does; then Premise and Conclusion each put on their own. It takes
+//! no privilege, because the process gives up any that execve(2) could give it:
+//! PR_SET_NO_NEW_PRIVS.
 
 #![allow(unsafe_code)] // a filter can make calls lie; these do not
 

@@ -201,15 +201,29 @@ fn a_long_message_is_checked_in_full_and_shown_from_where_it_is_wrong() {
         peer.say(&message);
         let line = the_one_line(&finish(premise));
         let text = digits.escape_ascii();
-        assert!(line.contains(&format!("expected {size} bytes \"{text}\"..., received")), "{line}");
+        assert!(line.contains(&format!("expected {size} bytes ...\"{text}\", received")), "{line}");
         // Whole; or from the part that is wrong; or its end, where that is short.
         let from = if size <= 256 { 0 } else { (wrong / 32 * 32).min(size - 256) };
         let rest = mq_sketch::say::Escaped(&message[from..]);
         let dots = if from == 0 { "" } else { "..." };
-        let received = format!("received {size} bytes \"{rest}\"{dots}: another");
+        let received = format!("received {size} bytes {dots}\"{rest}\": another");
         assert!(line.contains(&received), "{line}");
         assert!(peer.is_silent(), "it was answered");
     }
+}
+
+#[test]
+fn a_long_message_after_the_last_reply_is_noticed_too() {
+    let place = Place::new("long-after");
+    let premise = place.start("premise", &["ITERATIONS=1", "REPORT=json", "MESSAGE_SIZE=8192"]);
+    let mut peer = Peer::new(place.open());
+    let reply = md5_hex(&peer.hear()).repeat(256);
+    stop(&premise); // so that both are there when she looks
+    peer.say(&reply);
+    peer.say(&reply);
+    common::signal(&premise, Signal::SIGCONT);
+    let line = the_one_line(&finish(premise));
+    assert!(line.contains("expected nothing more, received 8192 bytes \""), "{line}");
 }
 
 #[test]

@@ -96,3 +96,17 @@ pub fn monotonic_nanoseconds() -> u64 {
 pub fn realtime_nanoseconds() -> u64 {
     nanoseconds(libc::CLOCK_REALTIME)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_c_string_ends_with_its_only_nul() {
+        assert_eq!(c_str(b"/q\0"), Some(c"/q"));
+        assert_eq!(c_str(b"\0"), Some(c""));
+        for other in [&b""[..], b"/q", b"/\0q", b"/\0q\0", b"\0\0"] {
+            assert_eq!(c_str(other), None, "{other:?}");
+        }
+    }
+}

@@ -115,7 +115,8 @@ pub fn mq_unlink(name: &CStr) -> Result<(), Errno> {
 /// # Errors
 ///
 /// ETIMEDOUT if the queue is full until `deadline` (CLOCK_REALTIME), EAGAIN if
-/// it is full and was opened with O_NONBLOCK; EINTR if a signal came first; EMSGSIZE if `message` is longer than mq_msgsize; EINVAL
+/// it is full and was opened with O_NONBLOCK; EINTR if a signal came first;
+/// EMSGSIZE if `message` is longer than mq_msgsize; EINVAL
 /// for a deadline with nanoseconds out of 0 to 999,999,999, needed or not, or a
 /// priority of 32768 (MQ_PRIO_MAX) and more; EBADF.
 #[inline]
@@ -147,7 +148,8 @@ pub fn mq_timedsend(
 /// # Errors
 ///
 /// ETIMEDOUT if the queue is empty until `deadline` (CLOCK_REALTIME), EAGAIN if
-/// it is empty and was opened with O_NONBLOCK; EINTR if a signal came first; EMSGSIZE if `buffer` is shorter than mq_msgsize,
+/// it is empty and was opened with O_NONBLOCK; EINTR if a signal came first;
+/// EMSGSIZE if `buffer` is shorter than mq_msgsize,
 /// whatever the message's length; EINVAL for a bad deadline; EBADF.
 #[inline]
 pub fn mq_timedreceive(
