@@ -9,7 +9,7 @@
 //! They are numbers without arguments. Such a filter the kernel evaluates once for
 //! each number, when it is installed, and after that it looks up a bit (Linux 5.11
 //! and newer: seccomp_cache_check_allow in kernel/seccomp.c). Measured, that and
-//! the way there is 11 ns a call: `cargo bench --bench conversation`. (Before Linux
+//! the way there is 6 to 12 ns a call: `cargo bench --bench conversation`. (Before Linux
 //! 5.16 a filter also turns on what the processor has against speculation, and
 //! costs more.)
 //!

@@ -38,6 +38,11 @@
 //!   of the rounds lies (the quartiles). A percentile is the median of the
 //!   rounds' own, and a dash where a run has too few round trips for one to lie beyond
 //!   it. With just enough there is a single one, and p99.99 varies accordingly.
+//! - Where in its memory the kernel puts a queue matters: on a virtual machine one queue
+//!   took 2.0 us an iteration and another 3.5, for as long as it existed and whichever
+//!   CPUs talked over it; and the next queue that a CPU makes often comes to lie in the same place.
+//!   So each round sets some more queues aside before it begins, and the spread tells
+//!   whether there is such a difference.
 //! - Placements: *all CPUs*, where the scheduler has the choice; *two CPUs*, Mrs. Premise
 //!   on the first that is allowed and Mrs. Conclusion on the second; *one CPU*, both on
 //!   the first. Which CPUs share the first one's core is said above the tables; a virtual
@@ -77,7 +82,7 @@
 //! one. So their start, a few milliseconds, and the time in which some have ended already
 //! count against it. The sum of what each says of herself would count in favour: who
 //! comes late or ends early has had the CPUs to herself for a while. On two CPUs it has
-//! been up to 47 % higher. It is in the json file as well.
+//! been from 6 to nearly 40 % higher. It is in the json file as well.
 //!
 //! How it is with more CPUs is reasoning, not measurement. In the kernel's ipc/mqueue.c
 //! each queue has a lock of its own, and the one for all of them, mq_lock, is taken to make
@@ -100,12 +105,6 @@
 //! memory; power. Nothing here sets the frequency of the CPUs or keeps other
 //! programs away from them. Where the CPUs of a virtual machine lie, and who else is
 //! there, cannot be seen from inside, and changes.
-//!
-//! Nor where in its memory the kernel puts a queue, though it matters: on a virtual
-//! machine one queue may take 2.0 us an iteration and another 3.5, for as long as it
-//! exists and whichever CPUs talk over it. The next queue that a CPU makes often comes to
-//! lie in the same place, so that it may be the same for a whole run of this. It is the
-//! same for all that are compared, as long as they start on the same CPU.
 //!
 //! # Ends
 //!
@@ -289,7 +288,7 @@ fn story(
     let machine = Machine::look(&options.cpus);
     println!("{command}\n{date} UTC\n{}", machine.describe(&options.cpus));
     if machine.load.parse().is_ok_and(|load: f64| load > 0.5 * options.cpus.len() as f64) {
-        println!("other programs want the CPUs too: wait until they do not, and begin again");
+        println!("a load that was not the compiler's will spoil this: then wait, and begin again");
     }
     // Now, rather than after five minutes. What lies there is to be of one run.
     std::fs::create_dir_all(&options.out)

@@ -1,6 +1,9 @@
 //! Rounds of runs: every case once a round, and never always after the same one.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mq_sketch::queue::{Queue, QueueName, Wait};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 
 use crate::Options;
 use crate::run::{Case, Ended, Failure, Outcome, Report};
@@ -131,7 +134,9 @@ pub fn measure<'a>(
         all.push(measured);
         bar.inc(1);
     }
+    let mut aside = Vec::new();
     for round in 0..rounds {
+        make_queues_aside(&mut aside, &options.cpus);
         let mut order: Vec<usize> = (0..all.len()).collect();
         if round % 2 == 1 {
             order.reverse();
@@ -151,6 +156,33 @@ pub fn measure<'a>(
         }
     }
     Ok(all)
+}
+
+/// More queues, on the CPUs on which those that are measured are made. They have no name
+/// and are there only so that the next ones come to lie elsewhere in memory.
+fn make_queues_aside(aside: &mut Vec<Queue>, cpus: &[usize]) {
+    // The system has 256 for all.
+    const AT_ONCE: usize = 9;
+    const AT_MOST: usize = 120;
+    let on = |cpus: &[usize]| {
+        let mut set = CpuSet::new();
+        cpus.iter().for_each(|cpu| set.set(*cpu).expect("a CPU"));
+        sched_setaffinity(Pid::from_raw(0), &set).expect("allowed");
+    };
+    if aside.len() >= AT_MOST {
+        aside.clear();
+    }
+    let name = format!("/mq-sketch-bench-{}-aside", std::process::id());
+    let name = QueueName::new(name.as_bytes()).expect("a good name");
+    for cpu in cpus.iter().take(2) {
+        on(&[*cpu]);
+        for _ in 0..AT_ONCE {
+            let queue = Queue::create(&name, 0o600, 32, Wait::Poll);
+            let _ = Queue::unlink(&name);
+            aside.extend(queue); // where there is no room for more, there are fewer
+        }
+    }
+    on(cpus);
 }
 
 impl Measured<'_> {
