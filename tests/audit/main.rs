@@ -175,6 +175,34 @@ fn intrude(_: &Call, _: Option<i64>, place: &Place) -> Verdict {
     Verdict::Pass
 }
 
+/// Acts as one who has a CPU to herself: leaves the message for a moment, takes it and
+/// is a while at work, replies. After that she says nonsense.
+fn reply_late() -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
+    let (mut receives, mut taken) = (0, Vec::new());
+    move |call, result, place| {
+        if call.number != libc::SYS_mq_timedreceive || result.is_some() {
+            return Verdict::Pass;
+        }
+        receives += 1;
+        let queue = Queue::open(&place.name, Wait::Poll).unwrap();
+        let take = || {
+            let mut buffer = [0; 32];
+            let length = queue.receive(&mut buffer, &Deadline::EXPIRED).unwrap();
+            buffer[..length].to_vec()
+        };
+        match receives {
+            2 => taken = take(),
+            3 => queue.send(&common::md5_hex(&taken), &Deadline::EXPIRED).unwrap(),
+            4 => {
+                take();
+                queue.send(b"nonsense", &Deadline::EXPIRED).unwrap();
+            }
+            _ => {}
+        }
+        Verdict::Pass
+    }
+}
+
 fn refuse(errno: Errno) -> impl FnMut(&Call, Option<i64>, &Place) -> Verdict {
     move |_, _, _| Verdict::Refuse(errno)
 }
@@ -212,6 +240,7 @@ fn premise_makes_the_calls_that_are_documented_when_something_is_wrong() {
     audit("premise", "silence", alone, do_nothing);
     audit("premise", "nap", alone, interrupt_a_nap());
     audit("premise", "corrupted", alone, at(receive, 3, intrude));
+    audit("premise", "shares no CPU", alone, reply_late());
     audit("premise", "refused", alone, at(libc::SYS_mq_timedsend, 1, refuse(Errno::EMSGSIZE)));
 }
 
