@@ -4,6 +4,7 @@
 
 use std::hint::black_box;
 
+use mq_sketch::dialogue::Dialogue;
 use mq_sketch::message::{LONGEST, Message};
 use mq_sketch::params::Params;
 use mq_sketch::queue::{Deadline, Queue, QueueName, Wait};
@@ -27,13 +28,11 @@ pub fn call(sealed: &str, queue_name: &str, iterations: u64, size: usize) -> ! {
     })
 }
 
-/// What [`mq_sketch::dialogue::Dialogue::sent`] does.
+/// What is calculated after each send; here always for the same message.
 pub fn hash(iterations: u64, size: usize) -> ! {
-    let (mut own, mut room) = (Message::answer_to(b"", size), [0; LONGEST]);
-    time(iterations, || {
-        let expected = Message::answer_to(own.bytes(&mut room), size);
-        own = black_box(Message::answer_to(expected.bytes(&mut room), size));
-    })
+    let mut dialogue = Dialogue::premise(Message::answer_to(b"", size), u64::MAX, size);
+    let mut room = [0; LONGEST];
+    time(iterations, || black_box(&mut dialogue).sent(&mut room))
 }
 
 /// Reports like a Mrs. Premise, so from the end of the first iteration on.

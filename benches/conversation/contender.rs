@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mq_sketch::sys;
-use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 /// The CPUs for Mrs. Premise and for Mrs. Conclusion.
@@ -50,6 +50,13 @@ impl Placement {
 pub fn allowed_cpus() -> Vec<usize> {
     let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
+}
+
+/// Lets this process run on these only.
+pub fn run_on(cpus: &[usize]) {
+    let mut set = CpuSet::new();
+    cpus.iter().for_each(|cpu| set.set(*cpu).unwrap());
+    sched_setaffinity(Pid::from_raw(0), &set).unwrap();
 }
 
 /// What stands in a command for what differs from run to run.
@@ -155,7 +162,8 @@ impl Contender {
         };
         if !ours.commands.iter().all(is_up_to_date) {
             ours.missing = Some(format!(
-                "not built, or not of these sources: cargo build --release --features ffi --target-dir {}",
+                "not built, or not of these sources: cargo build --release --features ffi \
+                 --target-dir {}",
                 target.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(target).display()
             ));
         }

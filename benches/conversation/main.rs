@@ -169,6 +169,12 @@ struct Options {
     cpus: Vec<usize>,
 }
 
+impl Options {
+    fn wants(&self, part: &str) -> bool {
+        self.parts.iter().any(|wanted| wanted == part)
+    }
+}
+
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let texts: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
@@ -306,10 +312,7 @@ fn story(
     }
     let (in_table, by_size, by_pairs) = cases(everyone, &placements, options);
     let half = options.rounds.div_ceil(2);
-    let starting = match options.parts.iter().any(|part| part == "start") {
-        true => start::everyone(),
-        false => Vec::new(),
-    };
+    let starting = if options.wants("start") { start::everyone() } else { Vec::new() };
     let starts = 30 * options.rounds;
     let bar = rounds::progress_bar(
         rounds::runs(in_table.len(), options.rounds)
@@ -366,11 +369,10 @@ fn cases<'a>(
     placements: &[Placement],
     options: &Options,
 ) -> (Vec<Case<'a>>, Vec<Case<'a>>, Vec<Case<'a>>) {
-    let is_wanted = |part: &str| options.parts.iter().any(|wanted| wanted == part);
     let ours = everyone.iter().find(|one| one.is_ours()).expect("always there");
     let is_by_size = |one: &&Contender| one.is_ours() || one.is_floor() || one.is_md5();
     let (mut in_table, mut by_size, mut by_pairs) = (Vec::new(), Vec::new(), Vec::new());
-    if is_wanted("table") {
+    if options.wants("table") {
         let is_named = |one: &&Contender| {
             options.names.is_empty() || options.names.iter().any(|word| one.name.contains(word))
         };
@@ -384,13 +386,13 @@ fn cases<'a>(
             in_table.extend(there.iter().copied().map(case));
         }
     }
-    if is_wanted("sizes") {
+    if options.wants("sizes") {
         for contender in everyone.iter().filter(is_by_size) {
             let case = |size| Case { contender, placement: placements[0], pairs: 1, size };
             by_size.extend(SIZES.map(case));
         }
     }
-    if is_wanted("pairs") {
+    if options.wants("pairs") {
         for placement in placements.iter().copied() {
             let case = |pairs| Case { contender: ours, placement, pairs, size: 32 };
             by_pairs.extend(PAIRS.map(case));

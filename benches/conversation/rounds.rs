@@ -2,10 +2,9 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mq_sketch::queue::{Queue, QueueName, Wait};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 
 use crate::Options;
+use crate::contender::run_on;
 use crate::run::{Case, Ended, Failure, Outcome, Report};
 
 /// How long a run is to take from the first reply on.
@@ -130,9 +129,12 @@ pub fn measure<'a>(
             Some(iterations) => Ok(iterations),
             None => warm_up(|iterations| run("warm-up", &case, iterations)),
         };
-        measured.iterations = measured.settle(iterations, bar)?.unwrap_or(0);
+        measured.iterations = settle(iterations, &mut measured.error, bar)?.unwrap_or(0);
         all.push(measured);
         bar.inc(1);
+    }
+    if all.is_empty() {
+        return Ok(all);
     }
     let mut aside = Vec::new();
     for round in 0..rounds {
@@ -141,15 +143,13 @@ pub fn measure<'a>(
         if round % 2 == 1 {
             order.reverse();
         }
-        if !order.is_empty() {
-            order.rotate_left(round % all.len());
-        }
+        order.rotate_left(round % all.len());
         for index in order {
             let measured = &mut all[index];
             if measured.error.is_none() {
                 let what = format!("round {} of {rounds}", round + 1);
                 let outcome = run(&what, &measured.case, measured.iterations);
-                let outcome = measured.settle(outcome, bar)?;
+                let outcome = settle(outcome, &mut measured.error, bar)?;
                 measured.outcomes.extend(outcome);
             }
             bar.inc(1);
@@ -164,43 +164,36 @@ fn make_queues_aside(aside: &mut Vec<Queue>, cpus: &[usize]) {
     // The system has 256 for all.
     const AT_ONCE: usize = 9;
     const AT_MOST: usize = 120;
-    let on = |cpus: &[usize]| {
-        let mut set = CpuSet::new();
-        cpus.iter().for_each(|cpu| set.set(*cpu).expect("a CPU"));
-        sched_setaffinity(Pid::from_raw(0), &set).expect("allowed");
-    };
     if aside.len() >= AT_MOST {
         aside.clear();
     }
     let name = format!("/mq-sketch-bench-{}-aside", std::process::id());
     let name = QueueName::new(name.as_bytes()).expect("a good name");
     for cpu in cpus.iter().take(2) {
-        on(&[*cpu]);
+        run_on(&[*cpu]);
         for _ in 0..AT_ONCE {
             let queue = Queue::create(&name, 0o600, 32, Wait::Poll);
             let _ = Queue::unlink(&name);
             aside.extend(queue); // where there is no room for more, there are fewer
         }
     }
-    on(cpus);
+    run_on(cpus);
 }
 
-impl Measured<'_> {
-    /// What came of a try. A case that fails is given up at once, with a word why; a
-    /// signal ends everything.
-    fn settle<T>(
-        &mut self,
-        result: Result<T, Failure>,
-        bar: &ProgressBar,
-    ) -> Result<Option<T>, Ended> {
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(Failure::Ended(ended)) => Err(ended),
-            Err(Failure::Error(error)) => {
-                bar.suspend(|| eprintln!("failed: {error}"));
-                self.error = Some(error);
-                Ok(None)
-            }
+/// What came of a try. Who fails is given up at once, with a word why, which is kept as
+/// her `error`; a signal ends everything.
+pub fn settle<T>(
+    result: Result<T, Failure>,
+    error: &mut Option<String>,
+    bar: &ProgressBar,
+) -> Result<Option<T>, Ended> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Failure::Ended(ended)) => Err(ended),
+        Err(Failure::Error(why)) => {
+            bar.suspend(|| eprintln!("failed: {why}"));
+            *error = Some(why);
+            Ok(None)
         }
     }
 }

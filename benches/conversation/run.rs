@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use mq_sketch::queue::{Queue, QueueName};
 use mq_sketch::signals;
-use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::contender::{Contender, Placement, this_program};
+use crate::contender::{Contender, Placement, run_on, this_program};
 
 /// A run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -145,6 +144,23 @@ impl Processes {
         self.running.remove(&next.0);
         Some(next)
     }
+
+    /// Who ends next. None if that takes until [`LIMIT`] after the start.
+    fn wait(&mut self, start: Instant) -> Result<Option<(usize, Output, Instant)>, Ended> {
+        loop {
+            let next = self.next(LOOK);
+            if next.as_ref().is_some_and(|(_, output, _)| !output.status.success()) {
+                // Ctrl-C ends them as well, perhaps before it is seen here.
+                std::thread::sleep(LOOK);
+            }
+            if let Some(signal) = signals::raised() {
+                return Err(Ended(signal));
+            }
+            if next.is_some() || start.elapsed() > LIMIT {
+                return Ok(next);
+            }
+        }
+    }
 }
 
 impl Drop for Processes {
@@ -156,6 +172,13 @@ impl Drop for Processes {
             self.next(LIMIT);
         }
     }
+}
+
+/// How it ended and what it said on standard error, if it did not end well.
+fn failure(output: &Output) -> Option<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let failed = !output.status.success();
+    failed.then(|| format!("{} {}", output.status, said.trim()).trim_end().to_string())
 }
 
 impl Case<'_> {
@@ -178,26 +201,15 @@ impl Case<'_> {
 
         let (mut reports, mut end) = (BTreeMap::new(), start);
         while !processes.running.is_empty() {
-            let next = processes.next(LOOK).map(|(index, output, when)| {
-                end = when;
-                (index, self.read(&output, index % self.contender.commands.len()))
-            });
-            if matches!(next, Some((_, Err(_)))) {
-                // Ctrl-C ends them as well, perhaps before it is seen here.
-                std::thread::sleep(LOOK);
-            }
-            if let Some(signal) = signals::raised() {
-                return Err(Failure::Ended(Ended(signal)));
-            }
-            if let Some((index, report)) = next {
-                // Who has lost her partner would wait for ever: so one error ends all.
-                reports.extend(report.map_err(failed)?.map(|report| (index, report)));
-            }
-            if start.elapsed() > LIMIT {
+            let Some((index, output, when)) = processes.wait(start).map_err(Failure::Ended)? else {
                 let limit = LIMIT.as_secs();
                 let error = format!("no end of {iterations} iterations after {limit} s");
                 return Err(failed(error + ": have fewer with --iterations"));
-            }
+            };
+            end = when;
+            // Who has lost her partner would wait for ever: so one error ends all.
+            let report = self.read(&output, index % self.contender.commands.len());
+            reports.extend(report.map_err(failed)?.map(|report| (index, report)));
         }
         let wall_seconds = (end - start).as_secs_f64();
         Ok(Outcome { reports: reports.into_values().collect(), wall_seconds })
@@ -228,11 +240,8 @@ impl Case<'_> {
     /// The report of Mrs. Premise, and nothing of Mrs. Conclusion's.
     fn read(&self, output: &Output, side: usize) -> Result<Option<Report>, String> {
         let who = ["premise", "conclusion"][side];
-        if !output.status.success() {
-            let error = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{who}: {} {}", output.status, error.trim())
-                .trim_end()
-                .to_string());
+        if let Some(failure) = failure(output) {
+            return Err(format!("{who}: {failure}"));
         }
         if side != 0 {
             return Ok(None);
@@ -249,27 +258,21 @@ impl Case<'_> {
 
 /// The time from when a process is asked for to when its end is seen. When it returns
 /// there is no queue of this name.
-pub fn from_start_to_exit(command: &[String], queue: &str) -> Result<Duration, Failure> {
+pub fn from_start_to_exit(
+    name: &str,
+    command: &[String],
+    queue: &str,
+) -> Result<Duration, Failure> {
+    let failed = |error: String| Failure::Error(format!("{name}: {error}"));
     let _names = Names(vec![queue.to_string()]);
     let mut processes = Processes::new();
     let start = Instant::now();
     let started =
         processes.start(0, Command::new(&command[0]).args(&command[1..]).stdin(Stdio::null()));
-    started.map_err(|error| Failure::Error(error.to_string()))?;
-    loop {
-        if let Some((_, output, end)) = processes.next(LOOK) {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return match output.status.success() {
-                true => Ok(end - start),
-                false => Err(Failure::Error(format!("{} {}", output.status, said.trim()))),
-            };
-        }
-        if let Some(signal) = signals::raised() {
-            return Err(Failure::Ended(Ended(signal)));
-        }
-        if start.elapsed() > LIMIT {
-            return Err(Failure::Error(format!("no end after {} s", LIMIT.as_secs())));
-        }
+    started.map_err(|error| failed(error.to_string()))?;
+    match processes.wait(start).map_err(Failure::Ended)? {
+        Some((_, output, end)) => failure(&output).map_or(Ok(end - start), |why| Err(failed(why))),
+        None => Err(failed(format!("no end after {} s", LIMIT.as_secs()))),
     }
 }
 
@@ -292,9 +295,7 @@ pub fn become_another(starter: &str, cpu: &str, command: &[OsString]) -> ExitCod
         return ExitCode::FAILURE; // she has ended already
     }
     if let Ok(cpu) = cpu.parse() {
-        let mut cpus = CpuSet::new();
-        cpus.set(cpu).unwrap();
-        sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+        run_on(&[cpu]);
     }
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
     let error = Command::new(&command[0]).args(&command[1..]).stdin(Stdio::null()).exec();

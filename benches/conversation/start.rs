@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 use mq_sketch::sys;
 use serde_json::{Value, json};
 
-use crate::rounds::Spread;
-use crate::run::{self, Ended, Failure};
+use crate::rounds::{Spread, settle};
+use crate::run::{self, Ended};
 
 pub struct Started {
     pub name: String,
@@ -88,14 +88,9 @@ pub fn measure(
             let index = if turn % 2 == 0 { index } else { all.len() - 1 - index };
             let started = &mut all[index];
             if started.error.is_none() {
-                match run::from_start_to_exit(&started.command, &queue()) {
-                    Ok(time) => started.microseconds.push(time.as_secs_f64() * 1e6),
-                    Err(Failure::Ended(ended)) => return Err(ended),
-                    Err(Failure::Error(error)) => {
-                        bar.suspend(|| eprintln!("failed: {}: {error}", started.name));
-                        started.error = Some(error);
-                    }
-                }
+                let time = run::from_start_to_exit(&started.name, &started.command, &queue());
+                let time = settle(time, &mut started.error, bar)?;
+                started.microseconds.extend(time.map(|time| time.as_secs_f64() * 1e6));
             }
             bar.inc(1);
         }
