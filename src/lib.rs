@@ -1,38 +1,35 @@
-//! Mrs. Premise and Mrs. Conclusion chat over one POSIX message queue.
+//! Two programs chat over one POSIX message queue, through raw system calls, and check every
+//! message by md5.
 //!
-//! Two programs poll one queue as fast as they can. Each answers a message with
-//! its md5, so that each knows what the other must say: a corrupted message
-//! cannot escape notice. They serve to measure POSIX message queues, to audit
-//! exactly which system calls a program makes, and to learn from: the whole way
-//! from the processor's `syscall` instruction to the protocol stands here,
-//! without a C library, without a heap.
+//! The library holds everything that the programs `premise`, `conclusion`, `sketch` and `cleanup`
+//! do. It needs neither a C library nor a heap.
 //!
-//! # The map of the house
+//! # In which order to read
 //!
-//! Data flows one way: arguments, [`params`], a role, [`queue`] and
-//! [`dialogue`], [`conversation`], [`report`]. From the roof to the ground; a
-//! room knows nothing of those above it, and the last five, the ground floor,
-//! know each other:
+//! 1. [`mq`]: the functions of POSIX message queues, by number and by hand-written `extern "C"`,
+//!    and the safe handle. A reader who wants FFI to POSIX IPC is done here.
+//! 2. [`chat`]: [`message`](chat::message), what is said; [`dialogue`](chat::dialogue), the
+//!    protocol as a state machine; [`conversation`](chat::conversation), the hot loop.
+//! 3. [`programs`]: each program as a short story, on top of [`cli`], which is what a person types
+//!    and sees.
+//! 4. [`os`], [`runtime`] and [`arch`]: the other system calls, what the C library does elsewhere,
+//!    and what depends on the processor.
 //!
-//! | room | what it is for |
+//! # The floors
+//!
+//! A module uses modules of its own floor and of those below it:
+//!
+//! | floor | |
 //! | --- | --- |
-//! | [`premise`], [`conclusion`], [`sketch`], [`cleanup`] | the roles, each a short story |
-//! | [`report`] | the closing report, text and json |
-//! | [`conversation`] | the hot loop, how to wait, counting |
-//! | [`params`] | the grammar and the checks |
-//! | [`histogram`] | round trips in fixed memory |
-//! | [`dialogue`] | the protocol as a pure state machine |
-//! | [`message`] | the first message, md5 as hex |
-//! | [`queue`] | the safe handle |
-//! | [`seal`] | SEALED=1: the seccomp filters |
-//! | [`start`] | from `_start` or `main` to a role; panic; exit; a second process |
-//! | [`say`] | one line, one write(2) |
-//! | [`signals`] | SIGINT, SIGTERM, SIGHUP raise one flag |
-//! | [`errno`] | what an error number means here |
-//! | [`sys`] | the kernel's calls, by number or through the C library |
-//! | [`arch`] | all that depends on the processor |
+//! | [`programs`] | `premise`, `conclusion`, `sketch`, `cleanup` |
+//! | [`cli`] | parameters, report, errors, progress, output |
+//! | [`chat`] | the conversation; knows nothing of parameters and prints nothing |
+//! | [`mq`] | message queues |
+//! | [`runtime`] | entry, arguments, panic, memory functions, signals, the seal |
+//! | [`os`] | files, clocks, signals, processes; error numbers |
+//! | [`arch`] | one file a processor |
 //!
-//! Only [`arch`], [`sys`], [`start`] and [`seal`] hold `unsafe`.
+//! Only [`mq`], [`runtime`], [`os`] and [`arch`] contain `unsafe` code.
 
 #![no_std]
 
@@ -40,20 +37,9 @@
 extern crate std;
 
 pub mod arch;
-pub mod cleanup;
-pub mod conclusion;
-pub mod conversation;
-pub mod dialogue;
-pub mod errno;
-pub mod histogram;
-pub mod message;
-pub mod params;
-pub mod premise;
-pub mod queue;
-pub mod report;
-pub mod say;
-pub mod seal;
-pub mod signals;
-pub mod sketch;
-pub mod start;
-pub mod sys;
+pub mod chat;
+pub mod cli;
+pub mod mq;
+pub mod os;
+pub mod programs;
+pub mod runtime;

@@ -1,25 +1,21 @@
 //! The same tests through both backends: by number, and through the C library.
-//!
-//! They say what both must do alike; that they have the same functions with the
-//! same types, in the same order, is tested at the end.
 
-#![allow(unsafe_code)] // a test signals its own thread
+#![allow(unsafe_code)] // descriptors out of nowhere, signal handlers
 
 use std::ffi::{CStr, CString};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
-use mq_sketch::errno::Errno;
-use mq_sketch::sys::mq_attributes;
+use mq_sketch::mq::{Mqd, attributes};
+use mq_sketch::os::{Disposition, Errno, Fd, SignalSet};
 
 const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
 
-/// A name that no other test has, and no queue of that name.
-fn name(backend: &str, test: &str) -> CString {
-    let name = format!("/mq-sketch-{backend}-{test}-{}", std::process::id());
-    let _ = nix::mqueue::mq_unlink(name.as_str());
-    CString::new(name).unwrap()
-}
+/// A descriptor that no test is given.
+const NOBODYS: i32 = 1 << 20;
 
-/// Until so many milliseconds from now.
+/// The deadline so many milliseconds from now.
 fn soon(milliseconds: u64) -> libc::timespec {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let then = now + std::time::Duration::from_millis(milliseconds);
@@ -30,310 +26,338 @@ macro_rules! conformance {
     ($backend:ident) => {
         mod $backend {
             use super::*;
-            use mq_sketch::sys::$backend as sys;
+            use mq_sketch::mq::$backend as mq;
+            use mq_sketch::os::$backend as os;
 
-            const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-
-            fn make(name: &CStr, maxmsg: usize, msgsize: usize) -> Result<libc::mqd_t, Errno> {
-                sys::mq_open(name, NEW, 0o600, Some(&mq_attributes(maxmsg, msgsize)))
+            /// Runs a test with a name that no other test has. A queue of that name does not exist
+            /// before and after it.
+            fn with_name(test: &str, body: impl FnOnce(&CStr)) {
+                let name = format!("/mq-sketch-{}-{test}-{}", mq::BACKEND, std::process::id());
+                let name = CString::new(name).unwrap();
+                let _ = nix::mqueue::mq_unlink(&*name);
+                body(&name);
+                let _ = nix::mqueue::mq_unlink(&*name);
             }
 
-            fn name(test: &str) -> CString {
-                super::name(stringify!($backend), test)
+            /// The same with a queue.
+            fn with_queue(test: &str, maxmsg: usize, msgsize: usize, body: impl FnOnce(&Mqd)) {
+                with_name(test, |name| {
+                    let mqd = create(name, maxmsg, msgsize).unwrap();
+                    body(&mqd);
+                    mq::mq_close(mqd).unwrap();
+                });
+            }
+
+            fn create(name: &CStr, maxmsg: usize, msgsize: usize) -> Result<Mqd, Errno> {
+                mq::mq_open(name, NEW, 0o600, Some(&attributes(maxmsg, msgsize)))
             }
 
             #[test]
             fn a_message_arrives_as_it_was_sent() {
-                let name = name("arrives");
-                let mqd = make(&name, 2, 16).unwrap();
-                let mut buffer = [0xaa; 16];
-                for message in [&b""[..], b"x", b"\0\xff\n", b"sixteen bytes it"] {
-                    sys::mq_timedsend(mqd, message, 0, &EXPIRED).unwrap();
-                    let length = sys::mq_timedreceive(mqd, &mut buffer, &EXPIRED).unwrap();
-                    assert_eq!(&buffer[..length], message);
-                }
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+                with_queue("arrives", 2, 16, |mqd| {
+                    let mut buffer = [0xaa; 16];
+                    for message in [&b""[..], b"x", b"\0\xff\n", b"sixteen bytes it"] {
+                        mq::mq_timedsend(mqd, message, 0, &EXPIRED).unwrap();
+                        let length = mq::mq_timedreceive(mqd, &mut buffer, &EXPIRED).unwrap();
+                        assert_eq!(&buffer[..length], message);
+                    }
+                });
             }
 
             #[test]
-            fn a_higher_priority_comes_first_and_equals_in_their_order() {
-                let name = name("priority");
-                let mqd = make(&name, 4, 4).unwrap();
-                for (message, priority) in [(b"low1", 0), (b"low2", 0), (b"high", 32767)] {
-                    sys::mq_timedsend(mqd, message, priority, &EXPIRED).unwrap();
-                }
-                let mut order = Vec::new();
-                let mut buffer = [0; 4];
-                while let Ok(length) = sys::mq_timedreceive(mqd, &mut buffer, &EXPIRED) {
-                    order.push(buffer[..length].to_vec());
-                }
-                assert_eq!(order, [b"high", b"low1", b"low2"]);
-                assert_eq!(
-                    sys::mq_timedsend(mqd, b"", 32768, &EXPIRED),
-                    Err(Errno::EINVAL) // MQ_PRIO_MAX
-                );
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+            fn a_higher_priority_comes_first_and_equal_ones_in_their_order() {
+                with_queue("priority", 4, 4, |mqd| {
+                    for (message, priority) in [(b"low1", 0), (b"low2", 0), (b"high", 32767)] {
+                        mq::mq_timedsend(mqd, message, priority, &EXPIRED).unwrap();
+                    }
+                    let (mut order, mut buffer) = (Vec::new(), [0; 4]);
+                    while let Ok(length) = mq::mq_timedreceive(mqd, &mut buffer, &EXPIRED) {
+                        order.push(buffer[..length].to_vec());
+                    }
+                    assert_eq!(order, [b"high", b"low1", b"low2"]);
+                    let beyond_mq_prio_max = mq::mq_timedsend(mqd, b"", 32768, &EXPIRED);
+                    assert_eq!(beyond_mq_prio_max, Err(Errno::EINVAL));
+                });
             }
 
             #[test]
-            fn the_attributes_and_the_mode_are_those_asked_for() {
-                let name = name("attributes");
-                sys::umask(0);
-                let attributes = mq_attributes(3, 48);
-                let mqd = sys::mq_open(&name, NEW, 0o626, Some(&attributes)).unwrap();
-                let text = name.to_str().unwrap();
-                let flags = nix::mqueue::MQ_OFlag::O_RDONLY;
-                let other =
-                    nix::mqueue::mq_open(text, flags, nix::sys::stat::Mode::empty(), None).unwrap();
-                let found = nix::mqueue::mq_getattr(&other).unwrap();
-                assert_eq!((found.maxmsg(), found.msgsize(), found.curmsgs()), (3, 48, 0));
-                assert_eq!(nix::sys::stat::fstat(&other).unwrap().st_mode & 0o777, 0o626);
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+            fn a_new_queue_has_the_attributes_asked_for() {
+                with_name("attributes", |name| {
+                    let mqd = create(name, 3, 48).unwrap();
+                    let flags = nix::mqueue::MQ_OFlag::O_RDONLY;
+                    let mode = nix::sys::stat::Mode::empty();
+                    let other = nix::mqueue::mq_open(name, flags, mode, None).unwrap();
+                    let found = nix::mqueue::mq_getattr(&other).unwrap();
+                    assert_eq!((found.maxmsg(), found.msgsize(), found.curmsgs()), (3, 48, 0));
+                    mq::mq_close(mqd).unwrap();
+                });
             }
 
             #[test]
-            fn what_exists_cannot_be_made_and_what_does_not_cannot_be_opened_or_unlinked() {
-                let name = name("exists");
-                assert_eq!(sys::mq_open(&name, libc::O_RDWR, 0, None), Err(Errno::ENOENT));
-                assert_eq!(sys::mq_unlink(&name), Err(Errno::ENOENT));
-                let mqd = make(&name, 1, 1).unwrap();
-                assert_eq!(make(&name, 1, 1), Err(Errno::EEXIST));
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+            fn what_exists_cannot_be_created_and_what_does_not_cannot_be_opened_or_unlinked() {
+                with_name("exists", |name| {
+                    assert_eq!(mq::mq_open(name, libc::O_RDWR, 0, None), Err(Errno::ENOENT));
+                    assert_eq!(mq::mq_unlink(name), Err(Errno::ENOENT));
+                    let mqd = create(name, 1, 1).unwrap();
+                    assert_eq!(create(name, 1, 1), Err(Errno::EEXIST));
+                    mq::mq_close(mqd).unwrap();
+                    mq::mq_unlink(name).unwrap();
+                    assert_eq!(mq::mq_unlink(name), Err(Errno::ENOENT));
+                });
             }
 
             #[test]
             fn a_name_needs_its_slash() {
-                assert_eq!(sys::mq_open(c"name", NEW, 0o600, None), Err(Errno::EINVAL));
-                assert_eq!(sys::mq_open(c"", NEW, 0o600, None), Err(Errno::EINVAL));
-                assert_eq!(sys::mq_unlink(c"name"), Err(Errno::EINVAL));
+                for name in [c"name", c""] {
+                    assert_eq!(mq::mq_open(name, NEW, 0o600, None), Err(Errno::EINVAL));
+                    assert_eq!(mq::mq_unlink(name), Err(Errno::EINVAL));
+                }
             }
 
             #[test]
             fn an_empty_queue_gives_nothing_and_a_full_one_takes_nothing_in_time() {
-                let name = name("full");
-                let mqd = make(&name, 1, 4).unwrap();
-                let mut buffer = [0; 4];
-                let empty = Err(Errno::ETIMEDOUT);
-                assert_eq!(sys::mq_timedreceive(mqd, &mut buffer, &EXPIRED), empty);
-                assert_eq!(sys::mq_timedreceive(mqd, &mut buffer, &soon(20)), empty);
-                sys::mq_timedsend(mqd, b"one", 0, &EXPIRED).unwrap();
-                let full = Err(Errno::ETIMEDOUT);
-                assert_eq!(sys::mq_timedsend(mqd, b"two", 0, &EXPIRED), full);
-                assert_eq!(sys::mq_timedsend(mqd, b"two", 0, &soon(20)), full);
-                assert_eq!(sys::mq_timedreceive(mqd, &mut buffer, &EXPIRED), Ok(3));
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+                with_queue("full", 1, 4, |mqd| {
+                    let mut buffer = [0; 4];
+                    for deadline in [EXPIRED, soon(20)] {
+                        let empty = mq::mq_timedreceive(mqd, &mut buffer, &deadline);
+                        assert_eq!(empty, Err(Errno::ETIMEDOUT));
+                    }
+                    mq::mq_timedsend(mqd, b"one", 0, &EXPIRED).unwrap();
+                    for deadline in [EXPIRED, soon(20)] {
+                        let full = mq::mq_timedsend(mqd, b"two", 0, &deadline);
+                        assert_eq!(full, Err(Errno::ETIMEDOUT));
+                    }
+                    assert_eq!(mq::mq_timedreceive(mqd, &mut buffer, &EXPIRED), Ok(3));
+                });
             }
 
             #[test]
-            fn who_does_not_wait_is_told_so_whatever_the_deadline() {
-                let name = name("nonblock");
-                let maker = make(&name, 1, 4).unwrap();
-                let mqd = sys::mq_open(&name, libc::O_RDWR | libc::O_NONBLOCK, 0, None).unwrap();
-                let mut buffer = [0; 4];
-                for deadline in [EXPIRED, soon(20)] {
-                    let empty = sys::mq_timedreceive(mqd, &mut buffer, &deadline);
-                    assert_eq!(empty, Err(Errno::EAGAIN));
-                    sys::mq_timedsend(mqd, b"one", 0, &deadline).unwrap();
-                    let full = sys::mq_timedsend(mqd, b"two", 0, &deadline);
-                    assert_eq!(full, Err(Errno::EAGAIN));
-                    assert_eq!(sys::mq_timedreceive(mqd, &mut buffer, &deadline), Ok(3));
-                }
-                sys::mq_close(maker).unwrap();
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+            fn with_o_nonblock_no_call_waits_whatever_the_deadline_is() {
+                with_name("nonblock", |name| {
+                    let maker = create(name, 1, 4).unwrap();
+                    let flags = libc::O_RDWR | libc::O_NONBLOCK;
+                    let mqd = mq::mq_open(name, flags, 0, None).unwrap();
+                    let mut buffer = [0; 4];
+                    for deadline in [EXPIRED, soon(20)] {
+                        let empty = mq::mq_timedreceive(&mqd, &mut buffer, &deadline);
+                        assert_eq!(empty, Err(Errno::EAGAIN));
+                        mq::mq_timedsend(&mqd, b"one", 0, &deadline).unwrap();
+                        let full = mq::mq_timedsend(&mqd, b"two", 0, &deadline);
+                        assert_eq!(full, Err(Errno::EAGAIN));
+                        assert_eq!(mq::mq_timedreceive(&mqd, &mut buffer, &deadline), Ok(3));
+                    }
+                    mq::mq_close(maker).unwrap();
+                    mq::mq_close(mqd).unwrap();
+                });
             }
 
             #[test]
-            fn a_bad_deadline_is_refused_even_where_nobody_would_wait() {
-                let name = name("deadline");
-                let mqd = make(&name, 1, 4).unwrap();
-                for tv_nsec in [-1, 1_000_000_000] {
-                    let bad = libc::timespec { tv_sec: 0, tv_nsec };
-                    assert_eq!(sys::mq_timedsend(mqd, b"", 0, &bad), Err(Errno::EINVAL));
-                    let refused = sys::mq_timedreceive(mqd, &mut [0; 4], &bad);
-                    assert_eq!(refused, Err(Errno::EINVAL));
-                }
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+            fn a_bad_deadline_is_refused_even_where_no_wait_is_needed() {
+                with_queue("deadline", 1, 4, |mqd| {
+                    for tv_nsec in [-1, 1_000_000_000] {
+                        let bad = libc::timespec { tv_sec: 0, tv_nsec };
+                        assert_eq!(mq::mq_timedsend(mqd, b"", 0, &bad), Err(Errno::EINVAL));
+                        let refused = mq::mq_timedreceive(mqd, &mut [0; 4], &bad);
+                        assert_eq!(refused, Err(Errno::EINVAL));
+                    }
+                });
             }
 
             #[test]
             fn too_long_a_message_and_too_short_a_buffer_are_refused() {
-                let name = name("size");
-                let mqd = make(&name, 1, 4).unwrap();
-                assert_eq!(sys::mq_timedsend(mqd, b"12345", 0, &EXPIRED), Err(Errno::EMSGSIZE));
-                sys::mq_timedsend(mqd, b"1", 0, &EXPIRED).unwrap();
-                let short = sys::mq_timedreceive(mqd, &mut [0; 3], &EXPIRED);
-                assert_eq!(short, Err(Errno::EMSGSIZE)); // though the message is shorter still
-                sys::mq_close(mqd).unwrap();
-                sys::mq_unlink(&name).unwrap();
+                with_queue("size", 1, 4, |mqd| {
+                    let too_long = mq::mq_timedsend(mqd, b"12345", 0, &EXPIRED);
+                    assert_eq!(too_long, Err(Errno::EMSGSIZE));
+                    mq::mq_timedsend(mqd, b"1", 0, &EXPIRED).unwrap();
+                    let too_short = mq::mq_timedreceive(mqd, &mut [0; 3], &EXPIRED);
+                    assert_eq!(too_short, Err(Errno::EMSGSIZE)); // the message is even shorter
+                });
             }
 
             #[test]
-            fn a_closed_descriptor_is_no_queue() {
-                let name = name("closed");
-                let mqd = make(&name, 1, 4).unwrap();
-                sys::mq_close(mqd).unwrap();
-                // Another test may have been given the number meanwhile, so a
-                // number that nobody is given:
-                let nobodys = 1 << 20;
-                assert_eq!(sys::mq_close(nobodys), Err(Errno::EBADF));
-                assert_eq!(sys::mq_timedsend(nobodys, b"", 0, &EXPIRED), Err(Errno::EBADF));
-                let refused = sys::mq_timedreceive(nobodys, &mut [0; 4], &EXPIRED);
-                assert_eq!(refused, Err(Errno::EBADF));
-                sys::mq_unlink(&name).unwrap();
-            }
-
-            #[test]
-            fn an_unlinked_queue_works_on_and_knows_that_it_has_no_name() {
-                let name = name("unlinked");
-                let mqd = make(&name, 1, 4).unwrap();
-                assert_eq!(sys::mq_is_linked(mqd), Ok(true));
-                sys::mq_unlink(&name).unwrap();
-                assert_eq!(sys::mq_is_linked(mqd), Ok(false));
-                sys::mq_timedsend(mqd, b"on", 0, &EXPIRED).unwrap();
-                assert_eq!(sys::mq_timedreceive(mqd, &mut [0; 4], &EXPIRED), Ok(2));
-                let another = make(&name, 1, 4).unwrap();
-                assert_eq!(sys::mq_is_linked(mqd), Ok(false));
-                sys::mq_close(mqd).unwrap();
-                sys::mq_close(another).unwrap();
-                sys::mq_unlink(&name).unwrap();
+            fn a_descriptor_that_is_not_open_is_refused() {
+                // SAFETY: nothing has this descriptor, so nothing closes it.
+                let mqd = unsafe { Mqd::from_raw(NOBODYS) };
+                let bad = Errno::EBADF;
+                assert_eq!(mq::mq_timedsend(&mqd, b"", 0, &EXPIRED), Err(bad));
+                assert_eq!(mq::mq_timedreceive(&mqd, &mut [0; 4], &EXPIRED), Err(bad));
+                assert_eq!(mq::mq_close(mqd), Err(bad));
+                // SAFETY: as above.
+                let fd = || unsafe { Fd::from_raw(NOBODYS) };
+                assert_eq!(os::read(&fd(), &mut [0; 4]), Err(bad));
+                assert_eq!(os::write(&fd(), b"x"), Err(bad));
+                assert_eq!(os::link_count(&fd()), Err(bad));
+                assert!(os::is_writable(&fd()), "write(2) returns at once, with EBADF");
+                assert_eq!(os::terminal_columns(&fd()), None);
+                assert_eq!(os::close(fd()), Err(bad));
             }
 
             #[test]
             fn files_can_be_read_and_written() {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 std::fs::write(file.path(), "seven\n!").unwrap();
-                let path = CString::new(file.path().to_str().unwrap()).unwrap();
-                let fd = sys::open(&path).unwrap();
+                let fd = os::open(&CString::new(file.path().to_str().unwrap()).unwrap()).unwrap();
                 let mut buffer = [0; 16];
-                assert_eq!(sys::read(fd, &mut buffer), Ok(7));
+                assert_eq!(os::read(&fd, &mut buffer), Ok(7));
                 assert_eq!(&buffer[..7], b"seven\n!");
-                assert_eq!(sys::read(fd, &mut buffer), Ok(0));
-                assert_eq!(sys::write(fd, b"x"), Err(Errno::EBADF)); // open for reading
-                assert!(!sys::is_terminal(fd));
+                assert_eq!(os::read(&fd, &mut buffer), Ok(0));
+                assert_eq!(os::write(&fd, b"x"), Err(Errno::EBADF)); // open for reading
+                assert_eq!(os::link_count(&fd), Ok(1));
+                file.close().unwrap();
+                assert_eq!(os::link_count(&fd), Ok(0));
+                os::close(fd).unwrap();
+                assert_eq!(os::open(c"/nonexistent/file").err(), Some(Errno::ENOENT));
+            }
 
-                // A pipe has room until it is full, and a closed one needs none.
+            #[test]
+            fn a_pipe_is_writable_until_it_is_full_and_again_when_it_is_closed() {
                 let (reader, writer) = nix::unistd::pipe().unwrap();
-                let writer = std::os::fd::AsRawFd::as_raw_fd(&writer);
-                assert!(sys::can_write_at_once(writer));
-                (0..16).for_each(|_| assert_eq!(sys::write(writer, &[0; 4096]), Ok(4096)));
-                assert!(!sys::can_write_at_once(writer));
+                // SAFETY: `writer` lives to the end of the test.
+                let fd = unsafe { Fd::from_raw(writer.as_raw_fd()) };
+                assert!(os::is_writable(&fd));
+                (0..16).for_each(|_| assert_eq!(os::write(&fd, &[0; 4096]), Ok(4096)));
+                assert!(!os::is_writable(&fd));
                 drop(reader);
-                assert!(sys::can_write_at_once(writer));
-                assert!(sys::can_write_at_once(1 << 20));
-                sys::close(fd).unwrap();
-                assert_eq!(sys::open(c"/nonexistent/file"), Err(Errno::ENOENT));
+                assert!(os::is_writable(&fd));
+            }
 
-                let terminal = nix::pty::openpty(None, None).unwrap();
-                assert!(sys::is_terminal(std::os::fd::AsRawFd::as_raw_fd(&terminal.slave)));
+            #[test]
+            fn a_terminal_has_columns_and_a_pipe_has_none() {
+                let mut size =
+                    nix::pty::Winsize { ws_row: 5, ws_col: 25, ws_xpixel: 0, ws_ypixel: 0 };
+                for columns in [25, 0] {
+                    size.ws_col = columns;
+                    let terminal = nix::pty::openpty(Some(&size), None).unwrap();
+                    // SAFETY: `terminal` lives longer than this.
+                    let fd = unsafe { Fd::from_raw(terminal.slave.as_raw_fd()) };
+                    assert_eq!(os::terminal_columns(&fd), Some(columns));
+                }
+                let (_reader, writer) = nix::unistd::pipe().unwrap();
+                // SAFETY: `writer` lives to the end of the test.
+                let fd = unsafe { Fd::from_raw(writer.as_raw_fd()) };
+                assert_eq!(os::terminal_columns(&fd), None);
             }
 
             #[test]
             fn clocks_go_forward_and_tell_the_time() {
-                let first = sys::clock_gettime(libc::CLOCK_MONOTONIC).unwrap();
-                sys::nanosleep(&libc::timespec { tv_sec: 0, tv_nsec: 1000 }).unwrap();
-                sys::sched_yield();
-                let second = sys::clock_gettime(libc::CLOCK_MONOTONIC).unwrap();
+                let first = os::clock_gettime(libc::CLOCK_MONOTONIC).unwrap();
+                os::nanosleep(&libc::timespec { tv_sec: 0, tv_nsec: 1000 }).unwrap();
+                os::sched_yield();
+                let second = os::clock_gettime(libc::CLOCK_MONOTONIC).unwrap();
                 assert!((first.tv_sec, first.tv_nsec) < (second.tv_sec, second.tv_nsec));
                 let before = soon(0).tv_sec;
-                let now = sys::clock_gettime(libc::CLOCK_REALTIME).unwrap().tv_sec;
+                let now = os::clock_gettime(libc::CLOCK_REALTIME).unwrap().tv_sec;
                 assert!((before..=before + 60).contains(&now));
-                assert!(matches!(sys::clock_gettime(99), Err(Errno::EINVAL)));
+                assert!(matches!(os::clock_gettime(99), Err(Errno::EINVAL)));
                 let bad = libc::timespec { tv_sec: 0, tv_nsec: -1 };
-                assert_eq!(sys::nanosleep(&bad), Err(Errno::EINVAL));
+                assert_eq!(os::nanosleep(&bad), Err(Errno::EINVAL));
             }
 
             #[test]
-            fn cpu_time_is_that_of_this_process() {
+            fn cpu_time_and_stack_limit_are_those_of_this_process() {
                 let mut work = 0_u64;
-                while sys::getrusage().unwrap().ru_utime.tv_usec < 1000 {
+                while os::getrusage().unwrap().ru_utime.tv_usec < 1000 {
                     (0..100_000).for_each(|i| work = std::hint::black_box(work ^ i));
                 }
-                let usage = sys::getrusage().unwrap();
-                assert!(usage.ru_utime.tv_sec < 3600, "{}", usage.ru_utime.tv_sec);
+                assert!(os::getrusage().unwrap().ru_utime.tv_sec < 3600);
+                let stack = nix::sys::resource::Resource::RLIMIT_STACK;
+                let (soft, _) = nix::sys::resource::getrlimit(stack).unwrap();
+                assert_eq!(os::stack_limit(), Ok(soft));
             }
 
             #[test]
             fn a_signal_can_be_ignored_handled_and_waited_for() {
-                use mq_sketch::sys::Disposition;
-                use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
                 static SEEN: AtomicI32 = AtomicI32::new(0);
                 extern "C" fn see(signal: libc::c_int) {
                     SEEN.store(signal, SeqCst);
                 }
-                // A signal of its own for each backend: both tests run at once,
-                // and dispositions are the process's.
-                let real_time = if stringify!($backend) == "raw" { 40 } else { 41 };
+                // A signal of its own for each backend: both tests run at once, and dispositions
+                // belong to the process.
+                let signal = if mq::BACKEND == "raw" { 40 } else { 41 };
+                // SAFETY: `see` stores a number and does nothing else.
+                let install = |disposition| unsafe { os::sigaction(signal, disposition) };
                 let raise = || {
                     // SAFETY: sends a signal to this thread.
-                    unsafe { libc::pthread_kill(libc::pthread_self(), real_time) }
+                    unsafe { libc::pthread_kill(libc::pthread_self(), signal) }
                 };
-                assert_eq!(sys::sigaction(real_time, Disposition::Ignore), Ok(false));
+                assert_eq!(install(Disposition::Ignore), Ok(false));
                 raise();
-                assert_eq!(sys::sigaction(real_time, Disposition::Handle(see)), Ok(true));
+                assert_eq!(install(Disposition::Handler(see)), Ok(true));
                 raise();
-                assert_eq!(SEEN.load(SeqCst), real_time);
+                assert_eq!(SEEN.swap(0, SeqCst), signal);
 
-                SEEN.store(0, SeqCst);
-                sys::sigprocmask(libc::SIG_BLOCK, &[real_time]).unwrap();
+                os::sigprocmask(libc::SIG_BLOCK, SignalSet(0).with(signal)).unwrap();
                 raise();
-                assert_eq!(sys::sigwait(&[real_time]), Ok(real_time));
-                sys::sigprocmask(libc::SIG_UNBLOCK, &[real_time]).unwrap();
+                assert_eq!(os::sigwait(SignalSet(0).with(signal)), Ok(signal));
+                os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(signal)).unwrap();
                 assert_eq!(SEEN.load(SeqCst), 0);
-                assert_eq!(sys::sigaction(real_time, Disposition::Ignore), Ok(false));
-                assert_eq!(sys::sigaction(libc::SIGKILL, Disposition::Ignore), Err(Errno::EINVAL));
+
+                install(Disposition::HandlerOnce(see)).unwrap();
+                raise();
+                assert_eq!(SEEN.load(SeqCst), signal);
+                // The disposition is the default again: not ignored, and without a handler.
+                let mut now = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+                // SAFETY: a sigaction is written, into `now`.
+                let now = unsafe {
+                    libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr());
+                    now.assume_init()
+                };
+                assert_eq!(now.sa_sigaction, libc::SIG_DFL);
+                // SAFETY: no handler is installed.
+                let refused = unsafe { os::sigaction(libc::SIGKILL, Disposition::Ignore) };
+                assert_eq!(refused, Err(Errno::EINVAL));
+            }
+
+            #[test]
+            fn the_umask_is_set_and_the_old_one_returned() {
+                // The umask belongs to the process: only its own value is set here.
+                let old = os::umask(0o022);
+                assert_eq!(os::umask(old), 0o022);
             }
 
             #[test]
             fn a_process_can_be_asked_for() {
-                let this = std::process::id() as libc::pid_t;
-                assert_eq!(sys::kill(this, 0), Ok(()));
-                assert_eq!(sys::kill(libc::pid_t::MAX, 0), Err(Errno(libc::ESRCH)));
+                assert_eq!(os::kill(std::process::id() as libc::pid_t, 0), Ok(()));
+                assert_eq!(os::kill(libc::pid_t::MAX, 0), Err(Errno::ESRCH));
             }
         }
     };
 }
 
-#[cfg(kernel_by_number)]
+#[cfg(raw_backend)]
 conformance!(raw);
 conformance!(ffi);
 
-/// The public functions of a backend's source, in order, without their bodies.
-fn functions(source: &str) -> Vec<String> {
-    let mut functions = Vec::new();
-    for part in source.split("\npub ").skip(1) {
-        if part.starts_with("fn ") || part.starts_with("unsafe fn ") {
-            let signature = part.split('{').next().unwrap();
-            functions.push(signature.split_whitespace().collect::<Vec<_>>().join(" "));
-        }
-    }
-    functions
-}
-
+/// The lines above use the same functions with the same types of both backends; here is their
+/// order.
 #[test]
 fn both_backends_have_the_same_functions_in_the_same_order() {
-    let raw = functions(include_str!("../src/sys/raw.rs"));
-    let ffi = functions(include_str!("../src/sys/ffi.rs"));
-    assert!(raw.len() > 15, "{raw:?}");
+    fn functions(source: &str, own: &[&str]) -> Vec<String> {
+        let lines = source.lines().filter_map(|line| {
+            let line = line.strip_prefix("pub ")?.trim_start_matches("unsafe ");
+            Some(line.strip_prefix("fn ")?.split(['(', '<']).next()?.to_string())
+        });
+        lines.filter(|name| !own.contains(&&**name)).collect()
+    }
+    let mq = ["mq_open", "mq_close", "mq_unlink", "mq_timedsend", "mq_timedreceive"];
+    assert_eq!(functions(include_str!("../src/mq/raw.rs"), &[]), mq);
+    assert_eq!(functions(include_str!("../src/mq/ffi.rs"), &[]), mq);
+    let raw = functions(include_str!("../src/os/raw.rs"), &["syscall"]);
+    let ffi = functions(include_str!("../src/os/ffi.rs"), &["check", "last_error"]);
     assert_eq!(raw, ffi);
+    assert!(raw.len() >= 20, "{raw:?}");
 }
 
 #[test]
-fn durations_are_of_the_monotonic_clock_and_times_of_the_wall_clock() {
+fn durations_use_the_monotonic_clock_and_times_the_wall_clock() {
     use nix::time::{ClockId, clock_gettime};
     let read = |clock| {
         let time = clock_gettime(clock).unwrap();
         time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
     };
     for (clock, ours) in [
-        (ClockId::CLOCK_MONOTONIC, mq_sketch::sys::monotonic_nanoseconds as fn() -> u64),
-        (ClockId::CLOCK_REALTIME, mq_sketch::sys::realtime_nanoseconds),
+        (ClockId::CLOCK_MONOTONIC, mq_sketch::os::monotonic_nanoseconds as fn() -> u64),
+        (ClockId::CLOCK_REALTIME, mq_sketch::os::realtime_nanoseconds),
     ] {
         let before = read(clock);
         let between = ours();

@@ -1,22 +1,22 @@
-//! Intruders on a real queue: any message that is neither her own nor the
-//! expected one ends the run with exit 1 and both of them shown, and is never
-//! answered.
+//! Intruders on a real queue. A message that is neither the expected one nor the program's own ends
+//! the run with exit status 1, with both of them shown, and is never answered.
 
 mod common;
 
 use common::{Peer, Place, Running, code, finish, md5_hex, stop, the_one_line};
-use mq_sketch::queue::{Deadline, Queue, Wait};
+use mq_sketch::cli::output::Escaped;
+use mq_sketch::mq::{Deadline, Queue, Wait};
 use nix::sys::signal::Signal;
 
 const ITERATIONS: usize = 5;
 
-/// First, middle, last.
+/// Replies before the intruder acts: none, some, all but the last.
 const MOMENTS: [usize; 3] = [0, ITERATIONS / 2, ITERATIONS - 1];
 
-/// What conclusion is told first.
+/// The first message that conclusion gets.
 const FIRST: &[u8] = b"Sun Nov 22 23:42:00 2026";
 
-/// What an intruder may put in place of `right`.
+/// What an intruder may put in the place of `right`.
 fn wrong_ones(right: &[u8]) -> [(&'static str, Vec<u8>); 10] {
     let mut flipped = right.to_vec();
     flipped[17] ^= 0x04;
@@ -35,48 +35,46 @@ fn wrong_ones(right: &[u8]) -> [(&'static str, Vec<u8>); 10] {
     ]
 }
 
-/// Ends as it must, with this message shown, and without having answered.
-fn assert_corrupted(what: &str, child: Running, peer: &Peer, expected: &str, received: &[u8]) {
+fn shown(message: &[u8]) -> String {
+    format!("{} bytes \"{}\"", message.len(), Escaped(message))
+}
+
+/// The program ends as it must, shows this message, and has not answered it.
+fn assert_corrupted(what: &str, child: Running, peer: &Peer, expected: &[u8], received: &[u8]) {
     let output = finish(child);
     let line = the_one_line(&output);
     assert_eq!(code(&output), 1, "{what}: {line}");
-    let shown = mq_sketch::say::Escaped(received);
-    let received = format!("received {} bytes \"{shown}\": ", received.len());
-    assert!(line.contains(&received), "{what}: {line}");
-    assert!(line.contains(&format!("expected {expected}, ")), "{what}: {line}");
+    let words = format!("expected {}, received {}: ", shown(expected), shown(received));
+    assert!(line.contains(&words), "{what}: {line}");
     assert!(line.is_ascii(), "{what}: {line}");
     assert!(peer.is_silent(), "{what}: it was answered");
 }
 
-fn shown(expected: &[u8]) -> String {
-    format!("{} bytes \"{}\"", expected.len(), expected.escape_ascii())
-}
-
-/// Talks to premise up to before the reply number `moment`: what she said last.
+/// Talks to premise up to before the reply with this number. Returns what it sent last.
 fn premise_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
     let child = place.start("premise", &["ITERATIONS=5", "REPORT=json"]);
     let mut peer = Peer::new(place.open());
-    let mut heard = peer.hear();
+    let mut received = peer.receive();
     for _ in 0..moment {
-        peer.say(&md5_hex(&heard));
-        heard = peer.hear();
+        peer.send(&md5_hex(&received));
+        received = peer.receive();
     }
-    (child, peer, heard)
+    (child, peer, received)
 }
 
-/// The same with conclusion: what she said last, and the queue allows for
-/// longer messages. `moment` is at least 1: her first message is not questioned.
+/// The same with conclusion, on a queue for longer messages. `moment` is at least 1, because its
+/// first message is not checked.
 fn conclusion_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
     let mut peer = Peer::new(Queue::create(&place.name, 0o600, 64, Wait::Block).unwrap());
     let child = place.start("conclusion", &["ITERATIONS=5", "REPORT=json"]);
-    let mut said = FIRST.to_vec();
+    let mut message = FIRST.to_vec();
     for _ in 1..moment {
-        peer.say(&said);
-        said = md5_hex(&peer.hear());
+        peer.send(&message);
+        message = md5_hex(&peer.receive());
     }
-    peer.say(&said);
-    let heard = peer.hear();
-    (child, peer, heard)
+    peer.send(&message);
+    let received = peer.receive();
+    (child, peer, received)
 }
 
 #[test]
@@ -84,12 +82,12 @@ fn premise_never_answers_a_corrupted_message() {
     for moment in MOMENTS {
         for kind in 0..10 {
             let place = Place::new("corrupted-premise");
-            let (child, mut peer, heard) = premise_at(&place, moment);
-            let right = md5_hex(&heard);
+            let (child, mut peer, received) = premise_at(&place, moment);
+            let right = md5_hex(&received);
             let (what, wrong) = &wrong_ones(&right)[kind];
-            peer.say(wrong);
-            assert_corrupted(what, child, &peer, &shown(&right), wrong);
-            assert!(!place.exists(), "{what}: she leaves no queue behind");
+            peer.send(wrong);
+            assert_corrupted(what, child, &peer, &right, wrong);
+            assert!(!place.exists(), "{what}: it leaves no queue behind");
         }
     }
 }
@@ -99,37 +97,43 @@ fn conclusion_never_answers_a_corrupted_message() {
     for moment in MOMENTS.map(|moment| moment.max(1)) {
         for kind in 0..11 {
             let place = Place::new("corrupted-conclusion");
-            let (child, mut peer, heard) = conclusion_at(&place, moment);
-            let right = md5_hex(&heard);
+            let (child, mut peer, received) = conclusion_at(&place, moment);
+            let right = md5_hex(&received);
             let too_long = ("a byte too many", [&right[..], b"x"].concat());
             let (what, wrong) = wrong_ones(&right).into_iter().chain([too_long]).nth(kind).unwrap();
-            peer.say(&wrong);
-            assert_corrupted(what, child, &peer, &shown(&right), &wrong);
-            assert!(place.exists(), "{what}: the queue is not hers to remove");
+            peer.send(&wrong);
+            assert_corrupted(what, child, &peer, &right, &wrong);
+            assert!(place.exists(), "{what}: it has removed a queue of premise");
         }
     }
 }
 
 #[test]
-fn no_longer_message_fits_into_the_queue_that_premise_makes() {
+fn no_longer_message_fits_into_the_queue_that_premise_creates() {
     let place = Place::new("too-long");
     let (child, peer, _) = premise_at(&place, 0);
     let refused = peer.queue.send(&[b'x'; 33], &Deadline::EXPIRED);
-    assert_eq!(refused, Err(mq_sketch::errno::Errno::EMSGSIZE));
+    assert_eq!(refused, Err(mq_sketch::os::Errno::EMSGSIZE));
     common::signal(&child, Signal::SIGTERM);
     assert_eq!(code(&finish(child)), 143);
+}
+
+/// Sends the same message twice to a program that is stopped meanwhile, so both are on the queue
+/// when it looks.
+fn send_twice(child: &Running, peer: &mut Peer, message: &[u8]) {
+    stop(child);
+    peer.send(message);
+    peer.send(message);
+    common::signal(child, Signal::SIGCONT);
 }
 
 #[test]
 fn premise_notices_a_reply_that_comes_twice_even_the_last_one() {
     for moment in MOMENTS {
         let place = Place::new("twice-premise");
-        let (child, mut peer, heard) = premise_at(&place, moment);
-        let reply = md5_hex(&heard);
-        stop(&child); // so that both are there when she looks
-        peer.say(&reply);
-        peer.say(&reply);
-        common::signal(&child, Signal::SIGCONT);
+        let (child, mut peer, received) = premise_at(&place, moment);
+        let reply = md5_hex(&received);
+        send_twice(&child, &mut peer, &reply);
         let output = finish(child);
         let line = the_one_line(&output);
         assert_eq!(code(&output), 1, "{line}");
@@ -145,16 +149,12 @@ fn premise_notices_a_reply_that_comes_twice_even_the_last_one() {
 fn conclusion_notices_a_message_that_comes_twice() {
     for moment in 1..ITERATIONS {
         let place = Place::new("twice-conclusion");
-        let (child, mut peer, heard) = conclusion_at(&place, moment);
-        let message = md5_hex(&heard);
-        stop(&child);
-        peer.say(&message);
-        peer.say(&message);
-        common::signal(&child, Signal::SIGCONT);
+        let (child, mut peer, received) = conclusion_at(&place, moment);
+        let message = md5_hex(&received);
+        send_twice(&child, &mut peer, &message);
         let output = finish(child);
         if moment + 1 == ITERATIONS {
-            // The first was her last message: she has gone, and to find the
-            // second is left to Premise.
+            // The first of the two was its last message. Premise has to find the second.
             assert_eq!(code(&output), 0);
             continue;
         }
@@ -165,10 +165,10 @@ fn conclusion_notices_a_message_that_comes_twice() {
 }
 
 #[test]
-fn a_corrupted_run_is_reported_with_what_went_well_before() {
+fn a_corrupted_run_reports_what_went_well_before() {
     let place = Place::new("report");
     let (child, mut peer, _) = premise_at(&place, 3);
-    peer.say(b"???");
+    peer.send(b"???");
     let output = finish(child);
     let report = common::report(&output);
     assert_eq!((&report["iterations"], &report["corrupted"]), (&3.into(), &1.into()));
@@ -176,13 +176,13 @@ fn a_corrupted_run_is_reported_with_what_went_well_before() {
 }
 
 #[test]
-fn a_long_message_is_shown_by_its_beginning() {
+fn a_message_of_any_bytes_is_shown_by_its_beginning_if_it_is_long() {
     let place = Place::new("long");
     let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
     let child = place.start("conclusion", &["REPORT=json"]);
-    peer.say(b"first");
-    peer.hear();
-    peer.say(&[0xff; 8192]);
+    peer.send(b"first");
+    peer.receive();
+    peer.send(&[0xff; 8192]);
     let line = the_one_line(&finish(child));
     assert!(line.contains("received 8192 bytes \"\\xff\\xff"), "{line}");
     assert!(line.contains("\\xff...\": another program"), "{line}");
@@ -192,22 +192,24 @@ fn a_long_message_is_shown_by_its_beginning() {
 fn a_long_message_is_checked_in_full_and_shown_from_where_it_is_wrong() {
     for (size, wrong) in [(64, 63), (256, 40), (8192, 31), (8192, 4100), (8192, 8191)] {
         let place = Place::new("long-corrupted");
-        let premise = place
-            .start("premise", &["ITERATIONS=5", "REPORT=json", &format!("MESSAGE_SIZE={size}")]);
+        let args = ["ITERATIONS=5", "REPORT=json", &format!("MESSAGE_SIZE={size}")];
+        let premise = place.start("premise", &args);
         let mut peer = Peer::new(place.open());
-        let digits = md5_hex(&peer.hear());
+        let digits = md5_hex(&peer.receive());
         let mut message = digits.repeat(size / 32);
         message[wrong] = b'!';
-        peer.say(&message);
+        peer.send(&message);
         let line = the_one_line(&finish(premise));
         let text = digits.escape_ascii();
         assert!(line.contains(&format!("expected {size} bytes ...\"{text}\", received")), "{line}");
-        // Whole; or from the part that is wrong; or its end, where that is short.
+        // The whole message; or the part from where it is wrong; or its end, where that is short.
         let from = if size <= 256 { 0 } else { (wrong / 32 * 32).min(size - 256) };
-        let rest = mq_sketch::say::Escaped(&message[from..]);
         let dots = if from == 0 { "" } else { "..." };
-        let received = format!("received {size} bytes {dots}\"{rest}\": another");
-        assert!(line.contains(&received), "{line}");
+        let rest = Escaped(&message[from..]);
+        assert!(
+            line.contains(&format!("received {size} bytes {dots}\"{rest}\": another")),
+            "{line}"
+        );
         assert!(peer.is_silent(), "it was answered");
     }
 }
@@ -217,39 +219,36 @@ fn a_long_message_after_the_last_reply_is_noticed_too() {
     let place = Place::new("long-after");
     let premise = place.start("premise", &["ITERATIONS=1", "REPORT=json", "MESSAGE_SIZE=8192"]);
     let mut peer = Peer::new(place.open());
-    let reply = md5_hex(&peer.hear()).repeat(256);
-    stop(&premise); // so that both are there when she looks
-    peer.say(&reply);
-    peer.say(&reply);
-    common::signal(&premise, Signal::SIGCONT);
+    let reply = md5_hex(&peer.receive()).repeat(256);
+    send_twice(&premise, &mut peer, &reply);
     let line = the_one_line(&finish(premise));
     assert!(line.contains("expected nothing more, received 8192 bytes \""), "{line}");
 }
 
 #[test]
-fn two_who_do_not_agree_on_the_size_are_told_so() {
-    // Longer than the queue allows; not what Mrs. Premise expects.
-    for (premise, conclusion, is_conclusion, said) in
-        [(32, 64, true, "mq_timedsend /"), (96, 64, false, "message corrupted")]
-    {
+fn programs_with_different_message_sizes_say_so() {
+    // A message that the queue does not allow; one that premise does not expect.
+    for (premise, conclusion, fails, words) in [
+        (32, 64, "conclusion", "conclusion: mq_timedsend /"),
+        (96, 64, "premise", "message corrupted"),
+    ] {
         let place = Place::new("sizes");
-        let size = |size: usize| format!("MESSAGE_SIZE={size}");
-        let premise = place.start("premise", &[&size(premise), "REPORT=json"]);
-        let conclusion = place.start("conclusion", &[&size(conclusion), "REPORT=json"]);
-        // Who fails ends; who has not noticed waits.
+        let start =
+            |program, size| place.start(program, &["REPORT=json", &format!("MESSAGE_SIZE={size}")]);
+        let (premise, conclusion) = (start("premise", premise), start("conclusion", conclusion));
         let (fails, waits) =
-            if is_conclusion { (conclusion, premise) } else { (premise, conclusion) };
+            if fails == "premise" { (premise, conclusion) } else { (conclusion, premise) };
         let failed = finish(fails);
         common::signal(&waits, Signal::SIGTERM);
         finish(waits);
         let line = the_one_line(&failed);
-        assert!(line.contains(said) && line.contains("MESSAGE_SIZE"), "{line}");
+        assert!(line.contains(words) && line.contains("MESSAGE_SIZE"), "{line}");
         assert!(!place.exists());
     }
 }
 
-/// An intruder among two real programs, who takes whatever comes first and puts
-/// `replaced` there. Whoever notices, the run must not end well.
+/// An intruder between two real programs takes a message and puts others in its place. Whichever
+/// program notices, the run must end with 1.
 fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
     for wait in ["WAIT=poll", "WAIT=block"] {
         let place = Place::new(test);
@@ -257,10 +256,10 @@ fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
             place.start("sketch", &["ITERATIONS=1000000000", "REPORT=json", "TIMEOUT=60", wait]);
         let queue = place.open();
         let mut buffer = [0; 32];
-        // 32 bytes: in the middle of the talk, not the first message.
-        let length = common::wait_until("a message is caught", || {
+        // 32 bytes: in mid-conversation. The first message has 24.
+        common::wait_until("a message is caught", || {
             match queue.receive(&mut buffer, &Deadline::EXPIRED) {
-                Ok(32) => Some(32),
+                Ok(32) => Some(()),
                 Ok(length) => {
                     queue.send(&buffer[..length], &Deadline::EXPIRED).unwrap();
                     None
@@ -268,7 +267,7 @@ fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
                 Err(_) => None,
             }
         });
-        for message in replaced(&buffer[..length]) {
+        for message in replaced(&buffer) {
             queue.send(&message, &Deadline::EXPIRED).unwrap();
         }
         let output = finish(sketch);
@@ -278,20 +277,16 @@ fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
 }
 
 #[test]
-fn an_intruder_who_flips_a_bit_is_noticed() {
-    intrude("intruder-flips", |message| {
-        let mut message = message.to_vec();
-        message[0] ^= 1;
-        vec![message]
-    });
+fn an_intruder_that_flips_a_bit_is_noticed() {
+    intrude("intruder-flips", |message| vec![[&[message[0] ^ 1], &message[1..]].concat()]);
 }
 
 #[test]
-fn an_intruder_who_doubles_a_message_is_noticed() {
+fn an_intruder_that_doubles_a_message_is_noticed() {
     intrude("intruder-doubles", |message| vec![message.to_vec(), message.to_vec()]);
 }
 
 #[test]
-fn an_intruder_who_adds_a_message_is_noticed() {
+fn an_intruder_that_adds_a_message_is_noticed() {
     intrude("intruder-adds", |message| vec![b"spam".to_vec(), message.to_vec()]);
 }

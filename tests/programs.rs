@@ -1,115 +1,208 @@
-//! The programs as files: what they are linked with, and how large they are.
+//! The programs as files: what they are linked with, how large they are, and that they are the ones
+//! that a user builds.
 
 mod common;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Place, assert_done, finish, program, start};
+use object::elf::{PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_STACK, PT_INTERP, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Object, ObjectSection, elf};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags};
 
-fn is_freestanding() -> bool {
-    cfg!(freestanding)
-}
+/// Bytes of the largest freestanding program in release.
+const MAX_SIZE: usize = 64 * 1024;
 
-/// Each program built for these tests, as bytes.
-fn programs() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    common::ALL.into_iter().map(|path| (path, std::fs::read(path).unwrap()))
+/// Each program in `folder`, as bytes.
+fn programs(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = common::ALL.map(|name| folder.join(name));
+    paths.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
 /// The type and the flags of each segment.
 fn segments(bytes: &[u8]) -> Vec<(u32, u32)> {
-    let header = elf::FileHeader64::<object::Endianness>::parse(bytes).unwrap();
+    let header = object::elf::FileHeader64::<Endianness>::parse(bytes).unwrap();
     let endian = header.endian().unwrap();
     let headers = header.program_headers(endian, bytes).unwrap();
     headers.iter().map(|header| (header.p_type(endian), header.p_flags(endian))).collect()
 }
 
-fn has_segment(bytes: &[u8], wanted: u32) -> bool {
-    segments(bytes).iter().any(|(kind, _)| *kind == wanted)
-}
+/// What must hold for a freestanding program, whatever the linker and the profile are.
+fn assert_freestanding(path: &Path, bytes: &[u8]) {
+    let segments = segments(bytes);
+    let dynamic = segments.iter().find(|(kind, _)| [PT_INTERP, PT_DYNAMIC].contains(kind));
+    assert_eq!(dynamic, None, "{path:?} needs a loader");
+    assert_eq!(segments.iter().filter(|s| **s == (PT_LOAD, PF_R | PF_X)).count(), 1, "{path:?}");
 
-#[test]
-fn a_freestanding_program_has_no_interpreter_and_needs_no_library() {
-    for (path, bytes) in programs() {
-        let dynamic = has_segment(&bytes, elf::PT_INTERP) || has_segment(&bytes, elf::PT_DYNAMIC);
-        assert_eq!(dynamic, !is_freestanding(), "{path}");
-        assert!(has_segment(&bytes, elf::PT_GNU_STACK), "{path}: an executable stack");
+    let file = object::File::parse(bytes).unwrap();
+    assert!(file.imports().unwrap().is_empty(), "{path:?}");
+    let undefined = file
+        .symbols()
+        .find(|symbol| symbol.is_undefined() && !symbol.is_weak() && symbol.name() != Ok(""));
+    assert!(undefined.is_none(), "{path:?}: {undefined:?}");
+    for section in file.sections() {
+        let SectionFlags::Elf { sh_flags } = section.flags() else { panic!("no ELF") };
+        let is_executable = sh_flags & u64::from(object::elf::SHF_EXECINSTR) != 0;
+        assert_eq!(is_executable, section.name() == Ok(".text"), "{path:?}: {:?}", section.name());
     }
 }
 
 #[test]
-fn a_freestanding_program_leaves_nothing_undefined() {
-    for (path, bytes) in programs() {
+fn no_program_has_an_executable_stack_or_a_segment_that_is_writable_and_executable() {
+    for (path, bytes) in programs(common::programs::folder()) {
+        let segments = segments(&bytes);
+        assert!(segments.contains(&(PT_GNU_STACK, PF_R | PF_W)), "{path:?}");
+        let is_both = |(_, flags): &(u32, u32)| flags & (PF_W | PF_X) == PF_W | PF_X;
+        assert!(!segments.iter().any(is_both), "{path:?}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn a_freestanding_program_is_static_and_small_and_has_no_executable_constants() {
+    for (path, bytes) in programs(common::programs::folder()) {
+        assert_freestanding(&path, &bytes);
+        assert!(bytes.len() <= MAX_SIZE, "{path:?}: {} bytes", bytes.len());
+    }
+}
+
+#[test]
+#[cfg_attr(freestanding, ignore = "for programs on the C library")]
+fn through_the_c_library_a_program_has_a_loader_and_imports_the_queue() {
+    for name in common::ALL {
+        let bytes = std::fs::read(program(name)).unwrap();
+        assert!(segments(&bytes).iter().any(|(kind, _)| *kind == PT_INTERP), "{name}");
         let file = object::File::parse(&*bytes).unwrap();
         let imports = file.imports().unwrap();
-        assert_eq!(imports.is_empty(), is_freestanding(), "{path}: {imports:?}");
-        let undefined = |symbol: &object::Symbol<'_, '_>| {
-            use object::ObjectSymbol;
-            symbol.is_undefined() && !symbol.is_weak() && symbol.name() != Ok("")
-        };
-        if is_freestanding() {
-            assert!(file.symbols().find(undefined).is_none(), "{path}");
-        }
+        assert!(
+            imports.iter().any(|import| import.name().starts_with(b"mq_")),
+            "{name}: {imports:?}"
+        );
     }
 }
+
+/// Builds the sources in `folder` with cargo, as a user would, into `target`.
+fn build(folder: &Path, target: &Path, args: &[&str], flags: Option<&str>) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(folder).args(["build", "--quiet", "--locked", "--target-dir"]).arg(target);
+    if let Some(flags) = flags {
+        cargo.env("RUSTFLAGS", flags);
+    }
+    let output = cargo.args(args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
-fn no_segment_is_both_writable_and_executable() {
-    for (path, bytes) in programs() {
-        for (_, flags) in segments(&bytes) {
-            let both = elf::PF_W | elf::PF_X;
-            assert_ne!(flags & both, both, "{path}");
-        }
-    }
-}
-
-#[test]
-fn a_freestanding_program_has_no_tables_for_unwinding() {
-    for (path, bytes) in programs().filter(|_| is_freestanding()) {
-        let file = object::File::parse(&*bytes).unwrap();
-        let names: Vec<_> =
-            file.sections().filter_map(|s| s.name().map(String::from).ok()).collect();
-        assert!(!names.iter().any(|name| name.starts_with(".eh_frame")), "{path}: {names:?}");
-    }
-}
-
-/// Builds with cargo, as a user would, into a folder of its own.
-fn build(target: &std::path::Path, args: &[&str], flags: &str) {
-    let output = std::process::Command::new(env!("CARGO"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--locked", "--target-dir"])
-        .arg(target)
-        .args(args)
-        .env("RUSTFLAGS", flags)
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-}
-
-const LARGEST: u64 = 32 * 1024;
-
-#[test]
-fn released_programs_are_at_most_32_kib_and_work_with_either_linker() {
-    if !is_freestanding() {
-        return; // these are always built with the default features
-    }
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn each_profile_works_with_either_linker() {
     let folder = tempfile::tempdir().unwrap();
     // The default is rust-lld since Rust 1.90, and GNU ld before.
-    for (linker, flags) in [("default", ""), ("bfd", "-C link-arg=-fuse-ld=bfd")] {
+    for (linker, flags) in [("default", None), ("bfd", Some("-C link-arg=-fuse-ld=bfd"))] {
+        if linker == "bfd" && !is_installed("ld.bfd") {
+            continue;
+        }
         for (args, profile) in [(&["--release"][..], "release"), (&[], "debug")] {
-            build(folder.path(), args, flags);
+            build(HERE.as_ref(), folder.path(), args, flags);
             let built = folder.path().join(profile);
-            for program in ["premise", "conclusion", "sketch", "cleanup"] {
-                let bytes = std::fs::read(built.join(program)).unwrap();
-                let size = bytes.len() as u64;
-                assert!(profile == "debug" || size <= LARGEST, "{linker} {program}: {size}");
-                assert!(!has_segment(&bytes, elf::PT_INTERP), "{linker} {program}");
+            for (path, bytes) in programs(&built) {
+                assert_freestanding(&path, &bytes);
+                let is_small = bytes.len() <= MAX_SIZE;
+                assert!(profile == "debug" || is_small, "{linker} {path:?}: {}", bytes.len());
             }
-            let place = common::Place::new(&format!("linker-{linker}-{profile}"));
-            let output = std::process::Command::new(built.join("sketch"))
-                .arg(format!("MESSAGE_QUEUE_NAME={}", place.text))
-                .output()
-                .unwrap();
-            common::assert_done(&output);
+            let place = Place::new(&format!("linker-{linker}-{profile}"));
+            assert_done(&finish(start(&mut place.command_at(&built.join("sketch")))));
+            if profile == "debug" && is_installed("gdb") {
+                assert_unwinds(&built);
+            }
         }
     }
+}
+
+/// Whether a tool is there that users need not have. The gate has them all.
+fn is_installed(tool: &str) -> bool {
+    let is_there = Command::new(tool).arg("--version").output().is_ok();
+    if !is_there {
+        println!("left out: there is no {tool}");
+    }
+    is_there
+}
+
+/// gdb finds every caller from a call of mq_timedreceive down to `_start`, and goes on through a
+/// signal handler.
+fn assert_unwinds(folder: &Path) {
+    let place = Place::new("gdb");
+    let backtrace = |breakpoint: &str, signal: &[&str]| {
+        let mut gdb = Command::new("gdb");
+        gdb.args(["-nx", "-batch", "-ex", "set debuginfod enabled off"]);
+        // gdb would otherwise stop at `_start` by its name.
+        gdb.args(["-ex", "set backtrace past-entry on"]);
+        gdb.args(["-ex", &format!("break {breakpoint}"), "-ex", "run"]);
+        for command in signal {
+            gdb.args(["-ex", command]);
+        }
+        gdb.args(["-ex", "bt", "-ex", "kill", "--args"]).arg(folder.join("premise"));
+        gdb.arg(format!("MESSAGE_QUEUE_NAME={}", place.text)).arg("REPORT=json");
+        let output = gdb.output().unwrap();
+        let _ = mq_sketch::mq::Queue::unlink(&place.name);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let assert_order = |text: &str, functions: &[&str]| {
+        let mut rest = text;
+        for function in functions {
+            let place = rest.find(function);
+            let place = place.unwrap_or_else(|| panic!("no {function} there: {text}"));
+            rest = &rest[place..];
+        }
+        let last = text.lines().rfind(|line| line.starts_with('#')).unwrap_or_default();
+        assert!(last.ends_with("in _start ()"), "{text}");
+    };
+    let callers = ["conversation::talk", "premise::run", "start::from_kernel", "_start"];
+    let receive = "mq_sketch::mq::raw::mq_timedreceive";
+    let text = backtrace(receive, &[]);
+    assert_order(&text, &[&[receive][..], &callers].concat());
+
+    let handler = "mq_sketch::runtime::signals::handler";
+    let text = backtrace(receive, &["delete", &format!("break {handler}"), "signal SIGALRM"]);
+    assert_order(&text, &[&[handler, "<signal handler called>"][..], &callers].concat());
+}
+
+/// Everything that the build reads.
+const SOURCES: [&str; 7] =
+    ["Cargo.toml", "Cargo.lock", "build.rs", "params.txt", "README.md", "src", "benches"];
+
+#[test]
+fn the_programs_under_test_are_byte_for_byte_those_of_a_clean_copy() {
+    if std::env::var_os("MQ_SKETCH_PROGRAMS").is_some() {
+        println!("left out: MQ_SKETCH_PROGRAMS names other programs");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let copy =
+        Command::new("cp").arg("-r").args(SOURCES).arg(folder.path()).current_dir(HERE).status();
+    assert!(copy.unwrap().success());
+    let features = if cfg!(feature = "ffi") { &["--features", "ffi"][..] } else { &[] };
+    let target = folder.path().join("target");
+    build(folder.path(), &target, &[&["--release"], features].concat(), None);
+    for (path, bytes) in programs(&target.join("release")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let under_test = std::fs::read(program(name)).unwrap();
+        assert!(bytes == under_test, "{name} is another program: {} bytes", under_test.len());
+    }
+}
+
+#[test]
+fn another_folder_of_programs_can_be_tested() {
+    // A test of this file in a process of its own, with a folder in which there is no program.
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "no_program_has_an_executable_stack_or_a_segment_that_is_writable_and_executable",
+        ])
+        .env("MQ_SKETCH_PROGRAMS", "/nonexistent")
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "the programs of that folder were not used");
 }

@@ -1,24 +1,23 @@
-//! What must hold for any input, tried on many: the grammar of the parameters
-//! against one written anew, messages and the histogram against what is plain
-//! and slow.
+//! What must hold for any input. The grammar of the parameters is tried on lines whose outcome is
+//! known, because they are made of known parts; messages, the histogram and queue names are
+//! compared with plain and slow calculations.
 //!
-//! proptest takes new random values in every run and prints the least that
-//! breaks a property. PROPTEST_CASES=25600 makes it search a hundred times as
-//! long. What it found is not kept in a file: a case worth keeping becomes a test.
+//! The lines are the same in every run. The other tests use proptest, which takes new random values
+//! in every run and prints the smallest that breaks a property. PROPTEST_CASES=25600 makes it
+//! search a hundred times as long. A case worth keeping becomes a test.
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::LazyLock;
 
 use common::{Random, md5_hex};
-use mq_sketch::conversation::scaled;
-use mq_sketch::dialogue::{Dialogue, Heard};
-use mq_sketch::histogram::Histogram;
-use mq_sketch::message::{DIGEST, LONGEST, Message};
-use mq_sketch::params::{Mistake, Params, Report};
-use mq_sketch::queue::{QueueName, Wait};
+use mq_sketch::chat::clock::mul_div;
+use mq_sketch::chat::dialogue::{Dialogue, Received};
+use mq_sketch::chat::histogram::Histogram;
+use mq_sketch::chat::message::{DIGEST_SIZE, MAX_SIZE, Message};
+use mq_sketch::cli::params::{Mistake, PARAMETERS, Params, Report};
+use mq_sketch::mq::{QueueName, Wait};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
@@ -30,337 +29,251 @@ fn for_any<S: Strategy<Value: Debug>>(strategy: S, property: impl Fn(S::Value)) 
     let default = ProptestConfig::default(); // 256 cases, or PROPTEST_CASES
     let cases = 4 * default.cases;
     let config = ProptestConfig { cases, failure_persistence: None, ..default };
-    let outcome = TestRunner::new(config).run(&strategy, |value| {
+    let result = TestRunner::new(config).run(&strategy, |value| {
         property(value);
         Ok(())
     });
-    outcome.unwrap_or_else(|error| panic!("{error}"));
+    result.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// A parameter or a kind of mistake, and a text: the value, or the part that is wrong.
+type Pair = (&'static str, Vec<u8>);
+
+/// What a line must do: set nothing, or a parameter, or be refused.
+type Outcome = Result<Option<Pair>, Pair>;
+
 /// The parameters, each with its value as a user would write it.
-fn values(params: &Params) -> Vec<(&'static str, Vec<u8>)> {
-    vec![
+fn values(params: &Params) -> BTreeMap<&'static str, Vec<u8>> {
+    BTreeMap::from([
         ("ITERATIONS", params.iterations.to_string().into()),
         ("MESSAGE_QUEUE_NAME", params.queue_name.as_c_str().to_bytes().into()),
         ("PERMISSIONS", format!("{:o}", params.permissions).into()),
-        ("WAIT", params.wait.as_str().into()),
+        ("WAIT", if params.wait == Wait::Block { "block".into() } else { "poll".into() }),
         ("TIMEOUT", params.timeout.to_string().into()),
         ("VERBOSE", u8::from(params.verbose).to_string().into()),
+        ("REPORT", if params.report == Report::Json { "json".into() } else { "text".into() }),
         ("MESSAGE_SIZE", params.message_size.to_string().into()),
         ("SEALED", u8::from(params.sealed).to_string().into()),
-        ("REPORT", if params.report == Report::Json { "json".into() } else { "text".into() }),
-    ]
+    ])
 }
 
-static NAMES: LazyLock<Vec<&str>> =
-    LazyLock::new(|| values(&Params::built_in()).into_iter().map(|(name, _)| name).collect());
-
-/// As a parameter file.
-fn printed(params: &Params) -> Vec<u8> {
-    let lines =
-        values(params).into_iter().map(|(name, value)| [name.as_bytes(), &value].join(&b'='));
-    lines.collect::<Vec<_>>().join(&b'\n')
-}
-
-/// The grammar once more, by other means: sets what a line says and returns the
-/// name of it. Of a mistake, what is advice is left empty.
-fn set_anew<'a>(params: &mut Params, line: &'a [u8]) -> Result<Option<&'static str>, Mistake<'a>> {
-    for byte in line {
-        if !matches!(byte, b'\t' | b'\r' | b' '..=b'~' | 0x80..=0xbf | 0xc2..=0xf4) {
-            return Err(Mistake::NotText(*byte));
-        }
-    }
-    let begins_comment = |at: &usize| {
-        line[*at] == b'#' && (*at == 0 || line[at - 1] == b' ' || line[at - 1] == b'\t')
-    };
-    let line = trimmed(&line[..(0..line.len()).find(begins_comment).unwrap_or(line.len())]);
-    if line.is_empty() {
-        return Ok(None);
-    }
-    let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
-        return Err(Mistake::NoEquals(line));
-    };
-    let (name, value) = (trimmed(&line[..equals]), trimmed(&line[equals + 1..]));
-    let Some(known) = NAMES.iter().find(|known| known.as_bytes() == name.to_ascii_uppercase())
-    else {
-        return Err(Mistake::NoSuchName(name, None));
-    };
-    match set_value_anew(params, known, value) {
-        Some(()) => Ok(Some(known)),
-        None => Err(Mistake::BadValue(known, value, "")),
-    }
-}
-
-/// Without blanks at either end.
-fn trimmed(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b'\r', rest @ ..] | [rest @ .., b' ' | b'\t' | b'\r'] = text {
-        text = rest;
-    }
-    text
-}
-
-fn set_value_anew(params: &mut Params, name: &str, value: &[u8]) -> Option<()> {
-    let text = str::from_utf8(value).unwrap_or("not a number and no word");
-    let number = |base| {
-        // The library takes a sign as well, which nobody needs here.
-        if text.starts_with(['+', '-']) { None } else { i64::from_str_radix(text, base).ok() }
-    };
-    let either = |words: [&str; 2]| words.iter().position(|word| *word == text);
-    match name {
-        "ITERATIONS" => params.iterations = number(10).filter(|number| *number > 0)? as u64,
-        "MESSAGE_QUEUE_NAME" => params.queue_name = QueueName::new(value)?,
-        "PERMISSIONS" => params.permissions = number(8).filter(|mode| *mode <= 0o777)? as u32,
-        "WAIT" => params.wait = [Wait::Poll, Wait::Block][either(["poll", "block"])?],
-        "TIMEOUT" => params.timeout = number(10)? as u64,
-        "VERBOSE" => params.verbose = either(["0", "1"])? == 1,
-        "MESSAGE_SIZE" => {
-            let size = number(10).filter(|size| *size > 0 && *size <= 8192 && *size % 32 == 0);
-            params.message_size = size? as usize;
-        }
-        "SEALED" => params.sealed = either(["0", "1"])? == 1,
-        "REPORT" => params.report = [Report::Text, Report::Json][either(["text", "json"])?],
-        _ => unreachable!(),
-    }
-    Some(())
-}
-
-/// Sets a line, which must do what the grammar says, and nothing if it is
-/// refused. Returns the name that was set.
-fn set<'a>(params: &mut Params, line: &'a [u8]) -> Result<Option<&'static str>, Mistake<'a>> {
-    let mut expected = params.clone();
-    let outcome = set_anew(&mut expected, line);
-    let found = params.set(line);
-    assert_eq!(found.map_err(without_advice), outcome.map(drop), "{}", line.escape_ascii());
-    assert_eq!(*params, expected, "{}", line.escape_ascii());
-    if let Err(mistake) = found {
-        assert_is_one_short_line(mistake);
-    }
-    outcome
-}
-
-fn without_advice(mistake: Mistake<'_>) -> Mistake<'_> {
+fn without_advice(mistake: Mistake<'_>) -> Pair {
     match mistake {
-        Mistake::NoSuchName(name, _) => Mistake::NoSuchName(name, None),
-        Mistake::BadValue(name, value, _) => Mistake::BadValue(name, value, ""),
-        other => other,
+        Mistake::NotText(byte) => ("NotText", vec![byte]),
+        Mistake::NoEquals(line) => ("NoEquals", line.to_vec()),
+        Mistake::UnknownName(name, _) => ("UnknownName", name.to_vec()),
+        Mistake::BadValue(parameter, value, _) => (parameter, value.to_vec()),
     }
 }
 
-/// As it is said, whatever bytes are in it: printable, and far shorter than a
-/// line may be. 256 bytes are shown, each in four characters at most.
-fn assert_is_one_short_line(mistake: Mistake<'_>) {
-    let text = mistake.to_string();
-    assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text:?}");
-    assert!(text.len() < 4 * 256 + 150, "{text:?}");
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\r' | b' '..=b'~' | 0x80..=0xbf | 0xc2..=0xf4)
 }
 
-/// A file must do what its lines do one by one, up to the first that is refused.
-fn assert_is_the_sum_of_its_lines(file: &[u8]) {
-    let (mut together, mut one_by_one) = (Params::built_in(), Params::built_in());
-    let mut expected = Ok(());
-    for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
-        if let Err(mistake) = one_by_one.set(line) {
-            expected = Err((index + 1, mistake));
-            break;
-        }
+/// Lines as parts between which blanks do not matter, and what each line must do.
+fn known_lines() -> Vec<(Vec<Vec<u8>>, Outcome)> {
+    let mut known = vec![(vec![], Ok(None)), (vec![b"#9=9".to_vec()], Ok(None))];
+    for text in ["9", "5 5#5", &"\u{e9}".repeat(300)] {
+        known.push((vec![text.into()], Err(("NoEquals", text.into()))));
     }
-    assert_eq!(together.set_all(file), expected, "{}", file.escape_ascii());
-    assert_eq!(together, one_by_one, "{}", file.escape_ascii());
-}
-
-/// What is printed must be read as the same, and is therefore printed the same.
-fn assert_prints_back(params: &Params) {
-    let text = printed(params);
-    let mut again = Params::built_in();
-    assert_eq!(again.set_all(&text), Ok(()), "{}", text.escape_ascii());
-    assert_eq!(again, *params, "{}", text.escape_ascii());
-}
-
-/// Lines that are good, or nearly: what users write, and where the limits are.
-const LINES: [&str; 24] = [
-    "iterations = 5  # five",
-    "ITERATIONS=9223372036854775807",
-    "ITERATIONS=9223372036854775808",
-    "ITERATIONS=18446744073709551616",
-    "Iterations=0",
-    "ITERATIONS=00000000000000000000000000001",
-    "MESSAGE_QUEUE_NAME=/a#b=c",
-    "message_queue_name=/\u{e9} \u{20ac}\r",
-    "MESSAGE_QUEUE_NAME=/.",
-    "MESSAGE_QUEUE_NAME=a",
-    "PERMISSIONS=0777",
-    "permissions=1000",
-    "PERMISSIONS=\t8",
-    "WAIT=block",
-    "Wait=poll#",
-    "TIMEOUT=0",
-    "\tTimeout\t=\t9223372036854775807",
-    "VERBOSE=1",
-    "VERBOSE = no",
-    "REPORT=json",
-    "report=xml",
-    "ITERATONS=7",
-    "COLOUR=green",
-    "# nothing = but a comment",
-];
-
-/// Any bytes, and lines that are nearly good.
-fn lines() -> impl Strategy<Value = Vec<u8>> {
-    let name = (select(&**NAMES), any::<u32>()).prop_map(|(name, upper)| {
-        let in_any_case = |(at, letter): (usize, char)| match upper >> at & 1 {
-            0 => letter.to_ascii_lowercase(),
-            _ => letter,
+    for name in ["", "5", "\u{feff}", &"\\".repeat(300)] {
+        let parts = [name, "=", "poll"].map(|part| part.as_bytes().to_vec());
+        known.push((parts.to_vec(), Err(("UnknownName", name.into()))));
+    }
+    let mut add = |name: &'static str, value: &[u8], printed: Option<&[u8]>| {
+        let outcome = match printed {
+            Some(printed) => Ok(Some((name, printed.to_vec()))),
+            None => Err((name, value.to_vec())),
         };
-        name.chars().enumerate().map(in_any_case).collect::<String>()
-    });
-    let value = prop_oneof![
-        "poll|block|text|json|POLL|0|1|2|",
-        (i64::MAX as u64 - 3..i64::MAX as u64 + 3).prop_map(|number| number.to_string()),
-        "[-+]?0{0,30}[0-9]{1,21}",
-        "0?[0-8]{1,4}",
-        "/?[^/\n\0]{0,9}[./]{0,2}",
-        "/(x{250,260}|\u{e9}{125,300})",
-    ];
-    let line = ("[ \t\r]{0,2}", name, "[ \t]{0,2}={1,2}[ \t]{0,2}", value, "[ \t\r]{0,2}(#.*)?")
-        .prop_map(|(before, name, equals, value, after)| {
-            before + &name + &equals + &value + &after
-        });
-    let slip = option::weighted(0.3, (any::<Index>(), any::<bool>(), any::<u8>()));
-    let line = (line, slip).prop_map(|(line, slip)| {
-        let mut line = line.into_bytes();
-        if let Some((at, is_one_more, byte)) = slip {
-            let at = at.index(line.len());
-            line.splice(at..at + usize::from(!is_one_more), [byte]);
+        known.push((vec![name.into(), b"=".to_vec(), value.to_vec()], outcome));
+    };
+    let limits = (1..39).flat_map(|power| [1 << power, 1 << (3 * power), 10_u128.pow(power)]);
+    let limits = limits.chain([8192, 8224]).flat_map(|limit| [limit - 1, limit, limit + 1]);
+    for number in (0..600).chain(limits) {
+        let (decimal, octal) = (number.to_string(), format!("{number:o}"));
+        for (name, digits, is_good) in [
+            ("ITERATIONS", &decimal, (1..1 << 63).contains(&number)),
+            ("TIMEOUT", &decimal, number < 1 << 63),
+            ("MESSAGE_SIZE", &decimal, (32..=8192).contains(&number) && number % 32 == 0),
+            ("PERMISSIONS", &octal, number <= 0o777),
+        ] {
+            let value = "0".repeat(number as usize % 31) + digits;
+            add(name, value.as_bytes(), is_good.then_some(digits.as_bytes()));
         }
-        line
-    });
-    let known = select(&LINES[..]).prop_map(|line| line.as_bytes().to_vec());
-    // Text that is as long as it gets when it is shown, with or without a name.
-    let long = vec(select(&b"=\\\xbf\xbf\xbf"[..]), 0..600);
-    prop_oneof![1 => vec(any::<u8>(), 0..300), 1 => long, 1 => known, 6 => line]
-}
-
-#[test]
-fn a_line_says_what_the_grammar_says_or_changes_nothing() {
-    for_any(vec(lines(), 1..8), |lines| {
-        let mut params = Params::built_in();
-        for line in &lines {
-            if set(&mut params, line).is_ok() {
-                assert_prints_back(&params);
-            }
-        }
-    });
-}
-
-#[test]
-fn a_file_says_what_its_lines_say_up_to_the_first_mistake() {
-    for_any(vec(lines(), 0..8), |lines| assert_is_the_sum_of_its_lines(&lines.join(&b'\n')));
-    for_any(vec(any::<u8>(), 0..500), |bytes| assert_is_the_sum_of_its_lines(&bytes));
-}
-
-#[test]
-fn of_all_lines_for_a_name_the_last_one_wins() {
-    for_any(vec(lines(), 0..12), |mut lines| {
-        lines.retain(|line| Params::built_in().set(line).is_ok());
-        let mut expected: BTreeMap<_, _> = values(&Params::built_in()).into_iter().collect();
-        for line in &lines {
-            let mut alone = Params::built_in();
-            let set_now = set(&mut alone, line).unwrap();
-            expected.extend(values(&alone).into_iter().filter(|(name, _)| Some(*name) == set_now));
-        }
-        let mut params = Params::built_in();
-        params.set_all(&lines.join(&b'\n')).unwrap();
-        assert_eq!(values(&params).into_iter().collect::<BTreeMap<_, _>>(), expected);
-    });
-}
-
-/// Every name has 4 letters or more, none of them a J: with one letter wrong
-/// each is still nearest to itself.
-#[test]
-fn a_name_with_one_letter_wrong_is_suggested() {
-    for name in NAMES.iter() {
-        for at in 0..name.len() {
-            let (before, after) = name.split_at(at);
-            let misspelt = [
-                format!("{before}J{after}=1"),
-                format!("{before}j{}=1", &after[1..]),
-                format!("{before}{}=1", &after[1..]),
-            ];
-            for line in misspelt {
-                let mistake = Params::built_in().set(line.as_bytes()).unwrap_err();
-                assert!(
-                    matches!(mistake, Mistake::NoSuchName(_, Some(near)) if near == *name),
-                    "{line}: {mistake}"
-                );
+    }
+    // Each word is good, but not with one byte more.
+    for (name, words, bad) in [
+        ("ITERATIONS", ["1", "1000"], ["", "0x1"]),
+        ("PERMISSIONS", ["0", "600"], ["", "0800"]),
+        ("TIMEOUT", ["0", "30"], ["", "1.5"]),
+        ("MESSAGE_SIZE", ["32", "64"], ["", "1e3"]),
+        ("WAIT", ["poll", "block"], ["", "POLL"]),
+        ("VERBOSE", ["0", "1"], ["", "2"]),
+        ("REPORT", ["text", "json"], ["", "Json"]),
+        ("SEALED", ["0", "1"], ["00", "yes"]),
+    ] {
+        bad.iter().for_each(|bad| add(name, bad.as_bytes(), None));
+        for word in words.map(str::as_bytes) {
+            add(name, word, Some(word));
+            add(name, &[word, b"\r#"].concat(), None); // a comment follows a space or a tab
+            for at in 0..=word.len() {
+                for byte in b"+-.,_/=o\xf4" {
+                    add(name, &[&word[..at], &[*byte], &word[at..]].concat(), None);
+                }
             }
         }
     }
+    for name in ["/a", "/a#b=c", "/a b\tc", "/\u{e9} \u{20ac}", "/...", &format!("/{:0255}", 0)] {
+        add("MESSAGE_QUEUE_NAME", name.as_bytes(), Some(name.as_bytes()));
+    }
+    for name in ["", "a", "/", "/.", "/..", "/a/b", "//", &format!("/{:0256}", 0)] {
+        add("MESSAGE_QUEUE_NAME", name.as_bytes(), None);
+    }
+    known
+}
+
+/// Puts the parts of a line together: a name in any case, blanks, and perhaps a comment or a byte
+/// that is not text.
+fn write_line(parts: &[Vec<u8>], outcome: &Outcome, random: &mut Random) -> (Vec<u8>, Outcome) {
+    let mut line = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        line.extend([&b""[..], b"", b" ", b"\t", b"\r ", b" \r\t"][random.below(6)]);
+        let in_any_case = |letter: &u8| match index + random.below(2) {
+            0 => letter.to_ascii_lowercase(),
+            _ => *letter,
+        };
+        line.extend(part.iter().map(in_any_case));
+    }
+    line.extend([&b""[..], b" ", b"\t", b"\r"][random.below(4)]);
+    line.extend([&b""[..], b" #", b"\t#five\r", b" # a=b #\xf4\x80"][random.below(4)]);
+    let byte = random.below(256) as u8;
+    if is_text(byte) || byte == b'\n' || random.below(8) > 0 {
+        return (line, outcome.clone());
+    }
+    line.insert(random.below(line.len() + 1), byte);
+    (line, Err(("NotText", vec![byte])))
 }
 
 /// A line with something wrong in it, or even more, or nothing.
-fn mutate(line: &mut Vec<u8>, random: &mut Random) {
+fn mutate(mut line: Vec<u8>, random: &mut Random) -> Vec<u8> {
     const BYTES: &[u8] = b"#= \t\r\n\0/.0789";
     while random.below(3) == 0 {
         let at = random.below(line.len() + 1);
-        let rest = line.len() - at;
-        let byte = match random.below(3) {
-            0 => random.below(256) as u8,
-            _ => BYTES[random.below(BYTES.len())],
-        };
-        match random.below(5) {
-            0 => line.insert(at, byte),
-            1 if rest > 0 => line[at] = byte,
-            2 if rest > 0 => line[at] ^= 0x20, // the case of a letter
-            3 => drop(line.drain(at..at + random.below(rest + 1).min(3))),
+        let end = line.len().min(at + random.below(4));
+        let byte = [random.below(256) as u8, BYTES[random.below(BYTES.len())]][random.below(2)];
+        match random.below(3) {
+            0 => drop(line.splice(at..end, [byte])),
+            1 => drop(line.drain(at..end)),
             _ => line.extend_from_within(at..),
         }
     }
+    line
+}
+
+/// Sets any line. A refused one must set nothing, and its mistake must be told in one printable
+/// line: of a text 256 bytes are shown, each as four characters at most.
+fn set(params: &mut Params, line: &[u8]) -> Result<(), Pair> {
+    let before = params.clone();
+    params.set(line).map_err(|mistake| {
+        assert_eq!(*params, before, "{}", line.escape_ascii());
+        let text = mistake.to_string();
+        assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text:?}");
+        assert!(text.len() < 4 * 256 + 150, "{text:?}");
+        without_advice(mistake)
+    })
+}
+
+/// What is printed must be read as the same.
+fn assert_prints_back(params: &Params) {
+    let values = values(params).into_iter();
+    let lines: Vec<_> = values.map(|(name, value)| [name.as_bytes(), &value].join(&b'=')).collect();
+    let mut again = Params::default();
+    assert_eq!(again.set_all(&lines.join(&b'\n')), Ok(()), "{params:?}");
+    assert_eq!(again, *params);
+}
+
+/// A file must do what its lines do one by one, up to the first that is refused. A byte order mark
+/// is skipped at its beginning.
+fn assert_is_the_sum_of_its_lines(file: &[u8]) {
+    let (mut together, mut one_by_one) = (Params::default(), Params::default());
+    let lines = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file).split(|byte| *byte == b'\n');
+    let first_bad =
+        (1..).zip(lines).find_map(|(number, line)| Some((number, one_by_one.set(line).err()?)));
+    assert_eq!(together.set_all(file).err(), first_bad, "{}", file.escape_ascii());
+    assert_eq!(together, one_by_one, "{}", file.escape_ascii());
 }
 
 #[test]
-fn a_million_lines_with_something_wrong_are_taken_or_refused_by_the_grammar() {
-    let text = include_str!("../params.txt");
-    let corpus: Vec<&str> =
-        text.lines().filter(|line| !line.starts_with('#')).chain(LINES).collect();
+fn a_million_lines_do_what_they_must_and_with_something_wrong_break_nothing() {
+    let known = known_lines();
     let mut random = Random(88_172_645_463_325_252);
-    let mut reached = BTreeMap::new();
-    let mut params = Params::built_in();
-    let mut tried = 0; // lines, and files made of them
-    while tried < 1_000_000 {
+    let mut params = Params::default();
+    let (mut reached, mut reached_by_mutation) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..50_000 {
         let mut file = Vec::new();
-        for _ in 0..random.below(20) {
-            let mut line = corpus[random.below(corpus.len())].as_bytes().to_vec();
-            mutate(&mut line, &mut random);
-            let what = match set(&mut params, &line) {
-                Ok(name) => name.unwrap_or("nothing"),
-                Err(Mistake::NotText(_)) => "NotText",
-                Err(Mistake::NoEquals(_)) => "NoEquals",
-                Err(Mistake::NoSuchName(..)) => "NoSuchName",
-                Err(Mistake::BadValue(..)) => "BadValue",
-            };
-            *reached.entry(what).or_insert(0) += 1;
-            tried += 1;
-            file.extend(line);
-            file.push(b'\n');
+        for _ in 0..10 {
+            let (parts, outcome) = &known[random.below(known.len())];
+            let (line, outcome) = write_line(parts, outcome, &mut random);
+            let mut expected = values(&params);
+            expected.extend(outcome.clone().ok().flatten());
+            let found = set(&mut params, &line);
+            assert_eq!(found, outcome.clone().map(drop), "{}", line.escape_ascii());
+            assert_eq!(values(&params), expected, "{}", line.escape_ascii());
+            let name = |pair: Pair| pair.0;
+            reached.insert(outcome.map(|pair| pair.map(name)).map_err(name));
+
+            file.push(mutate(line, &mut random));
+            reached_by_mutation.insert(set(&mut params, &file[file.len() - 1]).map_err(name));
         }
         assert_prints_back(&params);
-        assert_is_the_sum_of_its_lines(&file);
-        tried += 1;
+        let mark = ["", "\u{feff}"][random.below(2)].as_bytes();
+        assert_is_the_sum_of_its_lines(&[mark, &file.join(&b'\n')].concat());
     }
-    let kinds = ["nothing", "NotText", "NoEquals", "NoSuchName", "BadValue"];
-    for what in NAMES.iter().chain(&kinds) {
-        assert!(reached.contains_key(what), "{what}: {reached:?}");
+    // Each parameter with a good value and with a bad one, a line without effect, three mistakes.
+    assert_eq!(reached.len(), 2 * PARAMETERS.len() + 4, "{reached:?}");
+    assert_eq!(reached_by_mutation.len(), PARAMETERS.len() + 4, "{reached_by_mutation:?}");
+}
+
+#[test]
+fn any_bytes_are_a_file_that_does_what_its_lines_do() {
+    for_any(vec(any::<u8>(), 0..500), |bytes| assert_is_the_sum_of_its_lines(&bytes));
+}
+
+/// No name contains a J: with one letter wrong each is still the nearest to itself.
+#[test]
+fn a_misspelt_name_gets_the_suggestion_that_is_nearest() {
+    let suggestion = |name: &str| match Params::default().set(format!("{name}=1").as_bytes()) {
+        Err(Mistake::UnknownName(_, suggestion)) => suggestion,
+        other => panic!("{name}: {other:?}"),
+    };
+    for name in PARAMETERS.map(|parameter| parameter.name) {
+        for at in 0..name.len() {
+            let (before, after) = (&name[..at], &name[at + 1..]);
+            for wrong in ["J", "j", "", &format!("J{}", &name[at..=at])] {
+                let misspelt = format!("{before}{wrong}{after}");
+                assert_eq!(suggestion(&misspelt), Some(name), "{misspelt}");
+            }
+        }
+    }
+    for (misspelt, name) in [
+        ("WIAT", Some("WAIT")),
+        ("message_queue", Some("MESSAGE_QUEUE_NAME")),
+        ("COLOUR", None),
+        ("", None),
+        (&"X".repeat(1000), None),
+    ] {
+        assert_eq!(suggestion(misspelt), name, "{misspelt}");
     }
 }
 
 #[test]
 fn an_answer_is_the_md5_for_any_bytes() {
-    for_any(vec(any::<u8>(), 0..9000), |heard| {
-        assert_eq!(Message::answer_to(&heard, DIGEST).text(), md5_hex(&heard));
+    for_any(vec(any::<u8>(), 0..9000), |received| {
+        assert_eq!(Message::answer_to(&received, DIGEST_SIZE).text(), md5_hex(&received));
     });
 }
 
-/// The calendar as it is told to children, day by day, and all seconds of a day.
+/// The calendar day by day, and all seconds of a day.
 #[test]
 fn every_day_up_to_the_year_9999_is_written_as_asctime_does() {
     let months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(' ');
@@ -370,53 +283,51 @@ fn every_day_up_to_the_year_9999_is_written_as_asctime_does() {
         let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let february = if is_leap_year { 29 } else { 28 };
         let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        for (month, length) in months.clone().zip(lengths) {
-            for day in 1..=length {
-                let day_of_week = days_of_week.next().unwrap();
-                // In steps without a common factor with the length of a day.
-                let second = days_since_1970 * 50_021 % 86_400;
-                let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
-                let text = format!("{day_of_week} {month} {day:2} {h:02}:{m:02}:{s:02} {year}");
-                let time = Message::time(days_since_1970 * 86_400 + second);
-                assert_eq!(time.text(), text.as_bytes());
-                days_since_1970 += 1;
-            }
+        let days = months.clone().zip(lengths);
+        for (month, day) in days.flat_map(|(month, last)| (1..=last).map(move |day| (month, day))) {
+            let day_of_week = days_of_week.next().unwrap();
+            // In steps without a common factor with the length of a day.
+            let second = days_since_1970 * 50_021 % 86_400;
+            let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
+            let text = format!("{day_of_week} {month} {day:2} {h:02}:{m:02}:{s:02} {year}");
+            let time = Message::time(days_since_1970 * 86_400 + second);
+            assert_eq!(time.text(), text.as_bytes());
+            days_since_1970 += 1;
         }
     }
     assert_eq!(days_since_1970 * 86_400 - 1, 253_402_300_799);
 }
 
 #[test]
-fn nothing_but_the_expected_message_is_ever_taken() {
-    // Any bytes, or what would be right elsewhere in the talk, cut or altered; and
-    // how often the md5 is repeated.
+fn only_the_expected_message_is_accepted() {
+    // How often the md5 is repeated.
+    let times = select(&[1, 2, 3, 4, 5, 255, 256][..]);
+    // Any bytes, or what would be right elsewhere in the conversation, cut off or altered.
     let slip = option::of((any::<Index>(), any::<u8>()));
     let received = (vec(any::<u8>(), 0..100), 0..5_usize, option::of(any::<Index>()), slip);
-    let sizes = select(vec![1_usize, 2, 3, 4, 5, 255, 256]);
-    for_any((any::<bool>(), 0..5, sizes, received), |(is_premise, rounds, times, received)| {
-        let size = times * DIGEST;
-        let answer_to = |heard: &[u8]| md5_hex(heard).repeat(times);
+    for_any((any::<bool>(), 0..5, times, received), |(is_premise, rounds, times, received)| {
+        let (size, mut buffer) = (times * DIGEST_SIZE, [0; MAX_SIZE]);
+        let answer_to = |text: &[u8]| md5_hex(text).repeat(times);
         let first = Message::time(1_795_390_920);
         let mut dialogue = Dialogue::premise(first, u64::MAX, size);
-        let mut own = first.text().to_vec();
+        let (mut own, mut last) = (first.text().to_vec(), b"nothing yet".to_vec());
         if !is_premise {
             dialogue = Dialogue::conclusion(u64::MAX, size);
-            assert_eq!(dialogue.hear(&own), Heard::Reply);
+            assert_eq!(dialogue.receive(&own), Received::Reply);
             own = answer_to(&own);
         }
-        dialogue.sent(&mut [0; LONGEST]);
-        let mut last_heard = b"nothing yet".to_vec();
+        dialogue.sent(&mut buffer);
         for _ in 0..rounds {
-            last_heard = answer_to(&own);
-            assert_eq!(dialogue.hear(&last_heard), Heard::Reply);
-            own = answer_to(&last_heard);
-            dialogue.sent(&mut [0; LONGEST]);
+            last = answer_to(&own);
+            assert_eq!(dialogue.receive(&last), Received::Reply);
+            own = answer_to(&last);
+            dialogue.sent(&mut buffer);
         }
         let expected = answer_to(&own);
         let answer = answer_to(&expected);
 
         let (bytes, which, length, slip) = received;
-        let mut received = [&bytes, &own, &expected, &answer, &last_heard][which].clone();
+        let mut received = [&bytes, &own, &expected, &answer, &last][which].clone();
         if let Some(length) = length {
             received.truncate(length.index(received.len() + 1));
         }
@@ -425,13 +336,12 @@ fn nothing_but_the_expected_message_is_ever_taken() {
             received.splice(at..received.len().min(at + 1), [byte]);
         }
         let before = dialogue.clone();
-        let heard = dialogue.hear(&received);
+        let outcome = dialogue.receive(&received);
         if received == expected {
-            let mut room = [0; LONGEST];
-            let said = dialogue.own().bytes(&mut room);
-            assert_eq!((heard, said), (Heard::Reply, &answer[..]));
+            assert_eq!(outcome, Received::Reply);
+            assert_eq!(dialogue.own().write(&mut buffer), answer);
         } else {
-            assert_eq!(heard, if received == own { Heard::Own } else { Heard::Foreign });
+            assert_eq!(outcome, if received == own { Received::Own } else { Received::Unexpected });
             assert_eq!(dialogue, before);
         }
     });
@@ -444,49 +354,50 @@ fn percentiles_are_those_of_the_sorted_samples() {
         2 => 1000..1010_u64,
         1 => select(&[0, 1, 127, 128, 129, u64::MAX - 1, u64::MAX][..]),
     ];
-    let parts = [(1, 10_000), (1, 100), (1, 3), (5000, 10_000), (9000, 10_000), (9900, 10_000)];
-    let parts = [&parts[..], &[(9990, 10_000), (9999, 10_000), (1, 1)]].concat();
-    for_any(vec(sample, 1..200), |mut samples| {
+    let parts = [(1, 10_000), (1, 100), (1, 3), (1, 2), (9, 10), (99, 100), (999, 1000), (1, 1)];
+    for_any(vec(sample, 0..300), |mut samples| {
         let mut histogram = Histogram::new();
         samples.iter().for_each(|sample| histogram.record(*sample));
         samples.sort_unstable();
         assert_eq!(histogram.count(), samples.len() as u64);
-        assert_eq!(histogram.max(), samples[samples.len() - 1]);
+        assert_eq!(histogram.max().as_ref(), samples.last());
 
         let is_near = |value: u64, sample: u64| value.abs_diff(sample) <= sample / 128;
-        for (part, whole) in &parts {
-            let exact = samples[(samples.len() * part).div_ceil(*whole) - 1];
-            let found = histogram.percentile(*part as u64, *whole as u64);
-            assert!(is_near(found, exact), "{part}/{whole}: {found}, not {exact}");
-            assert!(found <= histogram.max());
+        for (part, whole) in parts {
+            let found = histogram.percentile(part as u64, whole as u64);
+            // The rest of the samples must be one or more.
+            assert_eq!(found.is_some(), (whole - part) * samples.len() >= whole);
+            if let Some(found) = found {
+                let exact = samples[(samples.len() * part).div_ceil(whole) - 1];
+                assert!(is_near(found, exact), "{part}/{whole}: {found}, not {exact}");
+                assert!(Some(found) <= histogram.max());
+            }
         }
         // Each bucket stands for the next so many samples.
-        let values = histogram.values();
-        let values: Vec<_> = values.flat_map(|(value, n)| vec![value; n as usize]).collect();
+        let values = histogram.buckets().flat_map(|(value, count)| vec![value; count as usize]);
+        let values: Vec<_> = values.collect();
         assert_eq!(values.len(), samples.len());
+        assert!(values.last().copied() <= histogram.max());
         assert!(values.iter().zip(&samples).all(|(value, sample)| is_near(*value, *sample)));
     });
 }
 
 #[test]
-fn a_scaled_number_is_the_quotient_or_the_greatest_there_is() {
+fn mul_div_is_the_quotient_or_the_greatest_number() {
     let number = || (any::<u64>(), 0..64).prop_map(|(number, shift)| number >> shift);
-    for_any((number(), number(), number()), |(a, b, c): (u64, u64, u64)| {
-        let (product, c) = (u128::from(a) * u128::from(b), u128::from(c.max(1)));
-        let quotient = u128::from(scaled(a, b, c as u64));
-        assert!(quotient * c <= product);
-        let is_greatest = quotient == u128::from(u64::MAX);
-        assert!(is_greatest || (quotient + 1) * c > product);
+    let number = || prop_oneof![9 => number(), 1 => Just(0)];
+    for_any((number(), number(), number()), |(a, b, c)| {
+        let exact = u128::from(a) * u128::from(b) / u128::from(c.max(1));
+        assert_eq!(u128::from(mul_div(a, b, c)), exact.min(u64::MAX.into()), "{a} * {b} / {c}");
     });
 }
 
 #[test]
 fn a_queue_name_is_what_mq_overview_says() {
-    let byte = || prop_oneof![20 => any::<u8>(), 1 => select(&b"/.\0"[..])];
-    let special = select(&["", ".", "..", "...", "/", "a/", "a/b"][..]);
+    let special = select(&["", ".", "..", "...", "/", "a/", "a/b", "a\0"][..]);
     let rest = prop_oneof![
         special.prop_map(|text| text.as_bytes().to_vec()),
-        vec(byte(), 0..4),
+        vec(prop_oneof![20 => any::<u8>(), 1 => select(&b"/.\0"[..])], 0..4),
         vec(1..=255_u8, 250..260),
     ];
     for_any((option::weighted(0.9, Just(b'/')), rest), |(slash, rest)| {

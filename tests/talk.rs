@@ -1,15 +1,14 @@
-//! Whole conversations of real programs: both at once, in two processes started
-//! in either order, and what they say about it.
+//! Whole conversations of real programs, started in either order, and what they print.
 
 mod common;
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use common::{Place, assert_done, finish, start, stdout, wait_for_state, wait_until};
-use mq_sketch::queue::{Queue, Wait};
+use mq_sketch::mq::{Queue, Wait};
 use serde_json::Value;
 
-/// The lines of one program, without the time, which must be as designed.
+/// The lines of one program without their beginning, `program@time: `, which must be as designed.
 fn lines(text: &str, program: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -25,6 +24,10 @@ fn lines(text: &str, program: &str) -> Vec<String> {
     lines
 }
 
+fn reports(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
+}
+
 #[test]
 fn the_sketch_is_performed_and_leaves_nothing_behind() {
     for wait in ["WAIT=poll", "WAIT=block"] {
@@ -32,32 +35,65 @@ fn the_sketch_is_performed_and_leaves_nothing_behind() {
         let output = place.run("sketch", &[wait]);
         assert_done(&output);
         assert!(!place.exists());
+        let text = stdout(&output);
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         for (program, greeting) in [
             ("premise", "Oooo 'ello, I'm Mrs. Premise!"),
             ("conclusion", "Oooo 'ello, I'm Mrs. Conclusion!"),
         ] {
-            let lines = lines(&stdout(&output), program);
+            let lines = lines(&text, program);
             assert_eq!(lines[0], greeting);
             assert_eq!(lines[1], "iterations: 1000, corrupted messages: 0");
             assert!(lines[2].ends_with(" us each"), "{lines:?}");
             assert!(lines[3].starts_with("round trip in us: p50 "), "{lines:?}");
-            assert!(lines[4].starts_with("  < "), "{lines:?}");
-            assert!(lines[lines.len() - 2].starts_with("handed her own message back: "));
-            assert!(lines[lines.len() - 1].starts_with("CPU time: "), "{lines:?}");
+            assert!(lines[4].starts_with("  p99 "), "{lines:?}");
+            assert!(lines[5].starts_with("  p99.99 "), "{lines:?}");
+            assert!(lines[6].starts_with("  < "), "{lines:?}");
+            let end = &lines[lines.len() - 3..];
+            assert!(end[0].starts_with("own messages handed back: "), "{lines:?}");
+            assert!(end[1].starts_with("empty polls: "), "{lines:?}");
+            assert!(end[2].starts_with("CPU time: "), "{lines:?}");
         }
     }
 }
 
 #[test]
-fn the_histogram_counts_every_round_trip() {
+fn the_histogram_counts_every_round_trip_within_80_columns() {
     let place = Place::new("histogram");
-    let output = place.run("sketch", &["ITERATIONS=5000"]);
+    let output = place.run("sketch", &["ITERATIONS=200000"]);
     assert_done(&output);
-    let counts = lines(&stdout(&output), "premise").into_iter().filter_map(|line| {
-        let (_, count) = line.strip_prefix("  < ")?.split_once(" ns ")?;
-        count.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    assert_eq!(counts.sum::<u64>(), 4999);
+    let text = stdout(&output);
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    for program in ["premise", "conclusion"] {
+        let counts = lines(&text, program).into_iter().filter_map(|line| {
+            let (_, count) = line.strip_prefix("  < ")?.split_once(" ns ")?;
+            count.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        assert_eq!(counts.sum::<u64>(), 199_999);
+    }
+}
+
+#[test]
+fn a_percentile_that_the_sample_cannot_give_is_a_dash_and_null() {
+    // Four replies are three round trips: enough for p50, not for p90.
+    let place = Place::new("few");
+    let output = place.run("sketch", &["ITERATIONS=4"]);
+    assert_done(&output);
+    let lines = lines(&stdout(&output), "premise");
+    assert!(lines[3].ends_with("  p90 -"), "{lines:?}");
+    assert_eq!(lines[4], "  p99 -  p99.9 -");
+    assert!(lines[5].starts_with("  p99.99 -  max "), "{lines:?}");
+    for (iterations, known) in [(4, ["p50", "max"].as_slice()), (1, &[])] {
+        let output = place.run("sketch", &["REPORT=json", &format!("ITERATIONS={iterations}")]);
+        assert_done(&output);
+        for report in reports(&stdout(&output)) {
+            for name in ["p50", "p90", "p99", "p99_9", "p99_99", "max"] {
+                let value = &report["round_trip_ns"][name];
+                assert_eq!(value.is_u64(), known.contains(&name), "{name}: {report}");
+                assert_eq!(value.is_null(), !known.contains(&name), "{name}: {report}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -67,10 +103,9 @@ fn either_may_be_started_first() {
         let args = ["ITERATIONS=2000", "REPORT=json"];
         let mut one = place.start(first, &args);
         if first == "premise" {
-            drop(place.open()); // she has made it
+            drop(place.open()); // it has created the queue
         } else {
-            // She has looked for the queue and sleeps until the next look.
-            wait_for_state(&one, 'S');
+            wait_for_state(&one, 'S'); // it has looked for the queue, and sleeps
         }
         assert!(one.try_wait().unwrap().is_none());
         let two = place.start(second, &args);
@@ -83,11 +118,9 @@ fn either_may_be_started_first() {
 #[test]
 fn the_json_report_is_one_object_a_program_and_nothing_else() {
     let place = Place::new("json");
-    let output = place.run("sketch", &["REPORT=json", "VERBOSE=1", "ITERATIONS=3000"]);
+    let output = place.run("sketch", &["REPORT=json", "VERBOSE=1", "ITERATIONS=20000"]);
     assert_done(&output);
-    let text = stdout(&output);
-    let reports: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(reports.len(), 2);
+    let reports = reports(&stdout(&output));
     let mut programs = Vec::new();
     for report in &reports {
         programs.push(report["program"].as_str().unwrap());
@@ -96,25 +129,21 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
         assert_eq!(report["message_size"], 32);
         assert_eq!(report["sealed"], false);
         assert_eq!(report["end"], "done");
-        assert_eq!(report["iterations"], 3000);
+        assert_eq!(report["iterations"], 20000);
         assert_eq!(report["corrupted"], 0);
         let seconds = report["seconds"].as_f64().unwrap();
         let rate = report["iterations_per_second"].as_f64().unwrap();
-        // 3000 replies are 2999 times from one to the next.
-        // The rate is a whole number.
-        assert!((rate - 2999.0 / seconds).abs() <= 1.0 + 0.001 * rate, "{report}");
-        let round_trip = &report["round_trip_ns"];
+        // 20000 replies are 19999 round trips. The rate is a whole number.
+        assert!((rate - 19999.0 / seconds).abs() <= 1.0 + 0.001 * rate, "{report}");
         let ascending: Vec<u64> = ["p50", "p90", "p99", "p99_9", "p99_99", "max"]
             .iter()
-            .map(|name| round_trip[name].as_u64().unwrap())
+            .map(|name| report["round_trip_ns"][name].as_u64().unwrap())
             .collect();
         assert!(ascending[0] > 0 && ascending.is_sorted(), "{report}");
-        let (half, longest) = (ascending[0] as f64 / 1e9 * 1499.0, ascending[5] as f64 / 1e9);
+        let (half, longest) = (ascending[0] as f64 / 1e9 * 9999.0, ascending[5] as f64 / 1e9);
         assert!(half * 0.99 <= seconds && longest <= seconds, "{report}");
-        for name in ["own_handed_back", "empty_polls", "yields"] {
-            assert!(report[name].is_u64(), "{name}: {report}");
-        }
         let count = |name: &str| report[name].as_u64().unwrap();
+        assert!(count("empty_polls") < u64::MAX, "{report}");
         assert!(count("yields") >= count("own_handed_back"), "{report}");
         for name in ["user_seconds", "system_seconds"] {
             let cpu = report[name].as_f64().unwrap();
@@ -126,7 +155,7 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
 }
 
 #[test]
-fn messages_of_any_size_are_exchanged_and_verified() {
+fn messages_of_any_size_are_exchanged_and_checked() {
     for size in [32, 64, 96, 4096, 8192] {
         for how in [["WAIT=poll", "SEALED=1"], ["WAIT=block", "VERBOSE=0"]] {
             let place = Place::new("sizes");
@@ -134,8 +163,7 @@ fn messages_of_any_size_are_exchanged_and_verified() {
             let args = ["REPORT=json", "ITERATIONS=500", &size_wanted, how[0], how[1]];
             let output = place.run("sketch", &args);
             assert_done(&output);
-            for line in stdout(&output).lines() {
-                let report: Value = serde_json::from_str(line).unwrap();
+            for report in reports(&stdout(&output)) {
                 assert_eq!(report["message_size"], size);
                 assert_eq!(report["iterations"], 500);
                 assert_eq!(report["sealed"], how[1] == "SEALED=1");
@@ -145,38 +173,23 @@ fn messages_of_any_size_are_exchanged_and_verified() {
 }
 
 #[test]
-fn one_iteration_is_enough() {
-    for report in ["REPORT=text", "REPORT=json"] {
-        let place = Place::new("one");
-        let output = place.run("sketch", &["ITERATIONS=1", report]);
-        assert_done(&output);
-        assert!(!place.exists());
-    }
-}
-
-#[test]
 fn verbose_says_every_message_in_turn() {
     let place = Place::new("verbose");
     let output = place.run("sketch", &["VERBOSE=1", "ITERATIONS=20"]);
     assert_done(&output);
     let text = stdout(&output);
-    for (program, said) in [("premise", 21), ("conclusion", 20)] {
-        // What she is handed back and sends again is said again; what is left
-        // without that is the conversation.
-        let mut talk = Vec::new();
+    for (program, expected) in [("premise", 21), ("conclusion", 20)] {
+        // A message that was handed back is said again, twice. The rest is the conversation.
+        let mut talk: Vec<(String, String)> = Vec::new();
         for line in lines(&text, program) {
-            let Some((verb, message)) = line.split_once(' ') else {
-                continue;
-            };
-            if verb == "Sending" || verb == "Received" {
-                let of_own = talk.last().is_some_and(|(v, m)| v == "Sending" && m == message);
-                if !of_own {
-                    talk.push((verb.to_string(), message.to_string()));
-                }
+            if let Some((verb @ ("Sending" | "Received"), message)) = line.split_once(' ')
+                && !talk.last().is_some_and(|(verb, last)| verb == "Sending" && last == message)
+            {
+                talk.push((verb.to_string(), message.to_string()));
             }
         }
-        let sent: Vec<_> = talk.iter().filter(|(verb, _)| verb == "Sending").collect();
-        assert_eq!(sent.len(), said, "{program}");
+        let sent = talk.iter().filter(|(verb, _)| verb == "Sending").count();
+        assert_eq!(sent, expected, "{program}");
         for pair in talk.windows(2) {
             let answer = common::md5_hex(pair[0].1.as_bytes());
             assert_eq!(pair[1].1.as_bytes(), answer, "{program}");
@@ -189,17 +202,16 @@ fn counts_match_the_messages_said() {
     let place = Place::new("counts");
     let (json, text) = (["REPORT=json", "ITERATIONS=50"], ["VERBOSE=1", "ITERATIONS=50"]);
     let premise = place.start("premise", &text);
-    // She is read from the beginning, or she would wait for the full pipe.
+    // Read from the beginning: otherwise the pipe would become full.
     let premise = std::thread::spawn(|| finish(premise));
     assert_done(&place.run("conclusion", &json));
     let output = premise.join().unwrap();
     assert_done(&output);
     let lines = lines(&stdout(&output), "premise");
-    let received = lines.iter().filter(|line| line.starts_with("Received ")).count();
-    let sent = lines.iter().filter(|line| line.starts_with("Sending ")).count();
-    let back = lines.iter().find_map(|l| l.strip_prefix("handed her own message back: ")).unwrap();
-    let back: usize = back.split(',').next().unwrap().parse().unwrap();
-    assert_eq!((received, sent), (50 + back, 51 + back));
+    let count = |verb: &str| lines.iter().filter(|line| line.starts_with(verb)).count();
+    let back = lines.iter().find_map(|line| line.strip_prefix("own messages handed back: "));
+    let back: usize = back.unwrap().parse().unwrap();
+    assert_eq!((count("Received "), count("Sending ")), (50 + back, 51 + back));
 }
 
 #[test]
@@ -210,46 +222,52 @@ fn eight_pairs_at_once_do_not_disturb_each_other() {
     assert!(!places.iter().any(Place::exists));
 }
 
-#[test]
-fn a_long_run_shows_its_progress_on_a_terminal_and_only_there() {
-    // Without an end, until the line has been seen.
-    let place = Place::new("progress");
-    let terminal = nix::pty::openpty(None, None).unwrap();
-    let mut command = place.command("sketch");
+/// What an endless sketch shows on a terminal of so many columns, up to its end by SIGTERM. The
+/// progress line must have appeared.
+fn shown_on_a_terminal(columns: u16) -> String {
+    let place = Place::new(&format!("progress{columns}"));
+    let size = nix::pty::Winsize { ws_row: 5, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let terminal = nix::pty::openpty(Some(&size), None).unwrap();
+    let mut command: Command = place.command("sketch");
     command.args(["ITERATIONS=9000000000000000000", "REPORT=json"]).stderr(terminal.slave);
     let child = start(&mut command);
-    drop(command); // and with it our end of the terminal's other side
-    // Read without waiting, so that a line that never comes fails the test.
+    drop(command); // and with it this process's end of the terminal
+    // Without waiting, so a line that never comes fails the test.
     let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
     nix::fcntl::fcntl(&terminal.master, flags).unwrap();
-    let mut bytes = [0; 512];
-    let mut shown = String::new();
-    wait_until("the line is shown", || {
-        let length = nix::unistd::read(&terminal.master, &mut bytes).ok()?;
-        shown += std::str::from_utf8(&bytes[..length]).unwrap();
-        shown.contains("/s, ").then_some(())
-    });
-    assert!(shown.starts_with("premise: "), "{shown:?}");
-    assert!(shown.contains(" of 9000000000000000000, 0.0 %, "), "{shown:?}");
-    assert!(!shown.contains("conclusion: "), "{shown:?}");
-    common::signal(&child, nix::sys::signal::Signal::SIGTERM);
-    // The terminal must be read to its end, or the program could not write.
-    wait_until("the terminal is closed", || {
+    let (mut bytes, mut shown) = ([0; 512], String::new());
+    let mut is_ended = false;
+    wait_until("the line is shown, and the program has ended", || {
         match nix::unistd::read(&terminal.master, &mut bytes) {
-            Ok(length @ 1..) => {
-                shown += std::str::from_utf8(&bytes[..length]).unwrap();
-                None
-            }
-            Err(nix::errno::Errno::EAGAIN) => None,
-            Ok(_) | Err(_) => Some(()),
+            Ok(length @ 1..) => shown += std::str::from_utf8(&bytes[..length]).unwrap(),
+            Err(nix::errno::Errno::EAGAIN) => {}
+            Ok(_) | Err(_) => return Some(()),
         }
+        if !is_ended && shown.contains("of 90000") && shown.ends_with('\r') {
+            is_ended = true;
+            common::signal(&child, nix::sys::signal::Signal::SIGTERM);
+        }
+        None
     });
-    // Conclusion's line may have covered it before Premise removes what is left.
-    let (_, after) = shown.rsplit_once("s left\x1b[K\r").expect("the cursor at its beginning");
-    assert!(after.contains("\x1b[K"), "{shown:?}");
-    let output = finish(child);
-    assert_eq!(common::code(&output), 143);
+    assert_eq!(common::code(&finish(child)), 143);
     assert!(!place.exists());
+    shown
+}
+
+#[test]
+fn a_long_run_shows_its_progress_on_a_terminal_and_no_wider_than_that() {
+    for (columns, width) in [(0, 79), (25, 24), (200, 79)] {
+        let shown = shown_on_a_terminal(columns);
+        assert!(shown.starts_with("premise: "), "{shown:?}");
+        let (lines, after) = shown.rsplit_once("\x1b[K\r").expect("the cursor at its beginning");
+        for line in lines.split("\x1b[K\r") {
+            assert!(!line.contains('\n') && line.len() <= width, "{columns} columns: {line:?}");
+            let words = " of 9000000000000000000, 0.0 %, ";
+            assert_eq!(line.contains(words), width == 79, "{columns} columns: {line:?}");
+        }
+        // The line of conclusion may have covered it before premise erases the rest.
+        assert!(after.contains("\x1b[K"), "{shown:?}");
+    }
 }
 
 #[test]

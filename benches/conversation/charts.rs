@@ -1,5 +1,5 @@
-//! The charts, as SVG: white ground and dark ink, and the other way round for who
-//! prefers the dark. What colour says, a name, a marker or dashes say as well.
+//! The charts, as SVG: dark ink on white, or the reverse for readers who prefer that. What colour
+//! says, a name, a marker or dashes say as well.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,10 +13,7 @@ use crate::run::PERCENTILES;
 use crate::table::{grouped, megabytes_per_second, of_pairs};
 use crate::{PAIRS, SIZES};
 
-/// All there may be.
-pub const FILES: [&str; 4] = ["throughput.svg", "percentiles.svg", "sizes.svg", "pairs.svg"];
-
-/// Draws all for which there are figures, and says which.
+/// Draws the charts for which there are figures, and returns their names.
 pub fn draw(
     out: &Path,
     table: &[Measured],
@@ -45,7 +42,7 @@ pub fn draw(
     Ok(files)
 }
 
-/// The same for a contender in every chart.
+/// A contender looks the same in every chart.
 fn look_of(contender: &Contender) -> Look {
     let is = |word: &str| contender.name.contains(word);
     match () {
@@ -126,7 +123,7 @@ fn contender_of(one: &Measured) -> (String, Look) {
 
 /// Round trips, both on two CPUs and both on one.
 fn percentile_panels(all: &[Measured]) -> Vec<Panel> {
-    /// So many nanoseconds, in the unit that leaves the fewest digits.
+    /// A time in the unit with the fewest digits.
     fn time(nanoseconds: f64) -> String {
         match nanoseconds {
             1e9.. => format!("{} s", nanoseconds / 1e9),

@@ -1,13 +1,15 @@
-//! Who is compared, and on which CPUs.
+//! What is compared, and on which CPUs.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use mq_sketch::sys;
+use mq_sketch::mq;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// The CPUs for Mrs. Premise and for Mrs. Conclusion.
+use crate::programs;
+
+/// The CPUs of premise and conclusion.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
     /// The scheduler's choice.
@@ -35,8 +37,7 @@ impl Placement {
             .collect()
     }
 
-    /// The CPU of one side (0 or 1) of one pair; None: any. More pairs than CPUs
-    /// share them in turn.
+    /// The CPU of one side (0 or 1) of one pair; None: any. More pairs than CPUs share them.
     pub fn cpu(self, cpus: &[usize], pair: usize, side: usize) -> Option<usize> {
         match self {
             Placement::AllCpus => None,
@@ -59,34 +60,34 @@ pub fn run_on(cpus: &[usize]) {
     sched_setaffinity(Pid::from_raw(0), &set).unwrap();
 }
 
-/// What stands in a command for what differs from run to run.
+/// Placeholders in a command for what differs from run to run.
 const QUEUE: &str = "{queue}";
 const ITERATIONS: &str = "{iterations}";
 const SIZE: &str = "{size}";
 
-/// What the name of one with a seal ends with.
+/// The end of the name of a sealed contender.
 const SEALED: &str = ", sealed";
 
 const MD5: &str = "md5 of two messages";
 
-/// One of those that are compared.
+/// A program, or two, to be measured.
 pub struct Contender {
     pub name: String,
-    /// The words of Mrs. Premise's command and of Mrs. Conclusion's. Who is alone has one.
+    /// The commands of premise and conclusion, in words. A single process has one.
     pub commands: Vec<Vec<String>>,
-    /// What the report must call its backend, if it names one.
+    /// The backend that its report must name, if it names one.
     pub backend: Option<&'static str>,
-    /// Why it is not there, and how to get it.
+    /// Why it is missing, and how to get it.
     pub missing: Option<String>,
 }
 
-/// Everyone, in the order of the tables: who is to be compared with somebody
-/// stands beside her.
-pub fn everyone(target: &Path) -> Vec<Contender> {
-    let backend = sys::BACKEND;
-    let folder = Path::new(env!("CARGO_BIN_EXE_premise")).parent().expect("a folder");
-    let ours = |name: String, wait, sealed| Contender::ours(name, folder, backend, wait, sealed);
-    let mut everyone = vec![
+/// All contenders, in the order of the tables: those to be compared stand side by side.
+pub fn all() -> Vec<Contender> {
+    let backend = mq::BACKEND;
+    let ours = |name, wait, sealed| {
+        Contender::ours(name, Ok(programs::folder().clone()), backend, wait, sealed)
+    };
+    let mut all = vec![
         Contender::alone("alone".to_string(), "SEALED=0"),
         Contender::alone("alone".to_string() + SEALED, "SEALED=1"),
         Contender::md5(),
@@ -95,11 +96,12 @@ pub fn everyone(target: &Path) -> Vec<Contender> {
         ours(format!("ours block ({backend})"), "WAIT=block", "SEALED=0"),
     ];
     if backend != "ffi" {
-        everyone.push(Contender::ours_through_ffi(&target.join("ffi")));
+        let built = programs::build(true);
+        all.push(Contender::ours(ours_poll("ffi"), built, "ffi", "WAIT=poll", "SEALED=0"));
     }
-    everyone.extend(["nix", "posixmq", "libc"].map(Contender::plain));
-    everyone.push(Contender::python());
-    everyone
+    all.extend(["nix", "posixmq", "libc"].map(Contender::plain));
+    all.push(Contender::python());
+    all
 }
 
 fn ours_poll(backend: &str) -> String {
@@ -121,56 +123,37 @@ impl Contender {
 
     fn alone(name: String, sealed: &str) -> Contender {
         let command = [&*this_program(), "alone", sealed, QUEUE, ITERATIONS, SIZE];
-        Contender { backend: Some(sys::BACKEND), ..Contender::new(name, &[command]) }
+        Contender { backend: Some(mq::BACKEND), ..Contender::new(name, &[command]) }
     }
 
     fn md5() -> Contender {
         let command = [&*this_program(), "md5", ITERATIONS, SIZE];
-        Contender { backend: Some(sys::BACKEND), ..Contender::new(MD5.to_string(), &[command]) }
+        Contender { backend: Some(mq::BACKEND), ..Contender::new(MD5.to_string(), &[command]) }
     }
 
+    /// The programs in a folder, or why they are missing.
     fn ours(
         name: String,
-        folder: &Path,
+        folder: Result<PathBuf, String>,
         backend: &'static str,
         wait: &str,
         sealed: &str,
     ) -> Contender {
-        let programs =
-            ["premise", "conclusion"].map(|role| folder.join(role).display().to_string());
         let queue = format!("MESSAGE_QUEUE_NAME={QUEUE}");
         let iterations = format!("ITERATIONS={ITERATIONS}");
         let size = format!("MESSAGE_SIZE={SIZE}");
-        let commands = programs
+        let commands = ["premise", "conclusion"].map(|program| {
+            let program = folder.as_ref().map_or("".into(), |folder| folder.join(program));
+            program.display().to_string()
+        });
+        let commands = commands
             .each_ref()
             .map(|program| [program, "REPORT=json", wait, sealed, &queue, &iterations, &size]);
-        Contender { backend: Some(backend), ..Contender::new(name, &commands) }
+        let missing = folder.err();
+        Contender { backend: Some(backend), missing, ..Contender::new(name, &commands) }
     }
 
-    fn ours_through_ffi(target: &Path) -> Contender {
-        let folder = target.join("release");
-        let mut ours = Contender::ours(ours_poll("ffi"), &folder, "ffi", "WAIT=poll", "SEALED=0");
-        // Beside each program cargo writes down what it was made of.
-        let changed = |file: &Path| file.metadata()?.modified();
-        let is_up_to_date = |command: &Vec<String>| {
-            let program = Path::new(&command[0]);
-            let sources = std::fs::read_to_string(program.with_extension("d"));
-            changed(program).ok().zip(sources.ok()).is_some_and(|(built, sources)| {
-                let mut sources = sources.split_whitespace().skip(1);
-                sources.all(|source| changed(Path::new(source)).is_ok_and(|time| time <= built))
-            })
-        };
-        if !ours.commands.iter().all(is_up_to_date) {
-            ours.missing = Some(format!(
-                "not built, or not of these sources: cargo build --release --features ffi \
-                 --target-dir {}",
-                target.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(target).display()
-            ));
-        }
-        ours
-    }
-
-    /// The peers of `plain.rs`, by the package that they use.
+    /// The programs of `plain.rs`, by their package.
     fn plain(package: &str) -> Contender {
         let program = this_program();
         let commands = ["premise", "conclusion"]
@@ -178,8 +161,8 @@ impl Contender {
         Contender::new(package.to_string(), &commands)
     }
 
-    /// Those of `plain.py`. The interpreter is asked for its own path, because what
-    /// PATH names may be a script that first looks for it.
+    /// The programs of `plain.py`. The interpreter tells its own path, because the one in PATH may
+    /// be a script that looks for it first.
     fn python() -> Contender {
         const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/conversation/plain.py");
         let probe = Command::new("python3")
@@ -198,22 +181,22 @@ impl Contender {
         Contender { missing: missing.map(String::from), ..python }
     }
 
-    /// Two pairs alone, under everything else.
+    /// The floor.
     pub fn is_floor(&self) -> bool {
         self.name == "alone"
     }
 
-    /// What either side calculates in an iteration.
+    /// The md5 of an iteration.
     pub fn is_md5(&self) -> bool {
         self.name == MD5
     }
 
-    /// The one that the others are compared with.
+    /// The contender that the others are compared with.
     pub fn is_ours(&self) -> bool {
-        self.name == ours_poll(sys::BACKEND)
+        self.name == ours_poll(mq::BACKEND)
     }
 
-    /// The name of the same without the seal, for one that has it.
+    /// For a sealed contender, the name of the same without the seal.
     pub fn unsealed(&self) -> Option<&str> {
         self.name.strip_suffix(SEALED)
     }

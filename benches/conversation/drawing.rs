@@ -1,5 +1,4 @@
-//! What the charts are drawn with: colours that turn over in the dark, text, axes, and
-//! frames with curves in them.
+//! What the charts are drawn with: colours for light and dark, text, axes, and panels with curves.
 
 use std::error::Error;
 
@@ -12,16 +11,14 @@ use plotters::prelude::{DrawingArea, IntoDrawingArea, IntoTextStyle, RGBColor, T
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, ShapeStyle};
 
-/// A colour on white, which stands in the file, and the one that is put in its place
-/// in the dark.
+/// A colour on white, which is in the file, and the one that replaces it in the dark.
 pub type Colour = (u32, u32);
 
 const GROUND: Colour = (0xffffff, 0x15181c);
 pub const INK: Colour = (0x1b1e22, 0xe9ecef);
 pub const GRID: Colour = (0xd9dce0, 0x3b4148);
 
-/// Colours that also the colour-blind can tell apart, darker on white and lighter in
-/// the dark.
+/// Colours that colour-blind readers can tell apart, darker on white and lighter in the dark.
 pub const GREY: Colour = (0x6a7178, 0xa9b1b9);
 pub const BLUE: Colour = (0x0062b1, 0x62b5f5);
 pub const SKY: Colour = (0x3287bd, 0x9ad4ff);
@@ -64,7 +61,7 @@ pub fn canvas(
         draw(&area)?;
         area.present()?;
     }
-    // What plotters does not write: a title for who cannot see it, and the dark.
+    // plotters writes neither a title for screen readers nor colours for the dark.
     let mut style = String::new();
     for (on_white, in_the_dark) in COLOURS {
         for paint in ["fill", "stroke"] {
@@ -140,8 +137,7 @@ impl Axis {
     }
 }
 
-/// How a curve is told from others: the dashes are so long, and the marker is one of
-/// some shapes.
+/// What distinguishes a curve: colour, the length of its dashes, marker.
 #[derive(Clone, Copy)]
 pub struct Look {
     pub colour: Colour,
@@ -193,8 +189,8 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-/// A frame with curves, each named at its right end. Across it is a log scale, up it
-/// is one or goes from 0 on.
+/// A frame with curves, each named at its right end. The x axis is logarithmic; the y axis too, or
+/// it begins at 0.
 pub struct Panel {
     pub title: String,
     pub x_title: &'static str,
@@ -205,7 +201,7 @@ pub struct Panel {
     pub curves: Vec<Curve>,
 }
 
-/// A whole file of panels, one below the other.
+/// A file of panels, one below the other.
 pub fn stacked(title: &str, panels: &[Panel], height: i32) -> Result<String, Box<dyn Error>> {
     canvas(title, panels.len() as i32 * height, |area| {
         let tops = (0..).map(|i| i * height);
@@ -248,15 +244,15 @@ impl Panel {
             points.iter().try_for_each(|point| draw_marker(area, curve.look, *point))?;
             ends.extend(points.last().map(|end| (*end, curve)));
         }
-        // By how far they come: a name stands where its curve ends.
+        // By their x: a name stands where its curve ends.
         ends.sort_by_key(|(end, _)| *end);
         ends.chunk_by(|((x, _), _), ((other, _), _)| x == other)
             .try_for_each(|ends| draw_names(area, ends, (bottom, top)))
     }
 }
 
-/// The names of curves that end one above the other, none over another, each with a
-/// thin line to its end.
+/// The names of curves that end one above the other, without overlap, each with a thin line to the
+/// end of its curve.
 fn draw_names(area: &Area, ends: &[(Point, &Curve)], (bottom, top): Point) -> Drawn {
     const APART: i32 = 18;
     let mut places: Vec<i32> = ends.iter().map(|((_, y), _)| *y).collect();

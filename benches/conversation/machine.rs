@@ -1,16 +1,16 @@
-//! What a figure is worth without: the machine, the kernel, the clocks.
+//! What a figure needs beside it: the machine, the kernel, the clocks.
 
 use std::process::Command;
 use std::time::Instant;
 
-use mq_sketch::arch;
+use mq_sketch::chat::clock::ticks;
 use serde_json::{Value, json};
 
 fn file(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default().trim().to_string()
 }
 
-/// What the first line of /proc/cpuinfo says that begins so.
+/// The first field of this name in /proc/cpuinfo.
 fn cpuinfo(name: &str) -> String {
     let text = file("/proc/cpuinfo");
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -22,12 +22,11 @@ pub struct Machine {
     pub is_virtual: bool,
     pub kernel: String,
     pub rustc: String,
-    /// Processes that ran or wanted to in the last minute, on average.
+    /// The load average of the last minute.
     pub load: String,
-    /// The CPUs whose core the first one allowed is a part of: with more than one,
-    /// two CPUs may be half as much as they seem.
+    /// The CPUs that share a core with the first one. Together they may be as fast as one.
     pub siblings: String,
-    /// Nanoseconds between two different readings, at least.
+    /// The least difference between two readings, in nanoseconds.
     pub clock_resolution: u64,
     pub counter_resolution: f64,
 }
@@ -80,17 +79,17 @@ impl Machine {
     }
 }
 
-/// The smallest steps seen, in nanoseconds: of the clock that the plain peers read,
-/// and of the cycle counter, which is what our programs read.
+/// The smallest steps seen, in nanoseconds: of the clock that the plain programs read, and of the
+/// cycle counter that ours read.
 fn resolutions() -> (u64, f64) {
     const READINGS: usize = 100_000;
     let clock: Vec<Instant> = (0..READINGS).map(|_| Instant::now()).collect();
     let steps = clock.windows(2).map(|two| (two[1] - two[0]).as_nanos() as u64);
     let clock_resolution = steps.filter(|step| *step > 0).min().unwrap_or(0);
 
-    let (start, first) = (Instant::now(), arch::cycles());
-    let counter: Vec<u64> = (0..READINGS).map(|_| arch::cycles()).collect();
-    let (nanoseconds, last) = (start.elapsed().as_nanos() as f64, arch::cycles());
+    let (start, first) = (Instant::now(), ticks());
+    let counter: Vec<u64> = (0..READINGS).map(|_| ticks()).collect();
+    let (nanoseconds, last) = (start.elapsed().as_nanos() as f64, ticks());
     let steps = counter.windows(2).map(|two| two[1].saturating_sub(two[0]));
     let cycles = steps.filter(|step| *step > 0).min().unwrap_or(0);
     (clock_resolution, cycles as f64 * nanoseconds / (last - first) as f64)

@@ -1,6 +1,6 @@
 /* The sketch in C as one would plainly write it, linked to the C library, to be compared
- * with `sketch` from start to exit. One process makes the queue and is Mrs. Premise,
- * its child is Mrs. Conclusion.
+ * with `sketch` from start to exit. One process creates the queue and is premise, its
+ * child is conclusion.
  *
  *     plain QUEUE ITERATIONS */
 
@@ -68,7 +68,7 @@ static void say(mqd_t queue, const char *own, size_t length)
         fail("mq_send");
 }
 
-/* The next message that is not her own, which goes back. It is the other's turn then. */
+/* The next message of the peer. The process's own message is sent back, and the CPU yielded. */
 static size_t hear(mqd_t queue, const char *own, size_t own_length, char *heard)
 {
     for (;;) {

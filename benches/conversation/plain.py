@@ -17,7 +17,7 @@ def md5_hex(text):
 
 
 def hear(queue, own):
-    """The next message that is not her own, and how often that was sent back."""
+    """The next message that is not the own one, and how often that one was sent back."""
     own_handed_back = 0
     while True:
         heard, _priority = queue.receive()

@@ -1,24 +1,23 @@
-//! Rounds of runs: every case once a round, and never always after the same one.
+//! Rounds of runs: every case once a round, not always after the same one.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mq_sketch::queue::{Queue, QueueName, Wait};
+use mq_sketch::mq::{Queue, QueueName, Wait};
 
 use crate::Options;
 use crate::contender::run_on;
 use crate::run::{Case, Ended, Failure, Outcome, Report};
 
-/// How long a run is to take from the first reply on.
+/// How long a run should take, from the first reply.
 const SECONDS: f64 = 0.4;
 
-/// And up to so long where that brings the round trips which the highest percentile
-/// needs.
+/// How long it may take where the highest percentile needs that many round trips.
 const AT_MOST_SECONDS: f64 = 1.0;
 const ENOUGH_ITERATIONS: u64 = 10_001;
 
-/// Below that a trial run says too little about how long another will take.
+/// A shorter trial run says too little about how long the next one takes.
 const TRIAL_SECONDS: f64 = 0.2;
 
-/// A case with what its runs brought, a run a round.
+/// A case and its outcomes, one a round.
 pub struct Measured<'a> {
     pub case: Case<'a>,
     /// Of each pair in each run.
@@ -28,8 +27,7 @@ pub struct Measured<'a> {
     pub error: Option<String>,
 }
 
-/// The middle of some values and how far they are spread: the middle half of them lies
-/// from `low` to `high`, the first and the third quartile.
+/// The median of some values, and their first and third quartile.
 #[derive(Clone, Copy)]
 pub struct Spread {
     pub low: f64,
@@ -74,7 +72,7 @@ impl Measured<'_> {
         Spread::of(self.outcomes.iter().map(|outcome| all / outcome.wall_seconds))
     }
 
-    /// Of all pairs together: the sum of what each has by her own report.
+    /// Of all pairs together: the sum of their own reports.
     pub fn iterations_per_second_by_sum(&self) -> Option<Spread> {
         let rate = |report: &Report| 1e9 / report.nanoseconds_each();
         Spread::of(self.outcomes.iter().map(|outcome| outcome.reports.iter().map(rate).sum()))
@@ -109,9 +107,8 @@ pub fn runs(cases: usize, rounds: usize) -> usize {
     cases * (rounds + 1)
 }
 
-/// Warms all cases up, and then runs each once a round. In every second round the
-/// order is turned round, and each round begins with another one: so a case follows
-/// now the one before it in the list, now the one after it. Fails by a signal only.
+/// Warms all cases up, and then runs each once a round. Every second round goes backwards, and each
+/// begins with another case. Only a signal makes it fail.
 pub fn measure<'a>(
     cases: impl IntoIterator<Item = Case<'a>>,
     rounds: usize,
@@ -158,10 +155,10 @@ pub fn measure<'a>(
     Ok(all)
 }
 
-/// More queues, on the CPUs on which those that are measured are made. They have no name
-/// and are there only so that the next ones come to lie elsewhere in memory.
+/// Creates more queues, on the CPUs on which the measured ones are created, and removes their
+/// names. They only occupy memory, so the next queues lie elsewhere.
 fn make_queues_aside(aside: &mut Vec<Queue>, cpus: &[usize]) {
-    // The system has 256 for all.
+    // The system allows 256 queues.
     const AT_ONCE: usize = 9;
     const AT_MOST: usize = 120;
     if aside.len() >= AT_MOST {
@@ -174,14 +171,13 @@ fn make_queues_aside(aside: &mut Vec<Queue>, cpus: &[usize]) {
         for _ in 0..AT_ONCE {
             let queue = Queue::create(&name, 0o600, 32, Wait::Poll);
             let _ = Queue::unlink(&name);
-            aside.extend(queue); // where there is no room for more, there are fewer
+            aside.extend(queue); // beyond a limit there are fewer
         }
     }
     run_on(cpus);
 }
 
-/// What came of a try. Who fails is given up at once, with a word why, which is kept as
-/// her `error`; a signal ends everything.
+/// The value of an attempt. A failure is printed and kept as `error`; a signal ends everything.
 pub fn settle<T>(
     result: Result<T, Failure>,
     error: &mut Option<String>,
@@ -198,7 +194,7 @@ pub fn settle<T>(
     }
 }
 
-/// Finds the iterations that a run is to have.
+/// Finds the number of iterations for a run.
 fn warm_up(mut run: impl FnMut(u64) -> Result<Outcome, Failure>) -> Result<u64, Failure> {
     let mut iterations = 10;
     loop {

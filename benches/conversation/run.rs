@@ -9,8 +9,8 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use mq_sketch::queue::{Queue, QueueName};
-use mq_sketch::signals;
+use mq_sketch::mq::{Queue, QueueName};
+use mq_sketch::runtime::signals;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -20,11 +20,10 @@ use crate::contender::{Contender, Placement, run_on, this_program};
 /// A run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How often to look whether Ctrl-C was pressed while the others talk.
+/// How often to check for a signal while the programs run.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The percentiles of a report, and how many round trips it takes until one of
-/// them lies beyond.
+/// The percentiles of a report, and how many round trips each needs.
 pub const PERCENTILES: [(&str, f64); 5] =
     [("p50", 2.0), ("p90", 10.0), ("p99", 100.0), ("p99_9", 1_000.0), ("p99_99", 10_000.0)];
 
@@ -41,32 +40,32 @@ pub struct Case<'a> {
 
 /// What one run brought.
 pub struct Outcome {
-    /// Of each Mrs. Premise.
+    /// Of premise, one for each pair.
     pub reports: Vec<Report>,
     /// From the moment when all are let go to the end of the last process.
     pub wall_seconds: f64,
 }
 
-/// This program was asked to end, by a signal.
+/// A signal asked this program to end.
 #[derive(Debug)]
 pub struct Ended(pub c_int);
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ended by {}", signals::name(self.0))
+        write!(f, "ended by {}", signals::Name(self.0))
     }
 }
 
 impl std::error::Error for Ended {}
 
-/// Why a run brought nothing.
+/// Why a run has no outcome.
 pub enum Failure {
     Ended(Ended),
     /// In words, with what was said on standard error.
     Error(String),
 }
 
-/// What a Mrs. Premise reports, as it stands.
+/// What premise reports.
 pub struct Report(pub Value);
 
 impl Report {
@@ -87,22 +86,21 @@ impl Report {
         1e9 * self.seconds() / self.round_trips()
     }
 
-    /// None if no round trip lies beyond it, or nobody has timed any.
+    /// None if there are too few round trips for it, or none was timed.
     pub fn percentile(&self, (name, needed): (&str, f64)) -> Option<f64> {
         let known = self.0["round_trip_ns"][name].as_f64();
         known.filter(|_| self.round_trips() >= needed)
     }
 
-    /// The part of the CPU time that was in user mode, in percent. None if the kernel
-    /// has accounted for none at all.
+    /// The part of the CPU time that was in user mode, in percent. None if the kernel has accounted
+    /// for none at all.
     pub fn user_percentage(&self) -> Option<f64> {
         let (user, system) = (self.number("user_seconds"), self.number("system_seconds"));
         Some(100.0 * user / (user + system)).filter(|percentage| percentage.is_finite())
     }
 }
 
-/// Queues that have no name any more when this is dropped, whoever made them and
-/// however she ended.
+/// Names of queues. They are removed when this is dropped, however the programs ended.
 struct Names(Vec<String>);
 
 impl Drop for Names {
@@ -113,8 +111,8 @@ impl Drop for Names {
     }
 }
 
-/// Processes that are all gone when this is dropped. Each has a thread that waits for
-/// its end, so that nobody has to look again and again while they are measured.
+/// Processes, which are ended when this is dropped. Each has a thread that waits for its end, so
+/// nothing polls while they are measured.
 struct Processes {
     running: BTreeMap<usize, Pid>,
     ends: Sender<(usize, Output, Instant)>,
@@ -138,14 +136,14 @@ impl Processes {
         Ok(())
     }
 
-    /// Who ends next, if somebody does in that time.
+    /// The process that ends next, if one does in that time.
     fn next(&mut self, time: Duration) -> Option<(usize, Output, Instant)> {
         let next = self.ended.recv_timeout(time).ok()?;
         self.running.remove(&next.0);
         Some(next)
     }
 
-    /// Who ends next. None if that takes until [`LIMIT`] after the start.
+    /// The process that ends next. None after [`LIMIT`].
     fn wait(&mut self, start: Instant) -> Result<Option<(usize, Output, Instant)>, Ended> {
         loop {
             let next = self.next(LOOK);
@@ -153,7 +151,7 @@ impl Processes {
                 // Ctrl-C ends them as well, perhaps before it is seen here.
                 std::thread::sleep(LOOK);
             }
-            if let Some(signal) = signals::raised() {
+            if let Some(signal) = signals::arrived() {
                 return Err(Ended(signal));
             }
             if next.is_some() || start.elapsed() > LIMIT {
@@ -174,7 +172,7 @@ impl Drop for Processes {
     }
 }
 
-/// How it ended and what it said on standard error, if it did not end well.
+/// How it ended and what it wrote to standard error, if it failed.
 fn failure(output: &Output) -> Option<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     let failed = !output.status.success();
@@ -188,8 +186,8 @@ impl Case<'_> {
         format!("{}, {}{pairs}{size}", self.contender.name, self.placement.name())
     }
 
-    /// One run, from the start of all processes to the end of the last one. When it
-    /// returns there is no process of it left, and no queue.
+    /// One run, from the start of all processes to the end of the last one. It leaves no process
+    /// and no queue.
     pub fn run(&self, iterations: u64, cpus: &[usize]) -> Result<Outcome, Failure> {
         let failed = |error: String| Failure::Error(format!("{}: {error}", self.title()));
         let name = |pair| format!("/mq-sketch-bench-{}-{pair}", std::process::id());
@@ -207,7 +205,7 @@ impl Case<'_> {
                 return Err(failed(error + ": have fewer with --iterations"));
             };
             end = when;
-            // Who has lost her partner would wait for ever: so one error ends all.
+            // The peer of a failed process would wait for ever, so one error ends all.
             let report = self.read(&output, index % self.contender.commands.len());
             reports.extend(report.map_err(failed)?.map(|report| (index, report)));
         }
@@ -215,8 +213,7 @@ impl Case<'_> {
         Ok(Outcome { reports: reports.into_values().collect(), wall_seconds })
     }
 
-    /// Starts them all and lets them go at once: they wait at a gate, so that no pair
-    /// has long been talking when the last one comes.
+    /// Starts all processes. They wait at a gate until the last one has been started.
     fn start(
         &self,
         processes: &mut Processes,
@@ -237,27 +234,27 @@ impl Case<'_> {
         Ok(Instant::now())
     }
 
-    /// The report of Mrs. Premise, and nothing of Mrs. Conclusion's.
+    /// The report of premise; None for conclusion.
     fn read(&self, output: &Output, side: usize) -> Result<Option<Report>, String> {
-        let who = ["premise", "conclusion"][side];
+        let program = ["premise", "conclusion"][side];
         if let Some(failure) = failure(output) {
-            return Err(format!("{who}: {failure}"));
+            return Err(format!("{program}: {failure}"));
         }
         if side != 0 {
             return Ok(None);
         }
         let report: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|error| format!("{who}'s report cannot be read: {error}"))?;
+            .map_err(|error| format!("the report of {program} cannot be read: {error}"))?;
         let backend = report["backend"].as_str();
         if backend != self.contender.backend {
-            return Err(format!("{who}'s backend is {backend:?}, not the one it should be"));
+            return Err(format!("{program} has the wrong backend: {backend:?}"));
         }
         Ok(Some(Report(report)))
     }
 }
 
-/// The time from when a process is asked for to when its end is seen. When it returns
-/// there is no queue of this name.
+/// The time from when a process is asked for to when its end is seen. When it returns there is no
+/// queue of this name.
 pub fn from_start_to_exit(
     name: &str,
     command: &[String],
@@ -276,7 +273,7 @@ pub fn from_start_to_exit(
     }
 }
 
-/// This program, to become another one, on a CPU of her own.
+/// This program, which then becomes another one, on a CPU of its own: [`become_another`].
 fn at_the_gate(command: &[String], cpu: Option<usize>) -> Command {
     let mut start = Command::new(this_program());
     let cpu = cpu.map_or("any".to_string(), |cpu| cpu.to_string());
@@ -285,14 +282,13 @@ fn at_the_gate(command: &[String], cpu: Option<usize>) -> Command {
     start
 }
 
-/// The other end of it: on the CPU asked for, and to be ended with the one who
-/// started her, she waits until the gate, standard input, is opened, and becomes who
-/// she is to be.
+/// Moves to its CPU, waits until the gate, which is standard input, is opened, and becomes the
+/// program that is to be measured. It ends with the process that started it.
 pub fn become_another(starter: &str, cpu: &str, command: &[OsString]) -> ExitCode {
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).unwrap();
     if std::os::unix::process::parent_id().to_string() != starter {
-        return ExitCode::FAILURE; // she has ended already
+        return ExitCode::FAILURE; // it has ended already
     }
     if let Ok(cpu) = cpu.parse() {
         run_on(&[cpu]);

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use indicatif::ProgressBar;
-use mq_sketch::sys;
+use mq_sketch::mq;
 use serde_json::{Value, json};
 
+use crate::programs;
 use crate::rounds::{Spread, settle};
 use crate::run::{self, Ended};
 
@@ -42,13 +43,14 @@ fn queue() -> String {
     format!("/mq-sketch-bench-{}", std::process::id())
 }
 
-/// `sketch`; the same in C, `plain.c`; and a C program that does nothing. If these two
-/// cannot be compiled a line says why.
-pub fn everyone() -> Vec<Started> {
+/// `sketch`; the same in C, `plain.c`; and a C program that does nothing. If these two cannot be
+/// compiled, a line says why.
+pub fn all() -> Vec<Started> {
     const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/conversation/plain.c");
     let name = format!("MESSAGE_QUEUE_NAME={}", queue());
-    let sketch = [env!("CARGO_BIN_EXE_sketch"), "ITERATIONS=1", "REPORT=json", &name];
-    let mut everyone = vec![Started::new(format!("sketch ({})", sys::BACKEND), &sketch)];
+    let sketch = programs::folder().join("sketch").display().to_string();
+    let sketch = [&*sketch, "ITERATIONS=1", "REPORT=json", &name];
+    let mut all = vec![Started::new(format!("sketch ({})", mq::BACKEND), &sketch)];
 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let file = |name: &str| folder.join(name).display().to_string();
@@ -58,12 +60,12 @@ pub fn everyone() -> Vec<Started> {
     let compiled = compiled.and_then(|()| compile(SOURCE, &plain));
     match compiled.and_then(|()| compile(&empty_source, &empty)) {
         Ok(()) => {
-            everyone.push(Started::new("the same in C".to_string(), &[&plain, &queue(), "1"]));
-            everyone.push(Started::new("an empty main in C".to_string(), &[&empty]));
+            all.push(Started::new("the same in C".to_string(), &[&plain, &queue(), "1"]));
+            all.push(Started::new("an empty main in C".to_string(), &[&empty]));
         }
         Err(error) => println!("in C: left out, because of {error}"),
     }
-    everyone
+    all
 }
 
 fn compile(source: &str, program: &str) -> Result<(), String> {
@@ -75,8 +77,8 @@ fn compile(source: &str, program: &str) -> Result<(), String> {
     }
 }
 
-/// Starts all so often, one after the other, and every second time the other way round.
-/// One that fails is given up with a word why. Fails by a signal only.
+/// Starts all in turns, every second time in reverse order. One that fails is given up, with the
+/// reason. Only a signal makes this fail.
 pub fn measure(
     mut all: Vec<Started>,
     times: usize,

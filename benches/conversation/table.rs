@@ -7,7 +7,7 @@ use crate::rounds::{Measured, Spread};
 use crate::run::{PERCENTILES, Report};
 use crate::start::Started;
 
-/// Whole, with a comma every three digits.
+/// A whole number with a comma every three digits.
 pub fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = String::new();
@@ -24,7 +24,7 @@ fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or("-".to_string(), show)
 }
 
-/// A dash for a single value, which is no measure of anything.
+/// A dash for a single value, which has no spread.
 fn middle_half(spread: Spread) -> String {
     if spread.low == spread.high {
         return "-".to_string();
@@ -54,7 +54,7 @@ fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// That of a contender in a placement.
+/// The case of a contender in a placement.
 pub fn find<'m, 'a>(
     all: &'m [Measured<'a>],
     placement: Placement,
@@ -69,16 +69,8 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
     let ours = median(find(all, placement, Contender::is_ours));
     let floor = median(find(all, placement, Contender::is_floor));
     let head = [
-        "contender",
-        "ns an iteration",
-        "middle half",
-        "iterations/s",
-        "times ours",
-        "times floor",
-        "p50",
-        "p99",
-        "p99.99",
-        "user CPU",
+        "contender", "ns an iteration", "middle half", "iterations/s", "times ours", "times floor",
+        "p50", "p99", "p99.99", "user CPU",
     ];
     let here = || all.iter().filter(|one| one.case.placement == placement);
     let row = |one: &Measured| {
@@ -178,7 +170,7 @@ pub fn from_start(all: &[Started]) -> String {
     aligned(&head, all.iter().map(row).collect())
 }
 
-/// A placement when there are several pairs.
+/// The name of a placement where there are several pairs.
 pub fn of_pairs(placement: Placement) -> &'static str {
     match placement {
         Placement::AllCpus => "left to the scheduler",

@@ -1,26 +1,19 @@
-//! All that depends on the processor: one file each, with the same items.
+//! What depends on the processor: one file each, with the same items.
 //!
 //! | item | what it is |
 //! | --- | --- |
-//! | `syscall1` to `syscall5` | the instruction that enters the kernel |
+//! | `syscall` | the instruction that enters the kernel |
 //! | `define_start!` | `_start`: from the kernel's stack to a Rust function |
-//! | `restore_signal_frame` | where a signal handler returns to |
-//! | `AUDIT_ARCH` | what seccomp(2) calls this processor |
+//! | `signal_restorer` | where a signal handler returns to |
+//! | `AUDIT_ARCH` | the processor's number in seccomp(2) |
 //! | `cycles` | a counter that ticks at a constant rate |
-//! | `divide` | 128 bits by 64 |
-//! | `copy`, `copy_overlapping`, `fill`, `compare`, `length` | what memcpy and its sisters are made of |
+//! | `copy_forward`, `copy_backward`, `fill` | the loops that the compiler must not recognise: see [`crate::runtime::memory`] |
 //!
-//! Where no file fits, the programs go through the C library, and of this list
-//! they need only `cycles` and `divide`: `other.rs`.
+//! Where no file fits, the programs go through the C library and need nothing of this.
 
-#![allow(unsafe_code)] // instructions that the language has no words for
+#![allow(unsafe_code)] // instructions that the language cannot express
 
-#[cfg(kernel_by_number)]
+#[cfg(raw_backend)]
 mod x86_64;
-#[cfg(kernel_by_number)]
+#[cfg(raw_backend)]
 pub use x86_64::*;
-
-#[cfg(not(kernel_by_number))]
-mod other;
-#[cfg(not(kernel_by_number))]
-pub use other::*;

@@ -1,4 +1,4 @@
-//! Removes what a killed run has left.
+//! `cleanup`: removes a queue that a killed run has left behind.
 #![no_std]
 #![no_main]
-mq_sketch::program!(mq_sketch::cleanup::run);
+mq_sketch::program!(mq_sketch::programs::cleanup::PROGRAM);

@@ -1,4 +1,4 @@
-//! Mrs. Premise.
+//! `premise`: creates the queue, speaks first and last.
 #![no_std]
 #![no_main]
-mq_sketch::program!(mq_sketch::premise::run);
+mq_sketch::program!(mq_sketch::programs::premise::PROGRAM);

@@ -1,4 +1,4 @@
-//! Both at once.
+//! `sketch`: both at once.
 #![no_std]
 #![no_main]
-mq_sketch::program!(mq_sketch::sketch::run);
+mq_sketch::program!(mq_sketch::programs::sketch::PROGRAM);

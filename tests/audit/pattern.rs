@@ -1,238 +1,262 @@
-//! The files tests/audit/PROGRAM.txt, and how a trace is held against them.
+//! The golden files, tests/audit/PROGRAM.txt, and how a trace is compared with them.
 //!
-//! What stands in such a file, a line each, indented by what it belongs to:
+//! A golden file has these lines. What is indented below a line belongs to it.
 //!
 //! ```text
-//! call(arguments) = result    file.rs     a call, and which file in src makes it
-//! 3 times                                 what is indented below, so often
-//! any number of times                     as often as it comes, or never
-//! perhaps                                 once or never
-//! any calls                               whatever comes
-//! either ... or ... or ...                one of those
-//! see NAME, see PROGRAM.NAME              what stands under `part NAME`
-//! child 1                                 calls of the first process it starts
+//! call(arguments) = result    a system call, as scribe.rs shows it
+//! for A B C: call(*)          three calls, one for each word
+//! LINE; LINE                  two lines
+//! 3 times                     the lines below, so often
+//! up to 3 times               the lines below, at most so often
+//! any number of times         the lines below, as often as they come, or never
+//! perhaps                     the lines below, once or never
+//! perhaps: LINE               the same for one line; also with `3 times` and the like
+//! either ... or ... or ...    the lines below one of these
+//! any calls                   whatever comes
+//! see NAME                    the lines below `part NAME`, which is in any of the files
+//! child 1                     the calls of the first process that the program starts
 //! # comment
 //!
-//! part NAME                               to be used with `see`
-//! run NAME: ARGUMENTS                     a run, traced from beginning to end
-//! with the C library                      where --features ffi differs, and why:
-//!     call -> call; call    # reason      `*` for what may stand there; `perhaps` for
-//!                                         a call that may be made or not
+//! part NAME                   lines for `see`
+//! run NAME: ARGUMENTS         a whole run, from the first call to the last
+//! with the C library          how the lines of all files differ with --features ffi:
+//!     text -> text; call        a line with this text has another one, and a call follows
+//!     text -> perhaps           a call with this text may be made or not
+//!     text -> never             it is not made
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-pub const PROGRAMS: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
+const PROGRAMS: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
 
-/// A line of a file, with the lines that are indented below it.
-#[derive(Clone, Debug)]
+/// A line of a golden file, with the lines that are indented below it.
+#[derive(Clone)]
 pub struct Line {
     pub text: String,
-    /// The source file, where the line is a call.
-    pub source: String,
     pub below: Vec<Line>,
 }
 
-/// All that stands in tests/audit/PROGRAM.txt.
-pub fn golden(program: &str) -> Vec<Line> {
-    let path = format!("{}/tests/audit/{program}.txt", env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(&path).expect(&path);
-    let mut lines = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap().trim_end())
-        .filter(|line| !line.is_empty())
-        .peekable();
-    let mut lines = block(&mut lines, 0);
-    qualify(&mut lines, program);
-    lines
+pub struct Run {
+    pub program: &'static str,
+    pub name: String,
+    pub arguments: String,
+    pub lines: Vec<Line>,
 }
 
-/// Says of what `see` names in which file it stands.
-fn qualify(lines: &mut [Line], program: &str) {
-    for line in lines {
-        if let Some(name) = line.text.strip_prefix("see ").filter(|name| !name.contains('.')) {
-            line.text = format!("see {program}.{name}");
+/// All golden files, as they are for the backend under test.
+pub struct Golden {
+    parts: BTreeMap<String, Vec<Line>>,
+    pub runs: Vec<Run>,
+}
+
+impl Golden {
+    pub fn load() -> Golden {
+        let text = |program| {
+            let path = format!("{}/tests/audit/{program}.txt", env!("CARGO_MANIFEST_DIR"));
+            fs::read_to_string(&path).expect(&path)
+        };
+        let premise = text("premise");
+        let (_, differences) = premise.split_once("\nwith the C library\n").expect("differences");
+        let differences = differences.lines().filter(|_| !cfg!(freestanding));
+        let differences: Vec<_> = differences.map(|line| without_comment(line).trim()).collect();
+        let mut golden = Golden { parts: BTreeMap::new(), runs: Vec::new() };
+        for program in PROGRAMS {
+            for Line { text, below: lines } in tree(&text(program), &differences) {
+                if let Some(name) = text.strip_prefix("part ") {
+                    let before = golden.parts.insert(name.into(), lines);
+                    assert!(before.is_none(), "part {name} stands there twice");
+                } else if let Some(run) = text.strip_prefix("run ") {
+                    let (name, arguments) = run.split_once(':').expect("a colon");
+                    let (name, arguments) = (name.into(), arguments.into());
+                    golden.runs.push(Run { program, name, arguments, lines });
+                } else {
+                    assert_eq!(text, "with the C library", "{program}.txt");
+                }
+            }
         }
-        qualify(&mut line.below, program);
+        let mut used = BTreeSet::new();
+        for run in &golden.runs {
+            golden.walk(&run.lines, &mut |line| {
+                used.extend(line.strip_prefix("see ").map(String::from));
+            });
+        }
+        assert_eq!(golden.parts.keys().collect::<Vec<_>>(), used.iter().collect::<Vec<_>>());
+        golden
+    }
+
+    /// The lines below `part NAME`.
+    fn part(&self, name: &str) -> &[Line] {
+        self.parts.get(name).unwrap_or_else(|| panic!("there is no part {name}"))
+    }
+
+    /// Shows all lines in their order, those of the parts included.
+    pub fn walk(&self, lines: &[Line], show: &mut impl FnMut(&str)) {
+        for line in lines {
+            show(&line.text);
+            self.walk(&line.below, show);
+            if let Some(name) = line.text.strip_prefix("see ") {
+                self.walk(self.part(name), show);
+            }
+        }
+    }
+
+    /// Compares the calls of a process with the lines of a run, from the first to the last.
+    pub fn compare(&self, run: &str, lines: &[Line], calls: &[String]) {
+        let mut comparison = Comparison { golden: self, calls, first: 0, wanted: BTreeSet::new() };
+        let ends = comparison.ends(lines, Places::from([0]));
+        if ends.contains(&calls.len()) {
+            return;
+        }
+        let Comparison { mut first, mut wanted, .. } = comparison;
+        // All lines were found, but the trace goes on.
+        if let Some(end) = ends.last().filter(|end| **end >= first) {
+            (first, wanted) = (*end, BTreeSet::from(["the end".into()]));
+        }
+        let mut diff = format!("tests/audit/{run}:\n");
+        for call in &calls[first.saturating_sub(8)..first] {
+            writeln!(diff, "    {call}").unwrap();
+        }
+        for wanted in wanted {
+            writeln!(diff, "-   {wanted}").unwrap();
+        }
+        let found = calls.get(first).map_or("the end", String::as_str);
+        panic!("{diff}+   {found}\n    ({first} calls before it are as they should be)");
     }
 }
 
-/// What stands below the line that begins so, and the rest of that line.
-pub fn find<'a>(lines: &'a [Line], prefix: &str) -> (&'a str, &'a [Line]) {
-    let with_rest = |line: &'a Line| Some((line.text.strip_prefix(prefix)?, &line.below[..]));
-    lines.iter().find_map(with_rest).unwrap_or_else(|| panic!("no line begins with '{prefix}'"))
+/// The lines of a text as a tree, with the differences that they have.
+fn tree(text: &str, differences: &[&str]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for line in text.lines().map(without_comment) {
+        let text = line.trim_start();
+        let depth = line.len() - text.len();
+        for text in text.split("; ").filter(|text| !text.is_empty()) {
+            match (text.strip_prefix("for ").unwrap_or(text)).split_once(": ") {
+                Some((block, line)) if times(block).is_some() => {
+                    lines.push((depth, block.into()));
+                    adapt(depth + 1, line.into(), differences, &mut lines);
+                }
+                Some((words, call)) if text.starts_with("for ") => {
+                    for word in words.split(' ') {
+                        adapt(depth, call.replace('*', word), differences, &mut lines);
+                    }
+                }
+                _ => adapt(depth, text.into(), differences, &mut lines),
+            }
+        }
+    }
+    block(&mut lines.into_iter().peekable(), 0)
+}
+
+fn without_comment(line: &str) -> &str {
+    line.split('#').next().unwrap().trim_end()
+}
+
+fn adapt(depth: usize, mut text: String, differences: &[&str], out: &mut Vec<(usize, String)>) {
+    for difference in differences {
+        let (from, to) = difference.split_once(" -> ").expect("text -> text");
+        match to {
+            _ if !text.contains(from) => {}
+            "never" => return,
+            "perhaps" => {
+                out.extend([(depth, to.into()), (depth + 1, text)]);
+                return;
+            }
+            _ => text = text.replace(from, to),
+        }
+    }
+    out.extend(text.split("; ").map(|call| (depth, call.into())));
 }
 
 /// The lines from here on that are indented by at least `indent`.
-fn block<'a>(
-    lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>,
+fn block(
+    lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, String)>>,
     indent: usize,
 ) -> Vec<Line> {
     let mut block: Vec<Line> = Vec::new();
-    let depth = |line: &str| line.len() - line.trim_start().len();
-    while let Some(line) = lines.peek().copied().filter(|line| depth(line) >= indent) {
-        if depth(line) > indent {
-            let below = self::block(lines, depth(line));
-            block.last_mut().expect("indented below something").below = below;
-            continue;
-        }
-        lines.next();
-        // Two blanks or more divide a call from its source.
-        let (text, source) = line.trim_start().split_once("  ").unwrap_or((line.trim_start(), ""));
-        block.push(Line { text: text.into(), source: source.trim().into(), below: Vec::new() });
+    while let Some((depth, text)) = lines.next_if(|(depth, _)| *depth >= indent) {
+        block.push(Line { text, below: self::block(lines, depth + 1) });
     }
     block
 }
 
-/// The lines as they are with the C library.
-fn adapted(lines: Vec<Line>, differences: &[Line]) -> Vec<Line> {
-    let adapt = |mut line: Line| {
-        line.below = adapted(line.below, differences);
-        for difference in differences {
-            let (from, to) = difference.text.split_once(" ->").expect("call -> call");
-            let (head, tail) = from.split_once('*').unwrap_or((from, ""));
-            let middle = line.text.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
-            let Some(middle) = middle.filter(|middle| from.contains('*') || middle.is_empty())
-            else {
-                continue;
+/// Positions in a trace.
+type Places = BTreeSet<usize>;
+
+struct Comparison<'a> {
+    golden: &'a Golden,
+    calls: &'a [String],
+    /// The first call that is in no line, and what stands in the lines there.
+    first: usize,
+    wanted: BTreeSet<String>,
+}
+
+impl Comparison<'_> {
+    /// Where `lines` may end if they begin at one of `places`.
+    fn ends(&mut self, lines: &[Line], mut places: Places) -> Places {
+        let mut lines = lines.iter().peekable();
+        while let Some(Line { text, below }) = lines.next() {
+            places = if let Some(name) = text.strip_prefix("see ") {
+                self.ends(self.golden.part(name), places)
+            } else if let Some((least, most)) = times(text) {
+                self.repeat(below, places, least, most)
+            } else if text == "either" {
+                let mut ends = self.ends(below, places.clone());
+                while let Some(or) = lines.next_if(|line| line.text == "or") {
+                    ends.extend(self.ends(&or.below, places.clone()));
+                }
+                ends
+            } else if text == "any calls" {
+                places.first().map_or(Places::new(), |first| (*first..=self.calls.len()).collect())
+            } else {
+                self.after(text, places)
             };
-            if to.trim() == "perhaps" {
-                let perhaps = Line { text: "perhaps".into(), ..line.clone() };
-                return vec![Line { below: vec![line], ..perhaps }];
-            }
-            let call = |to: &str| Line { text: to.trim().replace('*', middle), ..line.clone() };
-            return to.split(';').filter(|to| !to.trim().is_empty()).map(call).collect();
         }
-        vec![line]
-    };
-    lines.into_iter().flat_map(adapt).collect()
-}
+        places
+    }
 
-/// A pattern, and the files that it may refer to.
-pub struct Pattern {
-    program: &'static str,
-    pub files: BTreeMap<&'static str, Vec<Line>>,
-}
-
-/// How far a trace was like a pattern: the first call that was not, and what the
-/// pattern would have had there.
-#[derive(Default)]
-struct Reached {
-    call: usize,
-    expected: BTreeSet<String>,
-}
-
-impl Reached {
-    /// The places after a call that is `wanted` at each of `places`, where it is that.
-    fn after(
-        &mut self,
-        wanted: &str,
-        places: &BTreeSet<usize>,
-        calls: &[String],
-    ) -> BTreeSet<usize> {
-        let mut ends = BTreeSet::new();
-        for place in places {
-            if *place > self.call {
-                *self = Reached { call: *place, expected: BTreeSet::new() };
+    fn repeat(&mut self, lines: &[Line], mut places: Places, least: usize, most: usize) -> Places {
+        let mut ends = Places::new();
+        for count in 0..=most {
+            if count >= least {
+                ends.extend(&places);
             }
-            if calls.get(*place).is_some_and(|call| call == wanted) {
+            if count == most || places.is_empty() {
+                break;
+            }
+            places = &self.ends(lines, places) - &ends;
+        }
+        ends
+    }
+
+    /// The places after this call.
+    fn after(&mut self, wanted: &str, places: Places) -> Places {
+        let mut ends = Places::new();
+        for place in places {
+            if place > self.first {
+                (self.first, self.wanted) = (place, BTreeSet::new());
+            }
+            if self.calls.get(place).is_some_and(|call| call == wanted) {
                 ends.insert(place + 1);
-            } else if *place == self.call {
-                self.expected.insert(wanted.into());
+            } else if place == self.first {
+                self.wanted.insert(wanted.into());
             }
         }
         ends
     }
 }
 
-impl Pattern {
-    /// The files of all, as they are for this backend: with what differs in `program`'s.
-    pub fn of(program: &'static str) -> Pattern {
-        let Pattern { files, .. } = Pattern::as_written(program);
-        if cfg!(freestanding) {
-            return Pattern { program, files };
-        }
-        let differences = find(&files[program], "with the C library").1.to_vec();
-        let adapt = |(program, lines)| (program, adapted(lines, &differences));
-        Pattern { program, files: files.into_iter().map(adapt).collect() }
-    }
-
-    /// As they are for the backend that makes its calls by number.
-    pub fn as_written(program: &'static str) -> Pattern {
-        Pattern { program, files: PROGRAMS.map(|program| (program, golden(program))).into() }
-    }
-
-    /// What stands under `part NAME`, by its qualified name.
-    pub fn part(&self, name: &str) -> &[Line] {
-        let (program, part) = name.split_once('.').expect("qualified");
-        let lines = &self.files[program];
-        let part = lines.iter().find(|line| line.text.strip_prefix("part ") == Some(part));
-        &part.unwrap_or_else(|| panic!("no part {name}")).below
-    }
-
-    /// The places in `calls` that `lines` may end at if they begin at one of `from`.
-    fn ends(
-        &self,
-        lines: &[Line],
-        from: &BTreeSet<usize>,
-        calls: &[String],
-        reached: &mut Reached,
-    ) -> BTreeSet<usize> {
-        let mut places = from.clone();
-        let mut lines = lines.iter().peekable();
-        while let Some(line) = lines.next() {
-            let mut below = |from: &_| self.ends(&line.below, from, calls, reached);
-            places = if let Some(name) = line.text.strip_prefix("see ") {
-                self.ends(self.part(name), &places, calls, reached)
-            } else if line.text == "any calls" {
-                places.first().map_or(BTreeSet::new(), |first| (*first..=calls.len()).collect())
-            } else if line.text == "perhaps" {
-                &below(&places) | &places
-            } else if line.text == "any number of times" {
-                let mut all = places.clone();
-                while !places.is_empty() {
-                    places = &below(&places) - &all;
-                    all.extend(&places);
-                }
-                all
-            } else if let Some(times) = line.text.strip_suffix(" times") {
-                let times: usize = times.parse().expect("a number of times");
-                (0..times).fold(places, |places, _| below(&places))
-            } else if line.text == "either" {
-                let mut ends = below(&places);
-                while let Some(or) = lines.next_if(|line| line.text == "or") {
-                    ends.extend(self.ends(&or.below, &places, calls, reached));
-                }
-                ends
-            } else {
-                reached.after(&line.text, &places, calls)
-            };
-        }
-        places
-    }
-
-    /// Holds a trace against the lines of a run, from the first call to the last.
-    pub fn hold(&self, run: &str, lines: &[Line], calls: &[String]) {
-        let mut reached = Reached::default();
-        let ends = self.ends(lines, &BTreeSet::from([0]), calls, &mut reached);
-        if ends.contains(&calls.len()) {
-            return;
-        }
-        // All of the pattern, but there is more in the trace.
-        let furthest = ends.last().copied().unwrap_or(0);
-        if furthest >= reached.call {
-            reached = Reached { call: furthest, expected: BTreeSet::from(["the end".into()]) };
-        }
-        let mut diff = format!("tests/audit/{}.txt, run {run}:\n", self.program);
-        for call in &calls[reached.call.saturating_sub(8)..reached.call] {
-            writeln!(diff, "    {call}").unwrap();
-        }
-        for expected in &reached.expected {
-            writeln!(diff, "-   {expected}").unwrap();
-        }
-        let found = calls.get(reached.call).map_or("the end", String::as_str);
-        panic!("{diff}+   {found}\n    ({} calls before it are as they should be)", reached.call);
+/// How often the lines below this one come: at least and at most.
+fn times(text: &str) -> Option<(usize, usize)> {
+    match (text, text.strip_suffix(" times")) {
+        ("perhaps", _) => Some((0, 1)),
+        (_, Some("any number of")) => Some((0, usize::MAX)),
+        (_, Some(times)) => match times.strip_prefix("up to ") {
+            Some(most) => Some((0, most.parse().ok()?)),
+            None => Some((times.parse().ok()?, times.parse().ok()?)),
+        },
+        _ => None,
     }
 }

@@ -1,479 +1,362 @@
-//! How a call is shown: as strace(1) would, with arguments and results as far as they
-//! matter.
+//! How the audit shows a system call: as strace(1) does, without what differs from run to run.
 //!
-//! - A message is shown as what it is in the conversation.
-//! - `{+slice}` is a deadline as far ahead of the last reading of the clock as she
-//!   waits at most: a second, or a quarter of TIMEOUT.
-//! - An empty poll that makes 32 rounds in a row without a reply is shown as that,
-//!   because she yields then, and only then.
-//! - A result that is as it should be is left out: 0, or the length of all that was to
-//!   be written. `mqd` is the queue's descriptor, `child N` a process by its order.
-//! - In what is written NAME is the queue's, N any number, DIGEST any 32 hex digits,
-//!   MESSAGE what was sent or received.
+//! - A message is shown as its part in the conversation. The program sends `the time`, `the answer`
+//!   (the md5 of what it received last), or its `own message` again; it receives `the first
+//!   message`, `the reply` (the md5 of what it sent last), its `own message`, or `another message`.
+//! - `{+slice}` is a deadline ahead of the last reading of the clock: by a second, or by a quarter
+//!   of one with TIMEOUT=1.
+//! - ENDING is the set of signals for which a handler is installed.
+//! - `mqd` is the descriptor of the queue, `child N` and `handler N` count in order of appearance.
+//! - A pointer to what the kernel returns is left out. So is a result that is as it should be: 0,
+//!   or the length of all that was to be written.
+//! - In a text PROGRAM and /NAME are the names of the program and of the queue, N is any number,
+//!   DIGEST is 32 hex digits, MESSAGE is a message that VERBOSE=1 shows, BAR is a row of `#`.
 
 use std::ffi::c_int;
 
-use mq_sketch::params::Params;
-use mq_sketch::seal::Seal;
+use libc::sock_filter;
+use mq_sketch::os::{SignalSet, realtime_nanoseconds};
+use mq_sketch::runtime::seal::{List, filter};
+use mq_sketch::runtime::signals::ENDING;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::CALLS;
 use crate::common::{Place, md5_hex};
+use crate::pattern::Run;
 use crate::trace::{Call, ERESTART_RESTARTBLOCK, SEALS, memory, string};
+
+type Named = &'static [(u32, &'static str)];
+
+/// Numbers of the crate `libc` with their names.
+macro_rules! named {
+    ($($name:ident)+) => { &[$((libc::$name as u32, stringify!($name))),+] };
+}
+
+/// The calls that can be shown.
+const CALLS: Named = named! {
+    SYS_clock_gettime SYS_clone SYS_close SYS_exit_group SYS_fstat SYS_getrusage SYS_ioctl SYS_kill
+    SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep SYS_openat
+    SYS_ppoll SYS_prctl SYS_prlimit64 SYS_read SYS_restart_syscall SYS_rt_sigaction
+    SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_umask SYS_wait4
+    SYS_write
+    // The C library makes these.
+    SYS_clock_nanosleep SYS_newfstatat SYS_poll SYS_set_robust_list
+};
+
+/// The calls that can be shown, without `SYS_`.
+pub fn calls() -> impl Iterator<Item = (i64, &'static str)> {
+    CALLS.iter().map(|(number, name)| (i64::from(*number), &name[4..]))
+}
+
+const CLOCKS: Named = named!(CLOCK_REALTIME CLOCK_MONOTONIC);
+const CLONE_FLAGS: Named = named!(CLONE_CHILD_CLEARTID CLONE_CHILD_SETTID SIGCHLD);
+const OPEN_FLAGS: Named = named!(O_RDWR O_CREAT O_EXCL O_NONBLOCK);
+const SA_FLAGS: Named =
+    &[(0x0400_0000, "SA_RESTORER"), (libc::SA_RESETHAND as u32, "SA_RESETHAND")];
+
+/// What is known of a process. A child knows what its parent did.
+#[derive(Clone, Default)]
+pub struct Process {
+    /// Its calls, as they are shown.
+    pub lines: Vec<String>,
+    mqd: Option<u64>,
+    /// CLOCK_REALTIME in nanoseconds at its last reading, if that was a system call.
+    realtime: Option<i64>,
+    sent: Vec<u8>,
+    received: Vec<u8>,
+}
 
 /// Turns calls into lines.
 pub struct Scribe {
-    /// A call of ours has been seen: what comes before is the loader's.
-    has_begun: bool,
-    /// The queue's name, with the slash.
+    /// The names of the processes.
+    programs: [&'static str; 3],
     queue: String,
-    /// Seconds of TIMEOUT, by which the longest wait is known.
-    timeout: i64,
-    /// A line for each call, for each process.
-    pub calls: Vec<Vec<String>>,
-    talks: Vec<Talk>,
+    /// Nanoseconds from a reading of the clock to a deadline.
+    slice: i64,
+    pub processes: Vec<Process>,
     children: Vec<i64>,
-    /// The addresses of signal handlers, in the order in which they were set.
     handlers: Vec<u64>,
 }
 
-/// What it takes to tell what a message is.
-#[derive(Clone, Default)]
-struct Talk {
-    mqd: Option<u64>,
-    /// CLOCK_REALTIME in nanoseconds, when it was last read, if that was seen.
-    realtime: Option<i64>,
-    said: Option<Vec<u8>>,
-    heard: Vec<u8>,
-    in_vain: u32,
-    /// She was handed her own message, and has not found the queue empty since.
-    shares_cpu: bool,
-    /// She has answered, and must yield before she looks at the queue again.
-    owes_a_yield: bool,
-}
-
 impl Scribe {
-    pub fn new(place: &Place, args: &str) -> Scribe {
-        let mut params = Params::built_in();
-        for arg in args.split_whitespace() {
-            let _ = params.set(arg.as_bytes()); // a run may have a mistake in it
-        }
+    pub fn new(run: &Run, place: &Place) -> Scribe {
+        let is_short = run.arguments.contains("TIMEOUT=1");
         Scribe {
-            has_begun: cfg!(freestanding),
+            programs: [run.program, "premise", "conclusion"],
             queue: place.text.clone(),
-            timeout: params.timeout as i64,
-            calls: Vec::new(),
-            talks: Vec::new(),
+            slice: if is_short { 250_000_000 } else { 1_000_000_000 },
+            processes: Vec::new(),
             children: Vec::new(),
             handlers: Vec::new(),
         }
     }
 
-    /// Takes down a call, before it is made and after.
+    /// Records a call, before it is made and again with its result.
     pub fn write(&mut self, call: &Call, result: Option<i64>) {
-        // The loader opens files by absolute paths, and writes nothing.
-        self.has_begun = self.has_begun
-            || call.number == libc::SYS_write
-            || call.number == libc::SYS_openat && !string(call.pid, call.args[1]).starts_with('/');
-        if !self.has_begun {
-            return;
+        while self.processes.len() <= call.process {
+            let parent = self.processes.first().cloned().unwrap_or_default();
+            self.processes.push(Process { lines: Vec::new(), ..parent });
         }
-        while self.calls.len() <= call.process {
-            self.calls.push(Vec::new());
-            // A child has what its parent has.
-            self.talks.push(self.talks.first().cloned().unwrap_or_default());
+        let known = calls().find(|(number, _)| *number == call.number);
+        let name = known.map_or("a call that scribe.rs does not know", |(_, name)| name);
+        let lines = &mut self.processes[call.process].lines;
+        if name == "prlimit64" && !cfg!(freestanding) {
+            lines.clear(); // the calls before the program's first one are those of the loader
         }
-        // Written down when it is made, and anew when it is known how it ended: if it
-        // never did, it killed her.
-        let lines = &mut self.calls[call.process];
-        match result {
+        let line = match result {
+            None if name == "exit_group" => format!("exit_group({})", call.args[0]),
+            // This line stays if the call does not return.
+            None => format!("{name}, and the end: is it on the list in src/runtime/seal.rs?"),
             Some(result) => {
                 lines.pop();
-                let line = self.line(call, result);
-                self.calls[call.process].push(line);
+                let arguments = self.arguments(name, call);
+                let result = self.result(name, call, result);
+                let equals = if result.is_empty() { "" } else { " = " };
+                format!("{name}({arguments}){equals}{result}")
             }
-            None if call.number == libc::SYS_exit_group => {
-                lines.push(format!("exit_group({})", call.args[0]));
-            }
-            None => {
-                let known = CALLS.iter().find(|(_, number, _)| *number == call.number);
-                let name = known.map_or(call.number.to_string(), |(name, ..)| name.to_string());
-                lines.push(format!("{name}, which killed her: is it on her list in src/seal.rs?"));
-            }
-        }
+        };
+        self.processes[call.process].lines.push(line);
     }
 
-    fn line(&mut self, call: &Call, result: i64) -> String {
+    fn arguments(&mut self, name: &str, call: &Call) -> String {
         let [a, b, c, d, e, _] = call.args;
-        let pid = call.pid;
-        let is_mqd = self.talks[call.process].mqd == Some(a);
-        let fd = if is_mqd { "mqd".into() } else { (a as c_int).to_string() };
-        let bytes = |address, length: u64| memory(pid, address, length as usize);
-        let word = |address| u64::from_ne_bytes(bytes(address, 8).try_into().unwrap());
-        let time = |address| (word(address) as i64, word(address + 8) as i64);
-        let name = |address| string(pid, address).replace(&self.queue[1..], "NAME");
+        let word = |address| word(call, address);
+        let time = |address| timespec(call, address);
+        let path = |address| format!("{:?}", string(call.pid, address));
+        let queue = |address| path(address).replace(&self.queue[1..], "NAME");
+        let mqd = self.processes[call.process].mqd;
+        let fd = if mqd == Some(a) { "mqd".into() } else { (a as c_int).to_string() };
+        match name {
+            "prlimit64" => format!("{a}, {}, {}", constant(b, named!(RLIMIT_STACK)), null(c)),
+            "openat" => {
+                let (folder, flags) = (constant(a, named!(AT_FDCWD)), flags(c, named!(O_CLOEXEC)));
+                format!("{folder}, {}, O_RDONLY|{flags}", path(b))
+            }
+            "read" => format!("{fd}, {c}"),
+            "write" => format!("{fd}, {}", self.text(call)),
+            "close" | "fstat" => fd,
+            "newfstatat" => format!("{fd}, {}, {}", path(b), constant(d, named!(AT_EMPTY_PATH))),
+            "ioctl" => format!("{fd}, {}", constant(b, named!(TIOCGWINSZ))),
+            "umask" => format!("{a:03o}"),
+            "ppoll" => format!("{}, {b}, {}, {}", pollfd(word(a)), time(c), null(d)),
+            "poll" => format!("{}, {b}, {c}", pollfd(word(a))),
+            "mq_open" => {
+                let attributes = if d == 0 { "NULL".into() } else { time(d + 8) };
+                format!("{}, {}, {c:04o}, {attributes}", queue(a), flags(b, OPEN_FLAGS))
+            }
+            "mq_unlink" => queue(a),
+            "mq_timedsend" => {
+                let message = self.message(call, c, true);
+                format!("{fd}, {message}, {d}, {}", self.deadline(call, e))
+            }
+            "mq_timedreceive" => format!("{fd}, {c}, {}, {}", null(d), self.deadline(call, e)),
+            "clock_gettime" => {
+                if a as c_int == libc::CLOCK_REALTIME {
+                    self.processes[call.process].realtime = Some(nanoseconds(call, b));
+                }
+                constant(a, CLOCKS)
+            }
+            "nanosleep" => format!("{}, {}", time(a), null(b)),
+            "clock_nanosleep" => {
+                format!("{}, {b}, {}, {}", constant(a, CLOCKS), time(c), null(d))
+            }
+            "getrusage" => constant(a, named!(RUSAGE_SELF)),
+            "rt_sigaction" => {
+                let (handler, flags) = (self.handler(word(b)), flags(word(b + 8), SA_FLAGS));
+                assert!(word(b + 16) != 0 && word(b + 24) == 0 && d == 8, "restorer, mask, size");
+                format!("{}, {handler}, {flags}", signal(a))
+            }
+            "rt_sigprocmask" => {
+                let how = constant(a, named!(SIG_BLOCK SIG_UNBLOCK));
+                format!("{how}, {}, {}, {d}", signals(word(b)), null(c))
+            }
+            "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), null(c)),
+            "clone" => format!("{}, {}", flags(a, CLONE_FLAGS), null(b)),
+            "wait4" => format!("{}, {}, {}", a as i32, constant(c, named!(WNOHANG)), null(d)),
+            "kill" => format!("{}, {}", self.child(a as i64), signal(b)),
+            "prctl" => match a as c_int {
+                libc::PR_SET_PDEATHSIG => format!("PR_SET_PDEATHSIG, {}", signal(b)),
+                libc::PR_SET_NO_NEW_PRIVS => format!("PR_SET_NO_NEW_PRIVS, {b}, {c}, {d}, {e}"),
+                libc::PR_SET_SECCOMP => {
+                    let mode = constant(b, named!(SECCOMP_MODE_FILTER));
+                    format!("PR_SET_SECCOMP, {mode}, {}", list_of(call, c))
+                }
+                option => format!("{option}, {b}"),
+            },
+            _ => String::new(),
+        }
+    }
 
-        let (text, as_it_should_be) = match call.number {
-            libc::SYS_openat => {
-                let path = string(pid, b);
-                assert_eq!((a as c_int, c as c_int), (libc::AT_FDCWD, libc::O_CLOEXEC));
-                (format!("openat(AT_FDCWD, {path:?}, O_RDONLY|O_CLOEXEC)"), None)
+    fn result(&mut self, name: &str, call: &Call, result: i64) -> String {
+        match (name, result) {
+            ("rt_sigreturn", _) => String::new(),
+            (_, -512) => "ERESTARTSYS".into(), // include/linux/errno.h: only a tracer sees it
+            (_, ..0) if result == -ERESTART_RESTARTBLOCK => "ERESTART_RESTARTBLOCK".into(),
+            (_, ..0) => format!("{:?}", Errno::from_raw(-result as i32)),
+            ("write", _) if result == call.args[2] as i64 => String::new(),
+            ("umask", _) => format!("{result:03o}"),
+            ("mq_open", _) => {
+                self.processes[call.process].mqd = Some(result as u64);
+                "mqd".into()
             }
-            libc::SYS_read => (format!("read({fd}, {c})"), None),
-            libc::SYS_close => (format!("close({fd})"), Some(0)),
-            libc::SYS_write => {
-                let mut said = String::from_utf8_lossy(&bytes(b, c)).into_owned();
-                for verb in [": Sending ", ": Received "] {
-                    if let Some((before, _)) = said.split_once(verb) {
-                        said = format!("{before}{verb}MESSAGE\n");
-                    }
-                }
-                let shown = match said.as_bytes() {
-                    [b'{', .., b'}', b'\n'] => "a line of json".into(),
-                    _ => format!("{:?}", normal(&said, &self.queue)),
-                };
-                (format!("write({fd}, {shown})"), Some(c as i64))
+            ("mq_timedreceive", _) => self.message(call, result as u64, false).into(),
+            ("rt_sigtimedwait", _) => signal(result as u64),
+            ("clone", 1..) => {
+                self.children.push(result);
+                String::new()
             }
-            libc::SYS_umask => return format!("umask({a:03o})"),
-            libc::SYS_ioctl => {
-                let request = match b {
-                    libc::TIOCGWINSZ => "TIOCGWINSZ",
-                    libc::TCGETS => "TCGETS",
-                    _ => "?",
-                };
-                (format!("ioctl({fd}, {request})"), Some(0))
-            }
-            libc::SYS_mq_open => {
-                let new = libc::O_CREAT | libc::O_EXCL;
-                let how = match b as c_int & !new {
-                    libc::O_RDWR => "O_RDWR".into(),
-                    flags if flags == libc::O_RDWR | libc::O_NONBLOCK => "O_RDWR|O_NONBLOCK".into(),
-                    flags => format!("{flags:#o}"),
-                };
-                let flags = match b as c_int & new {
-                    0 => how,
-                    flags if flags == new => {
-                        let attributes = (word(d + 8), word(d + 16));
-                        format!("{how}|O_CREAT|O_EXCL, {c:04o}, {attributes:?}")
-                    }
-                    flags => format!("{how}|{flags:#o}"),
-                };
-                let opened = u64::try_from(result).ok();
-                self.talks[call.process].mqd = opened.or(self.talks[call.process].mqd);
-                let line = format!("mq_open({:?}, {flags})", name(a));
-                if opened.is_some() {
-                    return line + " = mqd";
-                }
-                (line, None)
-            }
-            libc::SYS_mq_unlink => (format!("mq_unlink({:?})", name(a)), Some(0)),
-            libc::SYS_mq_timedsend => {
-                let message = bytes(b, c);
-                let what = self.talks[call.process].says(&message, result);
-                (
-                    format!("mq_timedsend({fd}, {what}, {d}, {})", self.deadline(call, time(e))),
-                    Some(0),
-                )
-            }
-            libc::SYS_mq_timedreceive => {
-                assert_eq!(d, 0, "nobody asks for the priority");
-                let until = self.deadline(call, time(e));
-                let heard = u64::try_from(result).map(|length| bytes(b, length));
-                let talk = &mut self.talks[call.process];
-                let what = match heard {
-                    Ok(message) => talk.hears(message).into(),
-                    Err(_) => talk.hears_nothing(result, until == "{0, 0}"),
-                };
-                let owes_a_yield = std::mem::take(&mut talk.owes_a_yield);
-                let but = if owes_a_yield { ", without a yield before it" } else { "" };
-                return format!("mq_timedreceive({fd}, {c}, {until}) = {what}{but}");
-            }
-            libc::SYS_clock_gettime => {
-                if clock(a) == "CLOCK_REALTIME" {
-                    let (seconds, nanoseconds) = time(b);
-                    let now = seconds * 1_000_000_000 + nanoseconds;
-                    self.talks[call.process].realtime = Some(now);
-                }
-                (format!("clock_gettime({})", clock(a)), Some(0))
-            }
-            libc::SYS_nanosleep => {
-                assert_eq!(b, 0, "nobody asks for the rest");
-                (format!("nanosleep({:?})", time(a)), Some(0))
-            }
-            libc::SYS_clock_nanosleep => {
-                (format!("clock_nanosleep({}, {b}, {:?})", clock(a), time(c)), Some(0))
-            }
-            libc::SYS_getrusage => {
-                assert_eq!(a as c_int, libc::RUSAGE_SELF);
-                ("getrusage(RUSAGE_SELF)".into(), Some(0))
-            }
-            libc::SYS_rt_sigaction => {
-                assert_eq!(d, 8);
-                let what = match word(b) as usize {
-                    libc::SIG_DFL => "SIG_DFL".into(),
-                    libc::SIG_IGN => "SIG_IGN".into(),
-                    handler => self.handler(handler as u64),
-                };
-                let flags = match (word(b + 8), word(b + 16), word(b + 24)) {
-                    (0x0400_0000, 1.., 0) => "SA_RESTORER".into(),
-                    other => format!("flags, restorer, mask {other:?}"),
-                };
-                (format!("rt_sigaction({}, {what}, {flags})", signal(a)), Some(0))
-            }
-            libc::SYS_rt_sigprocmask => {
-                assert_eq!((c, d), (0, 8));
-                let how = match a as c_int {
-                    libc::SIG_BLOCK => "SIG_BLOCK",
-                    libc::SIG_UNBLOCK => "SIG_UNBLOCK",
-                    _ => "?",
-                };
-                (format!("rt_sigprocmask({how}, {})", signals(word(b))), Some(0))
-            }
-            libc::SYS_rt_sigtimedwait => {
-                assert_eq!((c, d), (0, 8), "no time limit");
-                let line = format!("rt_sigtimedwait({})", signals(word(a)));
-                return if result < 0 {
-                    format!("{line} = {}", error(result))
+            ("wait4", 1..) => {
+                let (child, status) = (self.child(result), word(call, call.args[1]) as c_int);
+                if libc::WIFSIGNALED(status) {
+                    format!("{child} killed by {}", signal(libc::WTERMSIG(status) as u64))
                 } else {
-                    format!("{line} = {}", signal(result as u64))
-                };
-            }
-            libc::SYS_sched_yield => {
-                let owes_it = std::mem::take(&mut self.talks[call.process].owes_a_yield);
-                let why = if owes_it { ", as the CPU is shared" } else { "" };
-                (format!("sched_yield(){why}"), Some(0))
-            }
-            libc::SYS_rt_sigreturn => return "rt_sigreturn()".into(),
-            libc::SYS_restart_syscall => ("restart_syscall()".into(), Some(0)),
-            libc::SYS_set_robust_list => ("set_robust_list()".into(), Some(0)),
-            libc::SYS_clone => {
-                let known = [
-                    (libc::CLONE_CHILD_CLEARTID, "CLONE_CHILD_CLEARTID|"),
-                    (libc::CLONE_CHILD_SETTID, "CLONE_CHILD_SETTID|"),
-                    (libc::SIGCHLD, "SIGCHLD"),
-                ];
-                let set = known.iter().filter(|(flag, _)| a & *flag as u64 != 0);
-                let flags: String = set.clone().map(|(_, name)| *name).collect();
-                assert_eq!(set.map(|(flag, _)| *flag as u64).sum::<u64>(), a, "{flags}");
-                assert_eq!(b, 0, "the stack is copied");
-                if result > 0 {
-                    self.children.push(result);
+                    format!("{child} exited with {}", libc::WEXITSTATUS(status))
                 }
-                (format!("clone({flags})"), Some(result))
             }
-            libc::SYS_wait4 => {
-                assert_eq!((a as i32, c as i32, d), (-1, libc::WNOHANG, 0));
-                let ended = match (result, word(b) as c_int) {
-                    (1.., status) if libc::WIFSIGNALED(status) => {
-                        let signal = signal(libc::WTERMSIG(status) as u64);
-                        format!("child {} killed by {signal}", self.child(result))
-                    }
-                    (1.., status) => {
-                        let code = libc::WEXITSTATUS(status);
-                        format!("child {} exited with {code}", self.child(result))
-                    }
-                    (0, _) => "none".into(),
-                    _ => error(result),
-                };
-                return format!("wait4(-1, WNOHANG) = {ended}");
-            }
-            libc::SYS_kill => {
-                (format!("kill(child {}, {})", self.child(a as i64), signal(b)), Some(0))
-            }
-            libc::SYS_prctl => {
-                let what = match a as c_int {
-                    libc::PR_SET_PDEATHSIG => format!("PR_SET_PDEATHSIG, {}", signal(b)),
-                    libc::PR_SET_NO_NEW_PRIVS => {
-                        assert_eq!((c, d, e), (0, 0, 0));
-                        format!("PR_SET_NO_NEW_PRIVS, {b}")
-                    }
-                    libc::PR_SET_SECCOMP if b == u64::from(libc::SECCOMP_MODE_FILTER) => {
-                        let length = u16::from_ne_bytes(bytes(c, 2).try_into().unwrap());
-                        let filter = bytes(word(c + 8), 8 * u64::from(length));
-                        format!("PR_SET_SECCOMP, SECCOMP_MODE_FILTER, {}", name_of(&filter))
-                    }
-                    other => format!("{other}, {b}"),
-                };
-                (format!("prctl({what})"), Some(0))
-            }
-            libc::SYS_fstat => (format!("fstat({fd})"), Some(0)),
-            libc::SYS_newfstatat => {
-                assert_eq!((string(pid, b).as_str(), d as c_int), ("", libc::AT_EMPTY_PATH));
-                (format!("newfstatat({fd}, \"\", AT_EMPTY_PATH)"), Some(0))
-            }
-            libc::SYS_ppoll => {
-                assert_eq!((b, time(c), d, e), (1, (0, 0), 0, 8));
-                (format!("ppoll({})", pollfd(&bytes(a, 8))), None)
-            }
-            libc::SYS_poll => {
-                assert_eq!((b, c), (1, 0));
-                (format!("poll({})", pollfd(&bytes(a, 8))), None)
-            }
-            other => (format!("call {other} (the Scribe has no words for it)"), Some(result)),
-        };
-        match result {
-            ..0 => format!("{text} = {}", error(result)),
-            _ if as_it_should_be == Some(result) => text,
-            _ => format!("{text} = {result}"),
+            ("wait4", 0) => "none".into(),
+            (_, 0) if name != "read" => String::new(),
+            _ => result.to_string(),
         }
     }
 
-    /// A deadline is {0, 0}, or a slice ahead of when she last read the clock. If that
-    /// was not seen, because the C library made no call, it is not further ahead of now.
-    fn deadline(&self, call: &Call, (seconds, nanoseconds): (i64, i64)) -> String {
-        if (seconds, nanoseconds) == (0, 0) {
-            return "{0, 0}".into();
-        }
-        let slice = match self.timeout {
-            0 => 1_000_000_000,
-            timeout => (timeout * 250_000_000).min(1_000_000_000),
+    /// The part of a message in the conversation.
+    fn message(&mut self, call: &Call, length: u64, is_sent: bool) -> &'static str {
+        let Process { sent, received, .. } = &mut self.processes[call.process];
+        let message = memory(call.pid, call.args[1], length as usize);
+        let (shown, last) = match is_sent {
+            _ if *sent == message => return "own message",
+            true if md5_hex(received) == message => ("the answer", sent),
+            true if sent.is_empty() && message.len() == 24 => ("the time", sent),
+            false if sent.is_empty() => ("the first message", received),
+            false if md5_hex(sent) == message => ("the reply", received),
+            _ => return "another message",
         };
-        let deadline = seconds * 1_000_000_000 + nanoseconds;
-        let is_right = match self.talks[call.process].realtime {
-            Some(read) => deadline == read + slice,
-            None => deadline <= mq_sketch::sys::realtime_nanoseconds() as i64 + slice,
-        };
-        if is_right && (0..1_000_000_000).contains(&nanoseconds) {
-            return "{+slice}".into();
-        }
-        format!("{{{seconds}, {nanoseconds}}}")
+        *last = message;
+        shown
     }
 
-    /// The number of a child.
-    fn child(&self, pid: i64) -> usize {
+    /// If the clock was read without a call, the deadline is not further ahead of now.
+    fn deadline(&self, call: &Call, address: u64) -> String {
+        let deadline = nanoseconds(call, address);
+        let is_right = match self.processes[call.process].realtime {
+            Some(read) => deadline == read + self.slice,
+            None => deadline <= realtime_nanoseconds() as i64 + self.slice,
+        };
+        let is_time = word(call, address + 8) < 1_000_000_000;
+        match deadline != 0 && is_right && is_time {
+            true => "{+slice}".into(),
+            false => timespec(call, address),
+        }
+    }
+
+    fn child(&self, pid: i64) -> String {
         let index = self.children.iter().position(|child| *child == pid);
-        index.expect("one of hers") + 1
+        format!("child {}", index.expect("a child of this program") + 1)
     }
 
     fn handler(&mut self, address: u64) -> String {
+        if address <= 1 {
+            return constant(address, named!(SIG_DFL SIG_IGN));
+        }
         let known = self.handlers.iter().position(|known| *known == address);
-        let index = known.unwrap_or_else(|| {
-            self.handlers.push(address);
-            self.handlers.len() - 1
-        });
+        let index = known.unwrap_or(self.handlers.len());
+        self.handlers.resize(self.handlers.len().max(index + 1), address);
         format!("handler {}", index + 1)
     }
-}
 
-/// Whose seal these bytes are.
-fn name_of(filter: &[u8]) -> &'static str {
-    let bytes = |seal: &Seal| -> Vec<u8> {
-        let bytes = |i: &libc::sock_filter| {
-            let [code_0, code_1] = i.code.to_ne_bytes();
-            let [k_0, k_1, k_2, k_3] = i.k.to_ne_bytes();
-            [code_0, code_1, i.jt, i.jf, k_0, k_1, k_2, k_3]
-        };
-        seal.filter().iter().flat_map(bytes).collect()
-    };
-    SEALS.iter().find(|(_, seal)| bytes(seal) == filter).map_or("?", |(name, _)| name)
-}
-
-impl Talk {
-    /// What she says.
-    fn says(&mut self, message: &[u8], result: i64) -> String {
-        let what = if self.said.as_deref() == Some(message) {
-            "her own"
-        } else if message == md5_hex(&self.heard) && !self.heard.is_empty() {
-            "the answer"
-        } else if self.said.is_none() && message.len() == 24 && message[19] == b' ' {
-            "the time"
-        } else {
-            "?"
-        };
-        if result == 0 {
-            self.said = Some(message.to_vec());
-            self.owes_a_yield = self.shares_cpu && what == "the answer";
+    /// What is written, without what differs from run to run.
+    fn text(&self, call: &Call) -> String {
+        let text = memory(call.pid, call.args[1], call.args[2] as usize);
+        let mut text = String::from_utf8(text).expect("ASCII").replace(&self.queue, "/NAME");
+        if text.starts_with('{') && text.ends_with("}\n") {
+            return "a line of json".into();
         }
-        what.into()
-    }
-
-    /// What she hears.
-    fn hears(&mut self, message: Vec<u8>) -> &'static str {
-        match self.said.as_deref() {
-            None => {
-                (self.heard, self.in_vain) = (message, 0);
-                "the first message"
+        for verb in [": Sending ", ": Received "] {
+            if let Some((before, _)) = text.split_once(verb) {
+                text = format!("{before}{verb}MESSAGE\n");
             }
-            Some(said) if said == message => {
-                self.in_vain += 1;
-                self.shares_cpu = true;
-                "her own"
-            }
-            Some(said) if md5_hex(said) == message => {
-                (self.heard, self.in_vain) = (message, 0);
-                "the reply"
-            }
-            Some(_) => "neither the reply nor her own",
+        }
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
+        let is_one = |a: &u8, b: &u8| is_word(a) && is_word(b) || a == b && b" #".contains(a);
+        let mut shown = String::new();
+        for piece in text.as_bytes().chunk_by(is_one) {
+            shown += match piece {
+                [b' ', ..] => " ",
+                [b'#', ..] => "BAR",
+                _ if piece.len() == 32 && piece.iter().all(u8::is_ascii_hexdigit) => "DIGEST",
+                [b'0'..=b'9', ..] => "N",
+                _ => str::from_utf8(piece).expect("ASCII"),
+            };
+        }
+        match shown.strip_prefix(self.programs[call.process]) {
+            Some(rest) => format!("{:?}", format!("PROGRAM{rest}")),
+            None => format!("{shown:?}"),
         }
     }
+}
 
-    /// Why she hears nothing.
-    fn hears_nothing(&mut self, result: i64, is_poll: bool) -> String {
-        self.in_vain += 1;
-        let nothing = error(result);
-        self.shares_cpu &= !matches!(&*nothing, "EAGAIN" | "ETIMEDOUT");
-        if is_poll && nothing == "EAGAIN" && self.in_vain.is_multiple_of(32) {
-            return nothing + ", the 32nd round in vain";
+fn word(call: &Call, address: u64) -> u64 {
+    u64::from_ne_bytes(memory(call.pid, address, 8).try_into().unwrap())
+}
+
+/// A pair of words, as a timespec is.
+fn timespec(call: &Call, address: u64) -> String {
+    format!("{{{}, {}}}", word(call, address), word(call, address + 8))
+}
+
+fn nanoseconds(call: &Call, timespec: u64) -> i64 {
+    word(call, timespec) as i64 * 1_000_000_000 + word(call, timespec + 8) as i64
+}
+
+fn null(pointer: u64) -> &'static str {
+    if pointer == 0 { "NULL" } else { "a pointer" }
+}
+
+/// The name of a number; or the number.
+fn constant(value: u64, known: Named) -> String {
+    let name = known.iter().find(|(number, _)| *number == value as u32);
+    name.map_or((value as i64).to_string(), |(_, name)| name.to_string())
+}
+
+/// The names of the bits that are set, and what remains.
+fn flags(mut value: u64, known: Named) -> String {
+    let mut names = Vec::new();
+    for (flag, name) in known.iter().map(|(flag, name)| (u64::from(*flag), name)) {
+        if value & flag == flag {
+            value -= flag;
+            names.push(name.to_string());
         }
-        nothing
     }
+    names.extend((value != 0).then(|| format!("{value:#x}")));
+    names.join("|")
 }
 
-fn error(result: i64) -> String {
-    match -result {
-        // include/linux/errno.h: seen by a tracer only.
-        512 => "ERESTARTSYS".into(),
-        ERESTART_RESTARTBLOCK => "ERESTART_RESTARTBLOCK".into(),
-        errno => format!("{:?}", Errno::from_raw(errno as i32)),
-    }
+fn pollfd(bytes: u64) -> String {
+    let (fd, events) = (bytes as u32, (bytes >> 32) as u16);
+    format!("{{{fd}, {}}}", flags(events.into(), named!(POLLOUT)))
 }
 
-fn clock(clock: u64) -> &'static str {
-    match clock as libc::clockid_t {
-        libc::CLOCK_REALTIME => "CLOCK_REALTIME",
-        libc::CLOCK_MONOTONIC => "CLOCK_MONOTONIC",
-        _ => "?",
-    }
+fn signal(number: u64) -> String {
+    Signal::try_from(number as c_int).map_or(number.to_string(), |signal| signal.to_string())
 }
 
-fn signal(number: u64) -> &'static str {
-    Signal::try_from(number as c_int).expect("a signal").as_str()
-}
-
+/// A set of signals, by its differences to ENDING.
 fn signals(set: u64) -> String {
-    let in_it = (1..=64).filter(|signal| set & 1 << (signal - 1) != 0);
-    format!("{:?}", in_it.map(signal).collect::<Vec<_>>()).replace('"', "")
+    let names = |sign: &str, set| -> String {
+        SignalSet(set).iter().map(|number| format!(" {sign} {}", signal(number as u64))).collect()
+    };
+    format!("ENDING{}{}", names("-", ENDING.0 & !set), names("+", set & !ENDING.0))
 }
 
-fn pollfd(bytes: &[u8]) -> String {
-    let fd = i32::from_ne_bytes(bytes[..4].try_into().unwrap());
-    let events = i16::from_ne_bytes(bytes[4..6].try_into().unwrap());
-    assert_eq!(events, libc::POLLOUT);
-    format!("{fd}, POLLOUT")
-}
-
-/// What is written, without what differs from run to run.
-fn normal(said: &str, queue: &str) -> String {
-    let said = said.replace(queue, "/NAME");
-    let mut normal = String::new();
-    let mut rest = said.as_str();
-    while let Some(next) = rest.chars().next() {
-        let word =
-            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
-        let (taken, put) = if word == 32 && rest[..word].bytes().all(|b| b.is_ascii_hexdigit()) {
-            (word, "DIGEST")
-        } else if next.is_ascii_digit() {
-            (word, "N")
-        } else if next == ' ' || next == '#' {
-            let like_it = rest.len() - rest.trim_start_matches(next).len();
-            (like_it, if next == ' ' { " " } else { "BAR" })
-        } else {
-            let length = word.max(next.len_utf8());
-            (length, &rest[..length])
+/// The program whose list the filter has.
+fn list_of(call: &Call, filter_program: u64) -> &'static str {
+    let (length, address) = (word(call, filter_program) as u16, word(call, filter_program + 8));
+    let is_it = |list: &&List| {
+        let bytes = |i: &sock_filter| {
+            u64::from(i.code) | u64::from(i.jt) << 16 | u64::from(i.jf) << 24 | u64::from(i.k) << 32
         };
-        normal.push_str(put);
-        rest = &rest[taken..];
-    }
-    normal
+        let mine = (0..length.into()).map(|i| word(call, address + 8 * i));
+        mine.eq(filter(list).iter().map(bytes))
+    };
+    SEALS.iter().find(|(_, list)| is_it(list)).map_or("another list", |(program, _)| program)
 }

@@ -1,8 +1,8 @@
-//! What the tests of whole programs share: a queue name of one's own, programs
-//! that cannot hang a test, and the other side of a conversation.
+//! What the tests of whole programs share: a queue name of their own, programs that cannot hang a
+//! test, and a peer that is played by the test.
 //!
-//! A test waits for conditions, never for a time; the limits here are only for
-//! the day when something hangs.
+//! A test waits for conditions, never for a time. The limits here are for the day when something
+//! hangs.
 
 #![allow(dead_code)] // each test file uses its part
 #![allow(unsafe_code)] // signals are set to their defaults between fork and exec
@@ -11,33 +11,28 @@ use std::io::Read;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use mq_sketch::errno::Errno;
-use mq_sketch::queue::{Deadline, Queue, QueueName, Wait};
+use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
+use mq_sketch::os::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+
+pub mod programs;
 
 /// Longer than anything here takes on a slow machine.
 pub const LONG: Duration = Duration::from_secs(60);
 
-pub const ALL: [&str; 4] = [
-    env!("CARGO_BIN_EXE_premise"),
-    env!("CARGO_BIN_EXE_conclusion"),
-    env!("CARGO_BIN_EXE_sketch"),
-    env!("CARGO_BIN_EXE_cleanup"),
-];
+pub const ALL: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
 
-/// The path of a program by its name.
-pub fn program(name: &str) -> &'static str {
-    let matches = |path: &&str| path.ends_with(&format!("/{name}"));
-    ALL.into_iter().find(|path| matches(path)).expect("one of the four")
+/// The path of a program.
+pub fn program(name: &str) -> PathBuf {
+    programs::folder().join(name)
 }
 
-/// A queue name that no other test has, and no queue of that name before and
-/// after.
+/// A queue name that no other test has. No queue of that name exists before and after.
 pub struct Place {
     pub name: QueueName,
     pub text: String,
@@ -45,20 +40,22 @@ pub struct Place {
 
 impl Place {
     pub fn new(test: &str) -> Place {
-        let text = format!("/mq-sketch-{test}-{}", std::process::id());
-        let name = QueueName::new(text.as_bytes()).expect("a good name");
+        Place::named(&format!("/mq-sketch-{test}-{}", std::process::id()))
+    }
+
+    pub fn named(text: &str) -> Place {
+        let name = QueueName::new(text.as_bytes()).expect("a queue name");
         let _ = Queue::unlink(&name);
-        Place { name, text }
+        Place { name, text: text.to_string() }
     }
 
-    /// A program that talks here. Options after these win.
+    /// A program that talks here. Arguments after these win.
     pub fn command(&self, name: &str) -> Command {
-        self.command_at(program(name).as_ref())
+        self.command_at(&program(name))
     }
 
-    /// The same of a user without privileges: nobody, if the tests run as root,
-    /// else the one that they run as. From a copy in `folder`, because nobody may
-    /// not be able to enter the folder where it was built.
+    /// The same for a user without privileges: nobody, if the tests run as root. It runs a copy in
+    /// `folder`, because nobody may be unable to enter the folder of the original.
     pub fn command_of_nobody(&self, folder: &Path, name: &str) -> Command {
         let open_to_all = || std::fs::Permissions::from_mode(0o755);
         let copy = folder.join(name);
@@ -73,13 +70,10 @@ impl Place {
         command
     }
 
-    fn command_at(&self, path: &Path) -> Command {
+    pub fn command_at(&self, path: &Path) -> Command {
         let mut command = with_default_signals(Command::new(path));
-        command
-            .arg(format!("MESSAGE_QUEUE_NAME={}", self.text))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.arg(format!("MESSAGE_QUEUE_NAME={}", self.text));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -99,9 +93,9 @@ impl Place {
         }
     }
 
-    /// The queue, as soon as it is there.
+    /// The queue, as soon as it exists.
     pub fn open(&self) -> Queue {
-        wait_until("the queue is there", || Queue::open(&self.name, Wait::Block).ok())
+        wait_until("the queue exists", || Queue::open(&self.name, Wait::Block).ok())
     }
 }
 
@@ -111,7 +105,7 @@ impl Drop for Place {
     }
 }
 
-/// Waits for a condition, looking often.
+/// Waits for a condition, and checks it often.
 pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -123,14 +117,13 @@ pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// Who runs the tests in the background of a script, or under nohup, has signals
-/// ignored; the programs would inherit that, and respect it. And when the tests are
-/// ended from outside, so are the programs.
+/// Tests that run in the background of a script or under nohup(1) have ignored signals, and a
+/// program would inherit that. A program also ends with its test.
 fn with_default_signals(mut command: Command) -> Command {
     // SAFETY: signal(2) and prctl(2) are async-signal-safe.
     unsafe {
         command.pre_exec(|| {
-            for signal in mq_sketch::signals::ENDING {
+            for signal in mq_sketch::runtime::signals::ENDING.iter() {
                 libc::signal(signal, libc::SIG_DFL);
             }
             #[cfg(target_os = "linux")]
@@ -141,8 +134,7 @@ fn with_default_signals(mut command: Command) -> Command {
     command
 }
 
-/// A program that is running. If its test fails before the program has ended, it
-/// is killed, together with the processes that it has started.
+/// A program that is running. If its test fails first, it is killed with all its children.
 pub struct Running(Child);
 
 impl Deref for Running {
@@ -172,14 +164,13 @@ pub fn start(command: &mut Command) -> Running {
     command.process_group(0);
     wait_until("it can be started", || match command.spawn() {
         Ok(child) => Some(Running(child)),
-        // A copy just made is still open for writing in a process that another
-        // test has forked in that instant.
+        // A fresh copy is still open for writing in a process that another test has just forked.
         Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
         Err(error) => panic!("{command:?}: {error}"),
     })
 }
 
-/// Reads a stream to its end, in a thread: a full pipe would hold the program up.
+/// Reads a stream to its end, in a thread: a full pipe would stop the program.
 pub fn all(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -190,7 +181,7 @@ pub fn all(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandl
     })
 }
 
-/// Waits for the end of a program, reading what it says.
+/// Waits for the end of a program, and reads its output.
 pub fn finish(mut child: Running) -> Output {
     let (stdout, stderr) = (all(child.stdout.take()), all(child.stderr.take()));
     let start = Instant::now();
@@ -204,7 +195,7 @@ pub fn finish(mut child: Running) -> Output {
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    // What she has started, and has outlived her, may hold the streams open.
+    // A child that has outlived it may hold the streams open.
     while !(stdout.is_finished() && stderr.is_finished()) {
         if start.elapsed() > LONG {
             let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
@@ -236,7 +227,7 @@ pub fn state(pid: u32) -> char {
     stat.rsplit(") ").next().unwrap().chars().next().unwrap()
 }
 
-/// The exit status; what a shell makes of a death by signal counts as well.
+/// The exit status; 1000 and its number if a signal killed the program.
 pub fn code(output: &Output) -> i32 {
     let status = output.status;
     status.code().unwrap_or_else(|| 1000 + status.signal().unwrap_or(0))
@@ -258,7 +249,7 @@ pub fn the_one_line(output: &Output) -> String {
     text.trim_end().to_string()
 }
 
-/// All of it as it should be: exit 0, nothing on standard error.
+/// Exit status 0, and nothing on standard error.
 pub fn assert_done(output: &Output) {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!((code(output), &*error), (0, ""), "{}", stdout(output));
@@ -271,7 +262,7 @@ pub fn md5_hex(text: &[u8]) -> Vec<u8> {
     digest.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
 }
 
-/// Random numbers that are the same in every run (xorshift64). Not from 0.
+/// Random numbers that are the same in every run (xorshift64). The seed must not be 0.
 pub struct Random(pub u64);
 
 impl Random {
@@ -284,7 +275,7 @@ impl Random {
     }
 }
 
-/// The other side of a conversation, played by the test.
+/// One side of a conversation, played by the test.
 pub struct Peer {
     pub queue: Queue,
     pub own: Vec<u8>,
@@ -295,13 +286,13 @@ impl Peer {
         Peer { queue, own: Vec::new() }
     }
 
-    pub fn say(&mut self, message: &[u8]) {
-        self.queue.send(message, &Deadline::after(LONG.as_nanos() as u64)).expect("room");
+    pub fn send(&mut self, message: &[u8]) {
+        self.queue.send(message, &Deadline::after(LONG.as_nanos() as u64)).expect("space");
         self.own = message.to_vec();
     }
 
-    /// The next message that is not the test's own, which is handed back.
-    pub fn hear(&mut self) -> Vec<u8> {
+    /// The next message that is not the test's own, which is sent back.
+    pub fn receive(&mut self) -> Vec<u8> {
         let start = Instant::now();
         loop {
             assert!(start.elapsed() < LONG, "nobody answers");
@@ -311,7 +302,7 @@ impl Peer {
             if buffer[..length] != self.own[..] {
                 return buffer[..length].to_vec();
             }
-            self.queue.send(&self.own, &deadline).expect("room");
+            self.queue.send(&self.own, &deadline).expect("space");
             std::thread::yield_now();
         }
     }

@@ -1,9 +1,8 @@
-//! A tracer: runs a program and shows every system call that it makes, its
-//! children's included, from the first to the last. With ptrace(2), so that no
-//! other program is needed and no call can be missed.
+//! A tracer: runs a program and shows every system call of it and of its children, from the first
+//! to the last, by ptrace(2).
 
 #![allow(dead_code)] // each test file uses its part
-#![allow(unsafe_code)] // a traced program says so between fork and exec; a union is read
+#![allow(unsafe_code)] // limits and ptrace(2) between fork and exec; a union is read
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,7 +11,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
-use mq_sketch::seal::{CLEANUP, CONCLUSION, PREMISE, SKETCH, Seal};
+use mq_sketch::runtime::seal::{CLEANUP, CONCLUSION, List, PREMISE, SKETCH};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::resource::{Resource, setrlimit};
@@ -22,10 +21,13 @@ use nix::unistd::Pid;
 
 use crate::common::{LONG, all};
 
+#[allow(unused_imports)] // the name in tests/audit
+pub use installs_filter as puts_on_a_seal;
+
 /// A system call.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// Whose: 0 for the program itself, then its children in their order.
+    /// 0 for the program itself, then its children in the order of their starts.
     pub process: usize,
     pub pid: Pid,
     pub number: i64,
@@ -35,27 +37,29 @@ pub struct Call {
 /// What is to become of a call.
 pub enum Verdict {
     Pass,
-    /// The kernel is asked for this one instead. (A seccomp filter looks at it
-    /// after that.)
+    /// The kernel makes this call instead. A seccomp filter sees the new number.
     Replace(i64),
-    /// The kernel is asked to yield instead, and the program is told this.
+    /// sched_yield(2) is made instead, and the program gets this error.
     Refuse(Errno),
+    /// sched_yield(2) is made instead, and the program gets this result.
+    Return(i64),
 }
 
 struct Process {
     pid: Pid,
-    inside: Option<(Call, Verdict)>,
+    /// The call that it is in, and the result that the program gets if not the kernel's.
+    inside: Option<(Call, Option<i64>)>,
 }
 
-/// Runs `command` until it and all its children have ended. `watch` sees each
-/// call twice: before, where it may step in, and after, with the result, an errno
-/// negated.
-#[allow(clippy::zombie_processes)] // they are waited for, by their numbers
+/// Runs `command` until it and all its children have ended. `watch` sees each call twice: before
+/// the kernel makes it, where the verdict counts, and after it with the result, an errno negated. A
+/// signal that `watch` sends arrives at the end of the call.
+#[allow(clippy::zombie_processes)] // waitpid(2) below waits for all of them
 pub fn trace(
     command: &mut Command,
     mut watch: impl FnMut(&Call, Option<i64>) -> Verdict,
 ) -> Output {
-    // Who is killed here is to leave no core file.
+    // A program that is killed here must leave no core file.
     let prepare = || Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0).and_then(|()| ptrace::traceme())?);
     // SAFETY: setrlimit(2) and ptrace(2) are mere system calls.
     unsafe { command.pre_exec(prepare) };
@@ -69,10 +73,10 @@ pub fn trace(
     ptrace::setoptions(first, follow | tell_calls_from_signals | end_with_the_test).unwrap();
     ptrace::syscall(first, None).unwrap();
 
-    // A program that goes on for ever is to fail its test, not to hang it.
-    let (has_ended, told) = mpsc::channel::<()>();
+    // A program that hangs must fail its test and not hang it.
+    let (has_ended, ended) = mpsc::channel::<()>();
     let watchdog = thread::spawn(move || {
-        let hangs = told.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout);
+        let hangs = ended.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout);
         if hangs {
             let _ = killpg(first, Signal::SIGKILL);
         }
@@ -83,12 +87,12 @@ pub fn trace(
     let mut running = 1;
     let mut status = None;
     while running > 0 {
-        // This process group only: other tests wait for children of their own.
+        // Only this process group: other tests wait for children of their own.
         let group = Pid::from_raw(-first.as_raw());
         let stop = waitpid(group, Some(WaitPidFlag::__WALL)).unwrap();
         let pid = stop.pid().unwrap();
-        // Of a child tells its own first stop or its parent's, whichever is seen
-        // first: before the parent can go on and start another one.
+        // A new child is noticed by its own first stop or by its parent's, whichever comes first,
+        // so before the parent can start another one.
         let mut number_of = |pid| {
             processes.iter().position(|process| process.pid == pid).unwrap_or_else(|| {
                 processes.push(Process { pid, inside: None });
@@ -103,17 +107,20 @@ pub fn trace(
                 None
             }
             WaitStatus::PtraceEvent(..) => {
-                number_of(Pid::from_raw(ptrace::getevent(pid).unwrap() as i32));
+                // ESRCH if the parent has been killed: the child's own stop is enough.
+                if let Ok(child) = ptrace::getevent(pid) {
+                    number_of(Pid::from_raw(child as i32));
+                }
                 None
             }
-            // This is how a child begins. And a test that stops a process wants
-            // to see what that does to the call it is in: it may go on at once.
+            // A child begins so. And a test that stops a process wants to see what that does to the
+            // call that it is in: the process may go on at once.
             WaitStatus::Stopped(_, Signal::SIGSTOP) => None,
             WaitStatus::Stopped(_, signal) => Some(signal),
-            ended => {
+            end => {
                 running -= 1;
                 if pid == first {
-                    status = Some(match ended {
+                    status = Some(match end {
                         WaitStatus::Exited(_, code) => ExitStatus::from_raw(code << 8),
                         WaitStatus::Signaled(_, signal, _) => ExitStatus::from_raw(signal as i32),
                         other => panic!("{other:?}"),
@@ -122,7 +129,7 @@ pub fn trace(
                 continue;
             }
         };
-        let _ = ptrace::syscall(pid, signal); // ESRCH if it has been killed since
+        let _ = ptrace::syscall(pid, signal); // ESRCH if it has been killed
     }
     drop(has_ended);
     assert!(!watchdog.join().unwrap(), "the traced program hangs");
@@ -136,36 +143,35 @@ fn at_a_call(
     process: &mut Process,
     watch: &mut impl FnMut(&Call, Option<i64>) -> Verdict,
 ) {
-    let Ok(info) = ptrace::syscall_info(process.pid) else {
-        return; // it has been killed since
-    };
+    let pid = process.pid;
+    // Both fail with ESRCH if the process has been killed.
+    let Ok(info) = ptrace::syscall_info(pid) else { return };
+    let Ok(mut registers) = ptrace::getregs(pid) else { return };
     match process.inside.take() {
         None => {
             // SAFETY: it has stopped before a call, so this is the union's variant.
             let entry = unsafe { info.u.entry };
             let (number, args) = (entry.nr as i64, entry.args);
-            let call = Call { process: index, pid: process.pid, number, args };
-            let verdict = watch(&call, None);
-            let instead = match verdict {
-                Verdict::Pass => None,
-                Verdict::Replace(number) => Some(number),
-                Verdict::Refuse(_) => Some(libc::SYS_sched_yield), // it is on the lists
+            let call = Call { process: index, pid, number, args };
+            let (number, result) = match watch(&call, None) {
+                Verdict::Pass => (number, None),
+                Verdict::Replace(number) => (number, None),
+                // sched_yield is on the lists of seccomp.
+                Verdict::Refuse(errno) => (libc::SYS_sched_yield, Some(-(errno as i64))),
+                Verdict::Return(result) => (libc::SYS_sched_yield, Some(result)),
             };
-            if let Some(number) = instead {
-                let mut registers = ptrace::getregs(process.pid).unwrap();
+            process.inside = Some((call, result));
+            if number != call.number {
                 registers.orig_rax = number as u64;
-                ptrace::setregs(process.pid, registers).unwrap();
+                let _ = ptrace::setregs(pid, registers);
             }
-            process.inside = Some((call, verdict));
         }
-        Some((call, verdict)) => {
+        Some((call, instead)) => {
             // SAFETY: it has stopped after a call, so this is the union's variant.
-            let mut result = unsafe { info.u.exit.sval };
-            if let Verdict::Refuse(errno) = verdict {
-                result = -(errno as i64);
-                let mut registers = ptrace::getregs(process.pid).unwrap();
+            let result = instead.unwrap_or(unsafe { info.u.exit.sval });
+            if instead.is_some() {
                 registers.rax = result as u64;
-                ptrace::setregs(process.pid, registers).unwrap();
+                let _ = ptrace::setregs(pid, registers);
             }
             watch(&call, Some(result));
         }
@@ -186,15 +192,15 @@ pub fn string(pid: Pid, address: u64) -> String {
     String::from_utf8(bytes.collect()).unwrap()
 }
 
-/// What a nap returns that SIGSTOP and SIGCONT have interrupted, before the kernel goes
-/// on with it (include/linux/errno.h). Only a tracer sees it.
+/// The result of a nanosleep that SIGSTOP and SIGCONT interrupt, before the kernel continues it
+/// (include/linux/errno.h). Only a tracer sees it.
 pub const ERESTART_RESTARTBLOCK: i64 = 516;
 
 /// The programs' seals.
-pub const SEALS: [(&str, &Seal); 4] =
+pub const SEALS: [(&str, &List); 4] =
     [("premise", PREMISE), ("conclusion", CONCLUSION), ("sketch", SKETCH), ("cleanup", CLEANUP)];
 
 /// Whether a call installs a seccomp filter.
-pub fn puts_on_a_seal(call: &Call) -> bool {
+pub fn installs_filter(call: &Call) -> bool {
     (call.number, call.args[0] as i32) == (libc::SYS_prctl, libc::PR_SET_SECCOMP)
 }

@@ -1,0 +1,259 @@
+//! The same calls through each package that people use, and through both backends of this one. All
+//! are called as they are meant to be.
+
+#![allow(dead_code)] // each bench uses its part
+#![allow(unsafe_code)] // for the crate `libc`, whose functions are those of C
+
+use std::ffi::CString;
+use std::time::{Duration, SystemTime};
+
+use mq_sketch::mq::{self, Mqd};
+use mq_sketch::os::Errno;
+use nix::mqueue::{MQ_OFlag, MqAttr, MqdT};
+use nix::sys::stat::Mode;
+
+/// The attributes of the queues of our programs.
+const MAXMSG: usize = 10;
+pub const SIZE: usize = 32;
+
+pub type Buffer = [u8; SIZE];
+
+/// A queue, as a package has it. Each is for sending and receiving, and is closed when dropped.
+pub trait Package: Sized {
+    const NAME: &str;
+    /// A new queue, with O_NONBLOCK if `polls`.
+    fn create(name: &str, polls: bool) -> Self;
+    /// None as long as there is no such queue.
+    fn open(name: &str) -> Option<Self>;
+    fn send(&self, message: &[u8]);
+    /// None from an empty queue with O_NONBLOCK.
+    fn receive(&self, buffer: &mut Buffer) -> Option<usize>;
+    /// None from a queue that is empty until then.
+    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize>;
+    fn unlink(name: &str);
+}
+
+/// What is not an error here, as None.
+fn unless_empty<E: PartialEq + std::fmt::Debug>(
+    result: Result<usize, E>,
+    empty: [E; 2],
+) -> Option<usize> {
+    match result {
+        Ok(length) => Some(length),
+        Err(error) if empty.contains(&error) => None,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// The functions of one of our backends are called in one and the same way.
+macro_rules! ours {
+    ($type:ident, $backend:ident) => {
+        pub struct $type(Option<Mqd>);
+
+        impl $type {
+            fn mqd(&self) -> &Mqd {
+                self.0.as_ref().expect("it is open")
+            }
+        }
+
+        impl Package for $type {
+            const NAME: &str = stringify!($backend);
+
+            fn create(name: &str, polls: bool) -> $type {
+                let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+                let flags = flags | if polls { libc::O_NONBLOCK } else { 0 };
+                let (name, attributes) =
+                    (CString::new(name).unwrap(), mq::attributes(MAXMSG, SIZE));
+                $type(Some(mq::$backend::mq_open(&name, flags, 0o600, Some(&attributes)).unwrap()))
+            }
+
+            fn open(name: &str) -> Option<$type> {
+                let name = CString::new(name).unwrap();
+                let mqd = mq::$backend::mq_open(&name, libc::O_RDWR, 0, None).ok()?;
+                Some($type(Some(mqd)))
+            }
+
+            fn send(&self, message: &[u8]) {
+                mq::$backend::mq_timedsend(self.mqd(), message, 0, &EXPIRED).unwrap();
+            }
+
+            fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+                self.receive_until(buffer, &EXPIRED)
+            }
+
+            fn receive_until(&self, buffer: &mut Buffer, until: &libc::timespec) -> Option<usize> {
+                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, until);
+                unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
+            }
+
+            fn unlink(name: &str) {
+                mq::$backend::mq_unlink(&CString::new(name).unwrap()).unwrap();
+            }
+        }
+
+        impl Drop for $type {
+            fn drop(&mut self) {
+                let _ = self.0.take().map(mq::$backend::mq_close);
+            }
+        }
+    };
+}
+
+/// Do not wait; the kernel has a short cut for this value.
+pub const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+
+#[cfg(raw_backend)]
+ours!(Raw, raw);
+ours!(Ffi, ffi);
+
+pub struct Nix(Option<MqdT>);
+
+impl Package for Nix {
+    const NAME: &str = "nix";
+
+    fn create(name: &str, polls: bool) -> Nix {
+        let flags = MQ_OFlag::O_RDWR | MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL;
+        let flags = flags | if polls { MQ_OFlag::O_NONBLOCK } else { MQ_OFlag::empty() };
+        let attributes = MqAttr::new(0, MAXMSG as _, SIZE as _, 0);
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        Nix(Some(nix::mqueue::mq_open(name, flags, mode, Some(&attributes)).unwrap()))
+    }
+
+    fn open(name: &str) -> Option<Nix> {
+        let mqd = nix::mqueue::mq_open(name, MQ_OFlag::O_RDWR, Mode::empty(), None).ok()?;
+        Some(Nix(Some(mqd)))
+    }
+
+    fn send(&self, message: &[u8]) {
+        nix::mqueue::mq_send(self.0.as_ref().unwrap(), message, 0).unwrap();
+    }
+
+    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+        use nix::errno::Errno;
+        let mut priority = 0;
+        let result = nix::mqueue::mq_receive(self.0.as_ref().unwrap(), buffer, &mut priority);
+        unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
+    }
+
+    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
+        use nix::errno::Errno;
+        let (mqd, mut priority, until) = (self.0.as_ref().unwrap(), 0, (*deadline).into());
+        let result = nix::mqueue::mq_timedreceive(mqd, buffer, &mut priority, &until);
+        unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
+    }
+
+    fn unlink(name: &str) {
+        nix::mqueue::mq_unlink(name).unwrap();
+    }
+}
+
+impl Drop for Nix {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(nix::mqueue::mq_close);
+    }
+}
+
+pub struct Posixmq(posixmq::PosixMq);
+
+impl Package for Posixmq {
+    const NAME: &str = "posixmq";
+
+    fn create(name: &str, polls: bool) -> Posixmq {
+        let mut options = posixmq::OpenOptions::readwrite();
+        options.create_new().mode(0o600).capacity(MAXMSG).max_msg_len(SIZE);
+        if polls {
+            options.nonblocking();
+        }
+        Posixmq(options.open(name).unwrap())
+    }
+
+    fn open(name: &str) -> Option<Posixmq> {
+        posixmq::OpenOptions::readwrite().open(name).ok().map(Posixmq)
+    }
+
+    fn send(&self, message: &[u8]) {
+        self.0.send(0, message).unwrap();
+    }
+
+    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        let result = self.0.recv(buffer).map(|(_priority, length)| length);
+        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
+    }
+
+    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(deadline.tv_sec as u64);
+        let result = self.0.recv_deadline(buffer, until).map(|(_priority, length)| length);
+        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
+    }
+
+    fn unlink(name: &str) {
+        posixmq::remove_queue(name).unwrap();
+    }
+}
+
+pub struct Libc(libc::mqd_t);
+
+/// A value below 0 is an error, and errno has its number.
+fn checked<T: PartialOrd + Default>(value: T) -> std::io::Result<T> {
+    if value >= T::default() { Ok(value) } else { Err(std::io::Error::last_os_error()) }
+}
+
+impl Package for Libc {
+    const NAME: &str = "libc";
+
+    fn create(name: &str, polls: bool) -> Libc {
+        let (name, attributes) = (CString::new(name).unwrap(), mq::attributes(MAXMSG, SIZE));
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+        let flags = flags | if polls { libc::O_NONBLOCK } else { 0 };
+        // SAFETY: the name ends with a NUL; after O_CREAT follow a mode, as wide as C promotes it,
+        // and attributes, which live through the call.
+        let mqd = unsafe { libc::mq_open(name.as_ptr(), flags, 0o600, &raw const attributes) };
+        Libc(checked(mqd).unwrap())
+    }
+
+    fn open(name: &str) -> Option<Libc> {
+        let name = CString::new(name).unwrap();
+        // SAFETY: the name ends with a NUL; without O_CREAT nothing follows the flags.
+        checked(unsafe { libc::mq_open(name.as_ptr(), libc::O_RDWR) }).ok().map(Libc)
+    }
+
+    fn send(&self, message: &[u8]) {
+        // SAFETY: the message is read, given with its length.
+        checked(unsafe { libc::mq_send(self.0, message.as_ptr().cast(), message.len(), 0) })
+            .unwrap();
+    }
+
+    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+        let priority = std::ptr::null_mut(); // not asked for
+        // SAFETY: at most SIZE bytes are written, into `buffer`.
+        let length =
+            unsafe { libc::mq_receive(self.0, buffer.as_mut_ptr().cast(), SIZE, priority) };
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        let result = checked(length).map(|length| length as usize);
+        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
+    }
+
+    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
+        let (buffer, priority) = (buffer.as_mut_ptr().cast(), std::ptr::null_mut());
+        // SAFETY: at most SIZE bytes are written, into `buffer`; the deadline is read.
+        let length = unsafe { libc::mq_timedreceive(self.0, buffer, SIZE, priority, deadline) };
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        let result = checked(length).map(|length| length as usize);
+        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
+    }
+
+    fn unlink(name: &str) {
+        let name = CString::new(name).unwrap();
+        // SAFETY: the name ends with a NUL.
+        checked(unsafe { libc::mq_unlink(name.as_ptr()) }).unwrap();
+    }
+}
+
+impl Drop for Libc {
+    fn drop(&mut self) {
+        // SAFETY: no memory is involved, and the descriptor is not used again.
+        unsafe { libc::mq_close(self.0) };
+    }
+}

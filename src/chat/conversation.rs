@@ -1,0 +1,368 @@
+//! The hot loop: a queue, a dialogue, how to wait, and counting.
+//!
+//! An iteration is one receive and one send. While it waits, a program polls and yields. Five
+//! things make this fast; `benches/README.md` has the measurements:
+//!
+//! - A poll never waits: the queue is opened with O_NONBLOCK ([`Wait::Poll`]), and the deadline is
+//!   exactly {0, 0} ([`Deadline::EXPIRED`]).
+//! - An empty poll builds nothing: EAGAIN is tested before anything else.
+//! - Nothing is calculated between a receive and the send that answers it: [`Dialogue::sent`]
+//!   hashes ahead while the peer works. What remains is to compare the message and to write the
+//!   answer out.
+//! - A program that receives its own message sends it back and yields: the peer is not running, and
+//!   on one CPU it cannot run before this program yields. From then on the program yields after
+//!   each answer, until it finds the queue empty: then the peer has taken the message and runs on
+//!   another CPU.
+//! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read about once a
+//!   second, and more often only at the beginning.
+
+use core::ffi::c_int;
+
+use super::clock::{CheckSchedule, Instant, SilenceTimer, ticks};
+use super::dialogue::{Dialogue, Received};
+use super::histogram::Histogram;
+use super::message::{Buffer, MAX_SIZE};
+use crate::mq::{Deadline, Queue, Wait};
+use crate::os::{self, Errno};
+use crate::runtime::signals;
+
+/// The program yields the CPU each time that this many polls in a row were empty. Values below 16
+/// can be slower; `benches/README.md` has the table. There is no `pause` instruction between polls,
+/// because a poll takes longer than a `pause`.
+const POLLS_BEFORE_YIELD: u32 = 32;
+
+/// The cycle counter is read each time that this many rounds were without progress, about every 5
+/// us. It tells whether CLOCK_MONOTONIC is to be read.
+const ROUNDS_BEFORE_TICKS: u32 = 32;
+
+/// After this many rounds without progress a program with WAIT=block sleeps for [`NAP`] instead of
+/// yielding. Until the peer comes, it receives its own message at once, so it never blocks.
+const ROUNDS_BEFORE_NAP: u32 = 1000;
+const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// How to hold a conversation.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// How to wait. The queue must have been opened with the same value.
+    pub wait: Wait,
+    /// Seconds without progress after which the conversation ends; 0: never.
+    pub timeout: u64,
+    /// Tell the observer of every message.
+    pub verbose: bool,
+}
+
+/// What the observer of a conversation is told.
+pub enum Event<'a> {
+    /// This message is about to be sent. Only if [`Settings::verbose`].
+    Sending(&'a [u8]),
+    /// This message was received. Only if [`Settings::verbose`].
+    Received(&'a [u8]),
+    /// The clock was checked, which happens about once a second.
+    ClockChecked {
+        /// CLOCK_MONOTONIC in nanoseconds.
+        now: u64,
+        /// Nanoseconds since the first reply.
+        elapsed: u64,
+        /// Replies so far, and in all.
+        replies: (u64, u64),
+    },
+}
+
+/// Shows events to a person. An error ends the conversation.
+pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>) -> Result<(), Errno>;
+
+/// How a conversation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All replies came, and everything was sent.
+    Done,
+    /// A message of this length came that is neither the program's own nor the expected one. It is
+    /// in [`Transcript::received`] and was not answered.
+    Corrupted(usize),
+    /// Nothing new came for as long as the timeout.
+    Silent,
+    /// This signal asked for the end.
+    Signal(c_int),
+    /// mq_timedsend(3) failed.
+    SendFailed(Errno),
+    /// mq_timedreceive(3) failed.
+    ReceiveFailed(Errno),
+    /// The observer failed.
+    ObserverFailed(Errno),
+}
+
+/// What was counted and timed.
+///
+/// Counts are of the whole conversation, so they match a trace of its calls. Times run from the
+/// first message of the peer, so they do not contain the wait for its start.
+#[derive(Clone, Default)]
+pub struct Stats {
+    /// Times between two replies, in ticks: one less than there were replies.
+    pub round_trips: Histogram,
+    /// Receives that returned the program's own message. All were sent back.
+    pub own_handed_back: u64,
+    /// Receives from an empty queue, and sends to a full one.
+    pub empty_polls: u64,
+    /// Calls of sched_yield(2).
+    pub yields: u64,
+    /// When the times begin.
+    pub start: Instant,
+    /// [`ticks`] at the last reply, where the round trips end.
+    pub last_reply: u64,
+    /// When the conversation ended.
+    pub end: Instant,
+}
+
+/// One side of a conversation, and what it has brought. It is large, so it stays where the caller
+/// made it.
+pub struct Transcript {
+    /// What was said.
+    pub dialogue: Dialogue,
+    /// What was counted and timed.
+    pub stats: Stats,
+    /// The last message received, at the beginning.
+    pub received: Buffer,
+    /// Where messages are written to be sent or hashed.
+    scratch: Buffer,
+}
+
+impl Transcript {
+    /// A transcript in which nothing has happened yet.
+    pub fn new(dialogue: Dialogue) -> Transcript {
+        let stats = Stats::default();
+        Transcript { dialogue, stats, received: [0; MAX_SIZE], scratch: [0; MAX_SIZE] }
+    }
+}
+
+/// Holds a conversation to its end.
+pub fn talk(
+    queue: &Queue,
+    settings: Settings,
+    transcript: &mut Transcript,
+    observer: Observer<'_>,
+) -> End {
+    let start = Instant::now();
+    transcript.stats.start = start;
+    let silence_timer = SilenceTimer::new(settings.timeout, start.nanoseconds);
+    let mut conversation = Conversation {
+        queue,
+        settings,
+        observer,
+        deadline: deadline(settings.wait, &silence_timer),
+        silence_timer,
+        schedule: CheckSchedule::new(start),
+        replies_at_check: 0,
+        fruitless_rounds: 0,
+        shares_cpu: false,
+        transcript,
+    };
+    let end = conversation.run().err().unwrap_or(End::Done);
+    conversation.transcript.stats.end = Instant::now();
+    end
+}
+
+/// The deadline of a wait that begins now. (If the wall clock is set back, the wait becomes longer
+/// by that amount, and a silence or a signal is noticed that much later.)
+fn deadline(wait: Wait, silence_timer: &SilenceTimer) -> Deadline {
+    match wait {
+        Wait::Poll => Deadline::EXPIRED,
+        Wait::Block => Deadline::after(silence_timer.slice()),
+    }
+}
+
+struct Conversation<'a> {
+    queue: &'a Queue,
+    settings: Settings,
+    observer: Observer<'a>,
+    /// The deadline of the calls; renewed at each check of the clock.
+    deadline: Deadline,
+    silence_timer: SilenceTimer,
+    schedule: CheckSchedule,
+    replies_at_check: u64,
+    /// Rounds in a row without progress.
+    fruitless_rounds: u32,
+    /// The program has received its own message, and has not found the queue empty since: the peer
+    /// runs only when this program yields.
+    shares_cpu: bool,
+    transcript: &'a mut Transcript,
+}
+
+impl Conversation<'_> {
+    #[inline(never)]
+    fn run(&mut self) -> Result<(), End> {
+        if self.transcript.dialogue.is_premise() {
+            self.send()?;
+            self.hash_ahead();
+        }
+        loop {
+            let length = self.receive()?;
+            let Transcript { dialogue, received, .. } = &mut *self.transcript;
+            match dialogue.receive(&received[..length]) {
+                Received::Reply => {
+                    if dialogue.must_check_empty_queue() {
+                        self.check_empty_queue()?;
+                    }
+                    self.send()?;
+                    let now = self.count_reply();
+                    if self.transcript.dialogue.is_over() {
+                        return Ok(());
+                    }
+                    self.fruitless_rounds = 0;
+                    self.hash_ahead();
+                    if self.schedule.is_due(now) {
+                        self.check_clock()?;
+                    }
+                    check_signal()?;
+                    if self.shares_cpu {
+                        self.yield_cpu();
+                    }
+                }
+                Received::Own => {
+                    self.transcript.stats.own_handed_back += 1;
+                    self.shares_cpu = true;
+                    self.send()?;
+                    self.yield_cpu();
+                    self.fruitless_round()?;
+                }
+                Received::Unexpected => return Err(End::Corrupted(length)),
+            }
+        }
+    }
+
+    /// Receives the next message, whosever it is. Returns its length.
+    #[inline]
+    fn receive(&mut self) -> Result<usize, End> {
+        loop {
+            match self.queue.receive(&mut self.transcript.received, &self.deadline) {
+                Ok(length) => {
+                    if self.settings.verbose {
+                        let message = &self.transcript.received[..length];
+                        (self.observer)(Event::Received(message)).map_err(End::ObserverFailed)?;
+                    }
+                    return Ok(length);
+                }
+                Err(errno) => self.not_ready(errno, End::ReceiveFailed)?,
+            }
+        }
+    }
+
+    /// Sends the program's own message.
+    #[inline]
+    fn send(&mut self) -> Result<(), End> {
+        if self.settings.verbose {
+            let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
+            let message = dialogue.own().write(scratch);
+            (self.observer)(Event::Sending(message)).map_err(End::ObserverFailed)?;
+        }
+        loop {
+            let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
+            match self.queue.send(dialogue.own().write(scratch), &self.deadline) {
+                Ok(()) => return Ok(()),
+                Err(errno) => self.not_ready(errno, End::SendFailed)?,
+            }
+        }
+    }
+
+    #[inline]
+    fn hash_ahead(&mut self) {
+        let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
+        dialogue.sent(scratch);
+    }
+
+    /// Times a round trip, and returns the cycle counter.
+    #[inline]
+    fn count_reply(&mut self) -> u64 {
+        let Transcript { dialogue, stats, .. } = &mut *self.transcript;
+        let mut now = ticks();
+        if dialogue.replies() == 1 {
+            stats.start = Instant::now();
+            now = stats.start.ticks;
+        } else {
+            // A counter that differs between CPUs may step back.
+            stats.round_trips.record(now.saturating_sub(stats.last_reply));
+        }
+        stats.last_reply = now;
+        now
+    }
+
+    /// Handles a failed call: the queue was empty or full, a signal came, or there is an error.
+    #[cold]
+    fn not_ready(&mut self, errno: Errno, failed: fn(Errno) -> End) -> Result<(), End> {
+        match (errno, self.settings.wait) {
+            (Errno::EAGAIN, Wait::Poll) | (Errno::ETIMEDOUT, Wait::Block) => {
+                self.transcript.stats.empty_polls += 1;
+                self.shares_cpu = false;
+                if errno == Errno::ETIMEDOUT {
+                    self.check_clock()?;
+                } else if self.fruitless_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
+                    self.yield_cpu();
+                }
+            }
+            (Errno::EINTR, _) => {}
+            _ => return Err(failed(errno)),
+        }
+        self.fruitless_round()
+    }
+
+    /// A round without progress: checks for a signal, and seldom the clock.
+    fn fruitless_round(&mut self) -> Result<(), End> {
+        self.fruitless_rounds = self.fruitless_rounds.wrapping_add(1);
+        if self.fruitless_rounds.is_multiple_of(ROUNDS_BEFORE_TICKS)
+            && self.schedule.is_due(ticks())
+        {
+            self.check_clock()?;
+        }
+        check_signal()
+    }
+
+    /// Lets other programs run, above all the peer.
+    fn yield_cpu(&mut self) {
+        if self.settings.wait == Wait::Block && self.fruitless_rounds >= ROUNDS_BEFORE_NAP {
+            let _ = os::nanosleep(&NAP); // EINTR: the signal is checked next
+        } else {
+            os::sched_yield();
+            self.transcript.stats.yields += 1;
+        }
+    }
+
+    /// Before premise's last answer nothing else may be on the queue:
+    /// [`Dialogue::must_check_empty_queue`].
+    fn check_empty_queue(&mut self) -> Result<(), End> {
+        loop {
+            match self.queue.receive(&mut self.transcript.received, &Deadline::EXPIRED) {
+                Ok(length) => return Err(End::Corrupted(length)),
+                Err(Errno::EAGAIN | Errno::ETIMEDOUT) => {
+                    self.transcript.stats.empty_polls += 1;
+                    return Ok(());
+                }
+                Err(Errno::EINTR) => check_signal()?,
+                Err(errno) => return Err(End::ReceiveFailed(errno)),
+            }
+        }
+    }
+
+    /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Renews
+    /// the deadline, and calls the observer.
+    #[cold]
+    fn check_clock(&mut self) -> Result<(), End> {
+        let Transcript { dialogue, stats, .. } = &*self.transcript;
+        let (ticks, now, replies) = (ticks(), os::monotonic_nanoseconds(), dialogue.replies());
+        if self.silence_timer.is_over(now, replies != self.replies_at_check) {
+            return Err(End::Silent);
+        }
+        self.replies_at_check = replies;
+        self.schedule.checked(ticks, now, self.silence_timer.slice());
+        self.deadline = deadline(self.settings.wait, &self.silence_timer);
+        let elapsed = now.saturating_sub(stats.start.nanoseconds);
+        let replies = (replies, dialogue.iterations());
+        (self.observer)(Event::ClockChecked { now, elapsed, replies }).map_err(End::ObserverFailed)
+    }
+}
+
+#[inline]
+fn check_signal() -> Result<(), End> {
+    match signals::arrived() {
+        Some(signal) => Err(End::Signal(signal)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,125 @@
+//! Round trips in fixed memory, log-linear.
+//!
+//! Every power of two is divided into 64 buckets of equal width, and numbers below 128 have a
+//! bucket each. So a bucket is at most 1/64 of its value wide, and a percentile, given as the
+//! middle of its bucket, is at most 1/128 (0.8 %) off. All of u64 fits into 3776 buckets, 30 KiB,
+//! of which a conversation touches a few cache lines. The maximum is exact.
+
+/// Buckets to a power of two, and the logarithm of that.
+const LINEAR: usize = 1 << LINEAR_BITS;
+const LINEAR_BITS: u32 = 6;
+
+const BUCKETS: usize = (64 - LINEAR_BITS as usize + 1) * LINEAR;
+
+/// Counts numbers by size. The unit is the caller's.
+#[derive(Clone)]
+pub struct Histogram {
+    buckets: [u64; BUCKETS],
+    count: u64,
+    max: u64,
+}
+
+impl Histogram {
+    /// An empty one.
+    pub const fn new() -> Histogram {
+        Histogram { buckets: [0; BUCKETS], count: 0, max: 0 }
+    }
+
+    /// Counts `value`.
+    #[inline]
+    pub fn record(&mut self, value: u64) {
+        self.buckets[bucket_of(value)] += 1;
+        self.count += 1;
+        self.max = self.max.max(value);
+    }
+
+    /// How many numbers have been counted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The greatest number, exactly; None if nothing was counted.
+    pub fn max(&self) -> Option<u64> {
+        (self.count > 0).then_some(self.max)
+    }
+
+    /// The value that `part` in `whole` of the numbers do not exceed (nearest rank), at most 1/128
+    /// off. None if there are too few numbers for one to lie above this percentile: p99 needs 100.
+    ///
+    /// ```
+    /// let mut histogram = mq_sketch::chat::histogram::Histogram::new();
+    /// (1..=100).for_each(|value| histogram.record(value));
+    /// assert_eq!(histogram.percentile(50, 100), Some(50));
+    /// assert_eq!(histogram.percentile(99, 100), Some(99));
+    /// assert_eq!(histogram.percentile(999, 1000), None);
+    /// ```
+    pub fn percentile(&self, part: u64, whole: u64) -> Option<u64> {
+        let share = |part: u64| u128::from(part) * u128::from(self.count);
+        if share(whole - part) < u128::from(whole) {
+            return None;
+        }
+        let rank = share(part).div_ceil(whole.into());
+        let mut below = 0;
+        self.buckets().find_map(|(value, count)| {
+            below += u128::from(count);
+            (below >= rank).then_some(value)
+        })
+    }
+
+    /// The middle of each bucket that is not empty, with its count, ascending.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let occupied = self.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+        occupied.map(|(bucket, count)| (middle_of(bucket).min(self.max), *count))
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram::new()
+    }
+}
+
+/// The bucket of `value`: its seven highest bits, plus [`LINEAR`] for each bit below those.
+#[inline]
+fn bucket_of(value: u64) -> usize {
+    let shift = (63 - (value | 1).leading_zeros()).saturating_sub(LINEAR_BITS);
+    shift as usize * LINEAR + (value >> shift) as usize
+}
+
+fn middle_of(bucket: usize) -> u64 {
+    // Below 128 the value is the bucket: there `shift` is 0.
+    let shift = (bucket / LINEAR).saturating_sub(1);
+    let low = ((bucket - shift * LINEAR) as u64) << shift;
+    low + ((1 << shift) >> 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_a_bucket_and_its_middle_is_near() {
+        let mut value = 0_u64;
+        loop {
+            for value in [value, value.saturating_add(1), value.saturating_sub(1)] {
+                let middle = middle_of(bucket_of(value));
+                assert!(middle.abs_diff(value) <= value / 128, "{value}: {middle}");
+            }
+            let Some(next) = value.checked_add(value / 77 + 1) else {
+                break;
+            };
+            value = next;
+        }
+        assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn buckets_ascend_without_a_gap() {
+        let mut last = 0;
+        for value in 0..1 << 14 {
+            let bucket = bucket_of(value);
+            assert!(bucket == last || bucket == last + 1, "{value}");
+            last = bucket;
+        }
+    }
+}

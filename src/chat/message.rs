@@ -1,0 +1,186 @@
+//! What is said: the time, and then md5 as hex digits.
+//!
+//! The first message has 24 bytes, `Sun Nov 22 23:42:00 2026`. Every other has MESSAGE_SIZE bytes:
+//! the md5 of all bytes of the message before it, as 32 lower-case hex digits, repeated until it is
+//! long enough. All have priority 0; none ends with a NUL.
+//!
+//! A [`Message`] stores the repeated text once. [`Message::write`] puts the whole message into a
+//! buffer where it is sent or hashed.
+
+use core::fmt;
+
+use md5::block_api::compress;
+
+/// Bytes of an md5 as hex digits, and of the shortest answer.
+pub const DIGEST_SIZE: usize = 32;
+
+/// Bytes of the longest message that can be sent and received: the kernel's default for mq_msgsize,
+/// because a queue that was created elsewhere may have it, and mq_timedreceive(3) demands a buffer
+/// of mq_msgsize.
+pub const MAX_SIZE: usize = 8192;
+
+/// Space for one message.
+pub type Buffer = [u8; MAX_SIZE];
+
+/// A message to be sent: 24 bytes, or a multiple of [`DIGEST_SIZE`] up to [`MAX_SIZE`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Message {
+    text: [u8; DIGEST_SIZE],
+    /// Bytes of the whole message.
+    size: u16,
+}
+
+impl Message {
+    /// No bytes: a placeholder that is never sent.
+    pub const EMPTY: Message = Message { text: [0; DIGEST_SIZE], size: 0 };
+
+    /// The answer to `received`, in `size` bytes.
+    ///
+    /// ```
+    /// use mq_sketch::chat::message::{MAX_SIZE, Message};
+    ///
+    /// let answer = Message::answer_to(b"", 64);
+    /// assert_eq!(answer.text(), b"d41d8cd98f00b204e9800998ecf8427e");
+    /// assert_eq!(answer.write(&mut [0; MAX_SIZE]), answer.text().repeat(2));
+    /// ```
+    #[inline]
+    pub fn answer_to(received: &[u8], size: usize) -> Message {
+        let mut text = [0; DIGEST_SIZE];
+        for (digits, word) in text.as_chunks_mut::<8>().0.iter_mut().zip(md5(received)) {
+            *digits = hex_digits(word);
+        }
+        Message { text, size: size as u16 }
+    }
+
+    /// The first message: `seconds` since 1970 in UTC, as asctime(3) writes it without the newline.
+    /// The year must be below 10000.
+    ///
+    /// ```
+    /// use mq_sketch::chat::message::Message;
+    ///
+    /// assert_eq!(Message::time(1_795_390_920).text(), b"Sun Nov 22 23:42:00 2026");
+    /// ```
+    pub fn time(seconds: u64) -> Message {
+        // 1 January 1970 was a Thursday.
+        const DAYS: [[u8; 3]; 7] = [*b"Thu", *b"Fri", *b"Sat", *b"Sun", *b"Mon", *b"Tue", *b"Wed"];
+        const MONTHS: [[u8; 3]; 12] = [
+            *b"Jan", *b"Feb", *b"Mar", *b"Apr", *b"May", *b"Jun", //
+            *b"Jul", *b"Aug", *b"Sep", *b"Oct", *b"Nov", *b"Dec",
+        ];
+        let (days, second_of_day) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
+        let (year, month, day) = civil_date(days);
+
+        let mut text = [0; DIGEST_SIZE];
+        text[..24].copy_from_slice(b"Ddd Mmm  d hh:mm:ss yyyy");
+        text[0..3].copy_from_slice(&DAYS[(days % 7) as usize]);
+        text[4..7].copy_from_slice(&MONTHS[month]);
+        let two_digits = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        text[8..10].copy_from_slice(&two_digits(day));
+        if day < 10 {
+            text[8] = b' ';
+        }
+        text[11..13].copy_from_slice(&two_digits(second_of_day / 3600));
+        text[14..16].copy_from_slice(&two_digits(second_of_day / 60 % 60));
+        text[17..19].copy_from_slice(&two_digits(second_of_day % 60));
+        text[20..22].copy_from_slice(&two_digits(year / 100 % 100));
+        text[22..24].copy_from_slice(&two_digits(year % 100));
+        Message { text, size: 24 }
+    }
+
+    /// Bytes of the whole message.
+    pub fn size(&self) -> usize {
+        self.size.into()
+    }
+
+    /// The text that the message repeats: 24 or 32 bytes.
+    pub fn text(&self) -> &[u8] {
+        &self.text[..self.size().min(DIGEST_SIZE)]
+    }
+
+    /// Writes the whole message into `buffer`, and returns it.
+    #[inline]
+    pub fn write<'b>(&self, buffer: &'b mut Buffer) -> &'b [u8] {
+        let size = self.size();
+        for part in buffer.as_chunks_mut().0.iter_mut().take(size.div_ceil(DIGEST_SIZE)) {
+            *part = self.text;
+        }
+        &buffer[..size]
+    }
+
+    /// Whether `bytes` are exactly this message.
+    #[inline]
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        let (parts, rest) = bytes.as_chunks();
+        bytes.len() == self.size()
+            && parts.iter().all(|part| *part == self.text)
+            && self.text.starts_with(rest)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of \"{}\"", self.size, self.text().escape_ascii())
+    }
+}
+
+/// md5 (RFC 1321) as four little-endian words. The package does the difficult part, the compression
+/// of 64-byte blocks. Here is the padding: one bit, zeros, and the length in bits at the end of the
+/// last block. The package's own `Digest` takes a fifth longer, because it buffers partial blocks;
+/// `benches/README.md` has the figures.
+#[inline]
+fn md5(text: &[u8]) -> [u32; 4] {
+    let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+    let (blocks, rest) = text.as_chunks::<64>();
+    compress(&mut state, blocks);
+
+    let mut last = [[0; 64]; 2];
+    let bytes = last.as_flattened_mut();
+    bytes[..rest.len()].copy_from_slice(rest);
+    bytes[rest.len()] = 0x80;
+    let blocks = if rest.len() < 56 { 1 } else { 2 };
+    let bits = (text.len() as u64 * 8).to_le_bytes();
+    bytes[blocks * 64 - 8..blocks * 64].copy_from_slice(&bits);
+    compress(&mut state, &last[..blocks]);
+    state
+}
+
+/// The bytes of a word, the lowest first, as lower-case hex digits: all eight digits at once, each
+/// in a byte of a 64-bit word.
+#[inline]
+fn hex_digits(word: u32) -> [u8; 8] {
+    let mut bytes = u64::from(word); // 0000dcba, a letter a byte
+    bytes = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff; // 00dc00ba
+    bytes = (bytes | bytes << 8) & 0x00ff_00ff_00ff_00ff; // 0d0c0b0a
+    let nibbles = (bytes >> 4 & 0x000f_000f_000f_000f) | (bytes & 0x000f_000f_000f_000f) << 8;
+    let is_letter = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    let digits = nibbles + 0x3030_3030_3030_3030 + is_letter * u64::from(b'a' - b'0' - 10);
+    digits.to_le_bytes()
+}
+
+/// Year, month (0 to 11) and day (1 to 31) of a day since 1970 in the Gregorian calendar. The
+/// calculation counts from 1 March, so the leap day is the last day of its year, and in eras of 400
+/// years, each of 146,097 days.
+fn civil_date(days_since_1970: u32) -> (u32, usize, u32) {
+    let days = days_since_1970 + 719_468; // since 0000-03-01
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153; // months of 31, 30, 31, 30, 31 days
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12;
+    let year = 400 * era + year_of_era + u32::from(month < 2);
+    (year, month as usize, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_the_md5_in_lower_case_hex() {
+        // RFC 1321, A.5.
+        let answer = Message::answer_to(b"message digest", DIGEST_SIZE);
+        assert_eq!(answer.text(), b"f96b697d7cb7938d525a2f31aaf161d0");
+    }
+}

@@ -1,0 +1,231 @@
+//! Every sentence about a failed system call: the cause and the remedy.
+//!
+//! One error number means different things for different calls. mq_open(3) returns EMFILE if the
+//! process has too many open files, and also if the user has too many bytes in queues. So a
+//! sentence depends on the call and on what the program found out when it failed. Formatting makes
+//! no system call.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use super::output::Escaped;
+use crate::chat::message::MAX_SIZE;
+use crate::mq::{Queue, QueueName};
+use crate::os::Errno;
+
+/// A system call that failed, with what it takes to explain it.
+#[derive(Clone, Copy, Debug)]
+pub enum Call<'a> {
+    /// mq_open(3) of a new queue.
+    Create {
+        /// Its name.
+        name: &'a QueueName,
+        /// Its mode.
+        mode: u32,
+        /// Its mq_msgsize.
+        message_size: usize,
+        /// The process could still open a file after the failure.
+        has_descriptors: bool,
+    },
+    /// mq_open(3) of a queue that exists.
+    Open {
+        /// Its name.
+        name: &'a QueueName,
+        /// The mode that premise would give it with the same parameters.
+        mode: u32,
+    },
+    /// mq_unlink(3) of this queue.
+    Unlink(&'a QueueName),
+    /// mq_timedsend(3).
+    Send {
+        /// The queue's name.
+        name: &'a QueueName,
+        /// The message's length in bytes.
+        length: usize,
+    },
+    /// mq_timedreceive(3) from this queue.
+    Receive(&'a QueueName),
+    /// open(2) or read(2) of this parameter file.
+    ReadFile(&'a CStr),
+    /// write(2) to standard output.
+    Write,
+    /// sigaction(2), sigprocmask(2) or sigwait(3).
+    Signals,
+    /// fork(2).
+    Fork,
+    /// wait4(2).
+    Wait,
+    /// prctl(2), for SEALED.
+    Seal,
+}
+
+/// A failed system call, as one line: `mq_open /name: EEXIST: cause: remedy`.
+#[derive(Clone, Copy, Debug)]
+pub struct CallError<'a> {
+    /// What was called.
+    pub call: Call<'a>,
+    /// What it returned.
+    pub errno: Errno,
+}
+
+impl fmt::Display for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Call::Create { name, .. } | Call::Open { name, .. } => write!(f, "mq_open {name}"),
+            Call::Unlink(name) => write!(f, "mq_unlink {name}"),
+            Call::Send { name, .. } => write!(f, "mq_timedsend {name}"),
+            Call::Receive(name) => write!(f, "mq_timedreceive {name}"),
+            Call::ReadFile(path) => write!(f, "{}", Escaped(path.to_bytes())),
+            Call::Write => f.write_str("write to standard output"),
+            Call::Signals => f.write_str("sigaction"),
+            Call::Fork => f.write_str("fork"),
+            Call::Wait => f.write_str("wait4"),
+            Call::Seal => f.write_str("prctl"),
+        }
+    }
+}
+
+impl fmt::Display for CallError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Call::*;
+        let CallError { call, errno } = *self;
+        write!(f, "{call}: {errno}: ")?;
+        let sentence = match (call, errno) {
+            (Create { .. }, Errno::EEXIST) => {
+                "the queue exists already: another premise is running, or one died: run cleanup"
+            }
+            (Create { mode, .. }, Errno::EACCES) => {
+                return write!(
+                    f,
+                    "a security policy forbids this user to create a queue of mode {mode:04o}: \
+                     ask the administrator"
+                );
+            }
+            (Create { message_size, has_descriptors: true, .. }, Errno::EMFILE) => {
+                let maxmsg = Queue::MAXMSG;
+                return write!(
+                    f,
+                    "this user's queues would exceed RLIMIT_MSGQUEUE: the new one is charged \
+                     {maxmsg}*({message_size}+96)={} bytes: remove other queues, or raise the \
+                     limit: ulimit -q",
+                    maxmsg * (message_size + 96)
+                );
+            }
+            (Create { .. } | Open { .. } | ReadFile(_), Errno::EMFILE) => {
+                "this process has no file descriptor left (RLIMIT_NOFILE): raise it: ulimit -n"
+            }
+            (Create { message_size, .. }, Errno::EINVAL) => {
+                return write!(
+                    f,
+                    "the system does not allow a queue of {} messages of {message_size} bytes: \
+                     raise /proc/sys/fs/mqueue/msg_max or msgsize_max",
+                    Queue::MAXMSG
+                );
+            }
+            (Create { .. }, Errno::ENOSPC) => {
+                "the system does not allow another queue: remove some, or raise \
+                 /proc/sys/fs/mqueue/queues_max"
+            }
+            (Create { .. } | Open { .. } | Unlink(_), Errno::ENOSYS) => {
+                "this kernel or sandbox has no POSIX message queues"
+            }
+            (Open { mode, .. }, Errno::EACCES) => {
+                return write!(
+                    f,
+                    "the queue's mode does not let this user read and write: start premise with \
+                     other PERMISSIONS (here: {mode:04o}), or run both as one user"
+                );
+            }
+            (Unlink(_), Errno::EACCES | Errno::EPERM) => {
+                "the queue belongs to another user: only that user and root may remove it"
+            }
+            (Unlink(_), Errno::ENOENT) => {
+                "another program has already removed the queue: do not run cleanup during a \
+                 conversation"
+            }
+            (Send { length, .. }, Errno::EMSGSIZE) => {
+                return write!(
+                    f,
+                    "the queue does not accept messages of {length} bytes: it was created with a \
+                     smaller mq_msgsize: give both programs the same MESSAGE_SIZE, or run cleanup"
+                );
+            }
+            (Receive(_), Errno::EMSGSIZE) => {
+                return write!(
+                    f,
+                    "the queue allows messages of more than {MAX_SIZE} bytes, the most that this \
+                     program receives: run cleanup"
+                );
+            }
+            (ReadFile(_), Errno::ENOENT) => {
+                "no such file: give a parameter file, NAME=VALUE, or --help"
+            }
+            (ReadFile(_), Errno::EACCES) => {
+                "this user may not read it: change its mode, or give another file"
+            }
+            (ReadFile(_), Errno::EISDIR) => "it is a directory: give the parameter file in it",
+            (Write, Errno::EPIPE) => "the reader has closed it",
+            (Write, Errno::EBADF) => "it is closed: redirect it, e.g. to /dev/null",
+            (Write, Errno::ENOSPC) => "no space is left on the device: redirect it elsewhere",
+            (Write, Errno::EFBIG) => {
+                "the file has reached RLIMIT_FSIZE: raise the limit: ulimit -f"
+            }
+            (Write, Errno::EIO) => "the device failed, or accepts no byte: redirect it elsewhere",
+            (Fork, Errno::EAGAIN) => {
+                "this user has too many processes: end some, or raise the limit: ulimit -u"
+            }
+            (Seal, _) => "this kernel or sandbox does not accept a seccomp filter: omit SEALED=1",
+            (_, Errno::ENFILE) => {
+                "the system has too many open files: close some, or raise /proc/sys/fs/file-max"
+            }
+            (_, Errno::ENOMEM) => "the kernel has no memory left for it",
+            (_, Errno::EPERM) => "a sandbox or a security policy forbids it",
+            (_, Errno::ENOSYS) => "this kernel or sandbox does not have the call",
+            _ => "the kernel refused it for an unexpected reason: see errno(3)",
+        };
+        f.write_str(sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::prelude::rust_2024::*;
+
+    #[test]
+    fn an_error_names_the_call_the_errno_the_cause_and_the_remedy() {
+        use std::string::ToString;
+        let name = &QueueName::new(b"/q").unwrap();
+        let create = Call::Create { name, mode: 0o640, message_size: 32, has_descriptors: true };
+        let open = Call::Open { name, mode: 0o600 };
+        for (call, errno, words) in [
+            (
+                create,
+                Errno::EEXIST,
+                "mq_open /q: EEXIST: the queue exists already: another premise is running, or one \
+                 died: run cleanup",
+            ),
+            (create, Errno::EACCES, "mode 0640"),
+            (create, Errno::EMFILE, "the new one is charged 10*(32+96)=1280 bytes"),
+            (open, Errno::EMFILE, "RLIMIT_NOFILE"),
+            (create, Errno::EINVAL, "/proc/sys/fs/mqueue/msg_max or msgsize_max"),
+            (create, Errno::ENOSPC, "/proc/sys/fs/mqueue/queues_max"),
+            (create, Errno::ENOSYS, "this kernel or sandbox has no POSIX message queues"),
+            (open, Errno::ENOSYS, "this kernel or sandbox has no POSIX message queues"),
+            (open, Errno::EACCES, "PERMISSIONS (here: 0600)"),
+            (create, Errno::ENFILE, "/proc/sys/fs/file-max"),
+            (create, Errno::ENOMEM, "no memory"),
+            (open, Errno::EPERM, "a sandbox or a security policy"),
+            (Call::Send { name, length: 32 }, Errno::EMSGSIZE, "messages of 32 bytes"),
+            (Call::Receive(name), Errno::EMSGSIZE, "more than 8192 bytes"),
+            (Call::Fork, Errno::EAGAIN, "fork: EAGAIN: this user has too many processes"),
+            (Call::Seal, Errno::EINVAL, "prctl: EINVAL: this kernel or sandbox does not accept"),
+            (Call::Seal, Errno::EPERM, "omit SEALED=1"),
+            (Call::Write, Errno::EFBIG, "ulimit -f"),
+            (open, Errno(77), "mq_open /q: errno 77: the kernel refused it for an unexpected"),
+        ] {
+            let line = CallError { call, errno }.to_string();
+            assert!(line.contains(words), "{line}");
+        }
+    }
+}

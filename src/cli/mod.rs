@@ -1,0 +1,7 @@
+//! What a person types and sees.
+
+pub mod explain;
+pub mod output;
+pub mod params;
+pub mod progress;
+pub mod report;

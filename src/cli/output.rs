@@ -1,0 +1,132 @@
+//! One line, one write(2).
+//!
+//! Two programs may write to one terminal or file. A line that is written in one call cannot be
+//! torn apart by the other's, and strace shows it whole.
+
+use core::fmt::{self, Write};
+
+use arrayvec::ArrayVec;
+
+use crate::os::{self, Errno, Fd, STDERR, STDOUT};
+use crate::runtime::signals;
+
+/// Bytes of the longest line or text, its newline included; the rest is cut off. A corrupted
+/// message beside the expected one needs the most.
+pub const MAX_LINE: usize = 4096;
+
+/// Bytes that [`Escaped`] shows: as many as the longest queue name has.
+pub const MAX_SHOWN: usize = 256;
+
+/// Writes one line of the form `program@1795391239.223490: text` to standard output. The time is
+/// CLOCK_REALTIME in seconds.
+///
+/// Errors: as for [`print`].
+pub fn say(program: &str, text: fmt::Arguments<'_>) -> Result<(), Errno> {
+    let now = Decimal(os::realtime_nanoseconds() / 1000, 6);
+    print(format_args!("{program}@{now}: {text}\n"))
+}
+
+/// Writes a text to standard output.
+///
+/// Errors: those of write(2). EINTR only if a signal of [`signals::ENDING`] has arrived and the
+/// write would have to wait for a reader. (If the signal arrives after the check and before the
+/// write, the write waits until the next signal.)
+pub fn print(text: fmt::Arguments<'_>) -> Result<(), Errno> {
+    write_text(&STDOUT, text)
+}
+
+/// Writes one line, `program: text`, to standard error. An error of that is ignored: there is no
+/// other place to report it.
+pub fn complain(program: &str, text: fmt::Arguments<'_>) {
+    let _ = write_text(&STDERR, format_args!("{program}: {text}\n"));
+}
+
+/// Writes a text to `fd`, in one write(2) if the kernel takes all of it.
+///
+/// Errors: as for [`print`].
+pub fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
+    let mut line = Text::<MAX_LINE>::new();
+    if line.write_fmt(text).is_err() {
+        // It was cut off; a line ends with a newline all the same.
+        if let Some(last) = line.0.last_mut() {
+            *last = b'\n';
+        }
+    }
+    write_all(fd, &line.0)
+}
+
+/// Errors: as for [`print`].
+pub(super) fn write_all(fd: &Fd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        if signals::arrived().is_some() && !os::is_writable(fd) {
+            return Err(Errno::EINTR);
+        }
+        match os::write(fd, bytes) {
+            Ok(0) => return Err(Errno::EIO), // no byte fits, and no error says why
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::EINTR) if signals::arrived().is_none() => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// The beginning of a text: as many bytes as fit. Writing more is an error.
+pub(super) struct Text<const N: usize>(pub ArrayVec<u8, N>);
+
+impl<const N: usize> Text<N> {
+    pub fn new() -> Text<N> {
+        Text(ArrayVec::new())
+    }
+}
+
+impl<const N: usize> fmt::Write for Text<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let fits = text.len().min(self.0.remaining_capacity());
+        self.0.extend(text.bytes().take(fits));
+        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// A number in units of 10^-n, shown with n decimals: `Decimal(number, n)`.
+pub struct Decimal(pub u64, pub u32);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Decimal(number, decimals) = *self;
+        let unit = 10_u64.pow(decimals);
+        write!(f, "{}.{:0width$}", number / unit, number % unit, width = decimals as usize)
+    }
+}
+
+/// Bytes as printable ASCII on one line, all others escaped; at most the first 256 of them, so that
+/// the rest of the line has space.
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.0[..self.0.len().min(MAX_SHOWN)];
+        let dots = if shown.len() < self.0.len() { "..." } else { "" };
+        write!(f, "{}{dots}", shown.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn decimals_keep_their_leading_zeros() {
+        assert_eq!(Decimal(1_000_007, 6).to_string(), "1.000007");
+        assert_eq!(Decimal(7, 3).to_string(), "0.007");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_off() {
+        let mut text = Text::<4>::new();
+        assert!(text.write_str("abc").is_ok());
+        assert!(text.write_str("de").is_err());
+        assert_eq!(&text.0[..], b"abcd");
+    }
+}

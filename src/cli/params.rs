@@ -1,0 +1,531 @@
+//! The parameters: one table, the grammar, the file and the command line.
+//!
+//! A file has one NAME=VALUE per line. `#` at the beginning of a line, or after a space or a tab,
+//! begins a comment. Empty lines are skipped, the case of names does not matter, blanks around name
+//! and value are ignored, and a later line wins. An argument on the command line has the form of a
+//! line, and wins over the file.
+//!
+//! An error in a parameter is reported with its place and the remedy. The program then ends before
+//! it has created anything.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use super::explain::{Call, CallError};
+use super::output::{self, Escaped, complain};
+use crate::chat::message::{DIGEST_SIZE, MAX_SIZE};
+use crate::mq::{self, QueueName, Wait};
+use crate::os::{self, Errno};
+use crate::runtime::start::{ExitCode, Process};
+
+/// Where parameters come from if no file is named.
+const DEFAULT_FILE: &CStr = c"params.txt";
+
+/// Bytes of the largest parameter file: there is no heap to read more into.
+pub const MAX_FILE: usize = 16 * 1024;
+
+/// The form of the closing report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// For people.
+    Text,
+    /// For programs: one object, and nothing else on standard output.
+    Json,
+}
+
+/// What the user wants. [`PARAMETERS`] explains each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// ITERATIONS.
+    pub iterations: u64,
+    /// MESSAGE_QUEUE_NAME.
+    pub queue_name: QueueName,
+    /// PERMISSIONS.
+    pub permissions: u32,
+    /// WAIT.
+    pub wait: Wait,
+    /// TIMEOUT, in seconds.
+    pub timeout: u64,
+    /// VERBOSE.
+    pub verbose: bool,
+    /// REPORT.
+    pub report: Report,
+    /// MESSAGE_SIZE, in bytes.
+    pub message_size: usize,
+    /// SEALED.
+    pub sealed: bool,
+}
+
+/// A parameter: its name in upper case, its default, a line of help, and a function that sets it.
+/// The function returns what is wrong with a value, if something is.
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value if none is given.
+    pub default: &'static str,
+    help: &'static str,
+    set: fn(&mut Params, &[u8]) -> Result<(), &'static str>,
+}
+
+/// All parameters.
+pub const PARAMETERS: [Parameter; 9] = [
+    Parameter {
+        name: "ITERATIONS",
+        default: "1000",
+        help: "replies that each program checks, 1 to 2^63-1",
+        set: |params, value| iterations(value).map(|count| params.iterations = count),
+    },
+    Parameter {
+        name: "MESSAGE_QUEUE_NAME",
+        default: "/my_message_queue",
+        help: "'/' and 1 to 255 bytes more without '/'",
+        set: |params, value| queue_name(value).map(|name| params.queue_name = name),
+    },
+    Parameter {
+        name: "PERMISSIONS",
+        default: "0600",
+        help: "octal mode of the queue, 0 to 0777",
+        set: |params, value| mode(value).map(|mode| params.permissions = mode),
+    },
+    Parameter {
+        name: "WAIT",
+        default: "poll",
+        help: "poll: ask again at once; block: sleep in the kernel",
+        set: |params, value| wait(value).map(|wait| params.wait = wait),
+    },
+    Parameter {
+        name: "TIMEOUT",
+        default: "30",
+        help: "give up after this many seconds without progress; 0: never",
+        set: |params, value| decimal(value).map(|seconds| params.timeout = seconds),
+    },
+    Parameter {
+        name: "VERBOSE",
+        default: "0",
+        help: "1: print every message that is sent or received",
+        set: |params, value| flag(value).map(|verbose| params.verbose = verbose),
+    },
+    Parameter {
+        name: "REPORT",
+        default: "text",
+        help: "text, or json: one object per program, on one line",
+        set: |params, value| report(value).map(|report| params.report = report),
+    },
+    Parameter {
+        name: "MESSAGE_SIZE",
+        default: "32",
+        help: "bytes of a message: a multiple of 32 up to 8192",
+        set: |params, value| message_size(value).map(|size| params.message_size = size),
+    },
+    Parameter {
+        name: "SEALED",
+        default: "0",
+        help: "1: after set-up, only the documented system calls",
+        set: |params, value| flag(value).map(|sealed| params.sealed = sealed),
+    },
+];
+
+/// What `--help` says of a program.
+pub struct About {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, in a few lines, each with its newline.
+    pub purpose: &'static str,
+    /// A command to try.
+    pub example: &'static str,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake<'a> {
+    /// A byte that is not text: a control character, or a byte that UTF-8 never has.
+    NotText(u8),
+    /// No `=`.
+    NoEquals(&'a [u8]),
+    /// An unknown name, and perhaps a similar one.
+    UnknownName(&'a [u8], Option<&'static str>),
+    /// The parameter, its value, and what is wrong with it.
+    BadValue(&'static str, &'a [u8], &'static str),
+}
+
+impl fmt::Display for Mistake<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mistake::NotText(byte) => {
+                let byte = Escaped(core::slice::from_ref(byte));
+                write!(f, "byte {byte} is not text: remove it, or write the line in UTF-8")
+            }
+            Mistake::NoEquals(line) => {
+                let line = Escaped(line);
+                write!(f, "'{line}' has no '=': write NAME=VALUE, or # before a comment")
+            }
+            Mistake::UnknownName(name, similar) => {
+                write!(f, "{}: no such parameter ", Escaped(name))?;
+                match similar {
+                    Some(name) => write!(f, "(did you mean {name}?)"),
+                    None => f.write_str("(--help lists them)"),
+                }
+            }
+            Mistake::BadValue(name, value, reason) => {
+                write!(f, "{name}: '{}' {reason}", Escaped(value))
+            }
+        }
+    }
+}
+
+impl Default for Params {
+    /// The defaults of [`PARAMETERS`].
+    fn default() -> Params {
+        let mut params = Params {
+            iterations: 0,
+            queue_name: QueueName::new(b"/-").expect("a queue name"),
+            permissions: 0,
+            wait: Wait::Poll,
+            timeout: 0,
+            verbose: false,
+            report: Report::Text,
+            message_size: 0,
+            sealed: false,
+        };
+        for parameter in PARAMETERS {
+            let result = (parameter.set)(&mut params, parameter.default.as_bytes());
+            assert!(result.is_ok(), "a default is invalid");
+        }
+        params
+    }
+}
+
+impl Params {
+    /// Sets what the lines of a file say. A byte order mark at the beginning is skipped.
+    ///
+    /// Errors: the number of the first bad line, from 1, and what is wrong with it. The lines
+    /// before it have taken effect.
+    pub fn set_all<'a>(&mut self, file: &'a [u8]) -> Result<(), (usize, Mistake<'a>)> {
+        let file = file.strip_prefix("\u{feff}".as_bytes()).unwrap_or(file);
+        for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
+            self.set(line).map_err(|mistake| (index + 1, mistake))?;
+        }
+        Ok(())
+    }
+
+    /// Sets what one line says, if it says anything.
+    ///
+    /// ```
+    /// let mut params = mq_sketch::cli::params::Params::default();
+    /// params.set(b"iterations = 5  # five").unwrap();
+    /// assert_eq!(params.iterations, 5);
+    /// assert!(params.set(b"ITERATIONS=none").is_err());
+    /// ```
+    ///
+    /// Errors: what is wrong with the line. Nothing is set then.
+    pub fn set<'a>(&mut self, line: &'a [u8]) -> Result<(), Mistake<'a>> {
+        if let Some(byte) = line.iter().find(|byte| !is_text(**byte)) {
+            return Err(Mistake::NotText(*byte));
+        }
+        let line = without_comment(line).trim_ascii();
+        if line.is_empty() {
+            return Ok(());
+        }
+        let equals = line.iter().position(|byte| *byte == b'=').ok_or(Mistake::NoEquals(line))?;
+        let (name, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
+        let is_named = |known: &&Parameter| known.name.as_bytes().eq_ignore_ascii_case(name);
+        let Some(parameter) = PARAMETERS.iter().find(is_named) else {
+            return Err(Mistake::UnknownName(name, similar(name)));
+        };
+        (parameter.set)(self, value)
+            .map_err(|reason| Mistake::BadValue(parameter.name, value, reason))
+    }
+}
+
+/// Reads the parameters of a program from its file and its arguments.
+///
+/// Errors: the exit status, if the program should end at once. The help, the version or the error
+/// has been printed then.
+pub fn read(about: &About, process: &Process) -> Result<Params, ExitCode> {
+    for argument in process.arguments() {
+        match argument.to_bytes() {
+            b"--help" | b"-h" => return Err(print(about, format_args!("{}", Help(about)))),
+            b"--version" | b"-V" => {
+                let (name, backend) = (about.name, mq::BACKEND);
+                let version = env!("CARGO_PKG_VERSION");
+                return Err(print(
+                    about,
+                    format_args!("{name} (mq-sketch) {version}, backend {backend}\n"),
+                ));
+            }
+            _ => {}
+        }
+    }
+    let usage = |text: fmt::Arguments<'_>| {
+        complain(about.name, text);
+        ExitCode::USAGE
+    };
+    let is_parameter = |argument: &CStr| argument.to_bytes().contains(&b'=');
+    let numbered = || (1..).zip(process.arguments());
+
+    let mut file = None;
+    for (number, argument) in numbered() {
+        let bytes = argument.to_bytes();
+        let reason = if bytes.is_empty() {
+            "is empty: give a parameter file, or NAME=VALUE"
+        } else if bytes.starts_with(b"-") {
+            "is not an option: see --help"
+        } else if !is_parameter(argument) && file.replace(argument).is_some() {
+            "is a second parameter file: give one, or NAME=VALUE"
+        } else {
+            continue;
+        };
+        return Err(usage(format_args!("argument {number}: '{}' {reason}", Escaped(bytes))));
+    }
+    let mut params = Params::default();
+    read_file(about, &mut params, file)?;
+    for (number, argument) in numbered().filter(|(_, argument)| is_parameter(argument)) {
+        params
+            .set(argument.to_bytes())
+            .map_err(|mistake| usage(format_args!("argument {number}: {mistake}")))?;
+    }
+    Ok(params)
+}
+
+/// Reads `file`; if it is None, params.txt, if that exists.
+fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<(), ExitCode> {
+    let path = file.unwrap_or(DEFAULT_FILE);
+    let shown = Escaped(path.to_bytes());
+    let mut buffer = [0; MAX_FILE + 1];
+    let bytes = match contents(path, &mut buffer) {
+        Ok(bytes) => bytes,
+        Err(Errno::ENOENT) if file.is_none() => return Ok(()),
+        Err(errno) => {
+            complain(
+                about.name,
+                format_args!("{}", CallError { call: Call::ReadFile(path), errno }),
+            );
+            // With these errors no file could be opened, whatever its name.
+            let is_refused = matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM);
+            return Err(if is_refused { ExitCode::REFUSED } else { ExitCode::USAGE });
+        }
+    };
+    let result = if bytes.len() > MAX_FILE {
+        complain(
+            about.name,
+            format_args!("{shown}: it has more than {MAX_FILE} bytes: remove comments"),
+        );
+        Err(())
+    } else {
+        params.set_all(bytes).map_err(|(line, mistake)| {
+            complain(about.name, format_args!("{shown}:{line}: {mistake}"));
+        })
+    };
+    result.map_err(|()| ExitCode::USAGE)
+}
+
+/// A file, as far as it fits into `buffer`.
+fn contents<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    let fd = os::open(path)?;
+    let mut filled = 0;
+    let end = loop {
+        match os::read(&fd, &mut buffer[filled..]) {
+            Ok(0) => break Ok(()), // the end of the file, or of the buffer
+            Ok(length) => filled += length,
+            Err(Errno::EINTR) => {}
+            Err(errno) => break Err(errno),
+        }
+    };
+    let _ = os::close(fd);
+    end.map(|()| &buffer[..filled])
+}
+
+fn print(about: &About, text: fmt::Arguments<'_>) -> ExitCode {
+    match output::print(text) {
+        Ok(()) => ExitCode::DONE,
+        Err(errno) => {
+            complain(about.name, format_args!("{}", CallError { call: Call::Write, errno }));
+            ExitCode::REFUSED
+        }
+    }
+}
+
+/// What `--help` prints.
+struct Help<'a>(&'a About);
+
+impl fmt::Display for Help<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAME_COLUMN: usize = 20;
+        let About { name, purpose, example } = self.0;
+        write!(
+            f,
+            "usage: {name} [FILE] [NAME=VALUE]...\n\n{purpose}\n\
+             Parameters come from FILE (default: params.txt; without that file, the\n\
+             defaults below), and then from the command line, which wins:\n\n"
+        )?;
+        for Parameter { name, default, help, .. } in PARAMETERS {
+            let used = name.len() + 1 + default.len();
+            if used < NAME_COLUMN {
+                writeln!(
+                    f,
+                    "  {name}={default:width$}{help}",
+                    width = NAME_COLUMN - name.len() - 1
+                )?;
+            } else {
+                writeln!(f, "  {name}={default}\n  {:NAME_COLUMN$}{help}", "")?;
+            }
+        }
+        write!(
+            f,
+            "\n  --help, --version   print this, or the version\n\n\
+             Exit status: 0 done; 1 a message was corrupted; 2 bad usage or parameters;\n\
+             3 the kernel refused a call; 4 the peer fell silent; 128+N ended by signal N.\n\n\
+             Example: {example}\n"
+        )
+    }
+}
+
+/// False for control characters, except tab and carriage return, which are blanks here, and for
+/// bytes that UTF-8 never has.
+fn is_text(byte: u8) -> bool {
+    let is_blank = matches!(byte, b'\t' | b'\r');
+    (is_blank || !byte.is_ascii_control()) && !matches!(byte, 0xc0 | 0xc1 | 0xf5..)
+}
+
+/// The line up to its comment.
+fn without_comment(line: &[u8]) -> &[u8] {
+    let begins_comment =
+        |at: usize| line[at] == b'#' && (at == 0 || line[at - 1] == b' ' || line[at - 1] == b'\t');
+    let end = (0..line.len()).find(|at| begins_comment(*at)).unwrap_or(line.len());
+    &line[..end]
+}
+
+// Each function below parses a value, or returns what is wrong with it.
+
+fn iterations(value: &[u8]) -> Result<u64, &'static str> {
+    match decimal(value)? {
+        0 => Err("is too small: use at least 1"),
+        count => Ok(count),
+    }
+}
+
+fn queue_name(value: &[u8]) -> Result<QueueName, &'static str> {
+    QueueName::new(value)
+        .ok_or("is not a queue name: use '/' and 1 to 255 bytes without '/', not '.' or '..'")
+}
+
+fn mode(value: &[u8]) -> Result<u32, &'static str> {
+    match from_digits(value, 8) {
+        None => Err("is not an octal number: use digits 0 to 7, like 0600"),
+        Some(0o1000..) => Err("is too large: use at most 0777"),
+        Some(mode) => Ok(mode as u32),
+    }
+}
+
+fn wait(value: &[u8]) -> Result<Wait, &'static str> {
+    match value {
+        b"poll" => Ok(Wait::Poll),
+        b"block" => Ok(Wait::Block),
+        _ => Err("is not a way to wait: use poll or block"),
+    }
+}
+
+fn report(value: &[u8]) -> Result<Report, &'static str> {
+    match value {
+        b"text" => Ok(Report::Text),
+        b"json" => Ok(Report::Json),
+        _ => Err("is not a form of report: use text or json"),
+    }
+}
+
+fn message_size(value: &[u8]) -> Result<usize, &'static str> {
+    match decimal(value)? {
+        size if size != 0 && size <= MAX_SIZE as u64 && size % DIGEST_SIZE as u64 == 0 => {
+            Ok(size as usize)
+        }
+        _ => Err("is not a message size: use a multiple of 32, from 32 to 8192"),
+    }
+}
+
+fn flag(value: &[u8]) -> Result<bool, &'static str> {
+    match value {
+        b"0" => Ok(false),
+        b"1" => Ok(true),
+        _ => Err("is not a flag: use 0 or 1"),
+    }
+}
+
+fn decimal(value: &[u8]) -> Result<u64, &'static str> {
+    match from_digits(value, 10) {
+        None => Err("is not a whole number: use digits only"),
+        Some(number) if number > i64::MAX as u64 => Err("is too large: use at most 2^63-1"),
+        Some(number) => Ok(number),
+    }
+}
+
+/// A number, or u64::MAX if it is larger. None if a character is not a digit: no sign, no blank.
+fn from_digits(value: &[u8], radix: u32) -> Option<u64> {
+    let mut number = if value.is_empty() { None } else { Some(0_u64) };
+    for byte in value {
+        let digit = char::from(*byte).to_digit(radix)?;
+        number = number.map(|n| n.saturating_mul(radix.into()).saturating_add(digit.into()));
+    }
+    number
+}
+
+/// The known name to which the fewest letters of `word` must be changed, as a share of its letters.
+/// None if that is more than a third of them.
+fn similar(word: &[u8]) -> Option<&'static str> {
+    let mut nearest: Option<(&str, usize)> = None;
+    for Parameter { name, .. } in PARAMETERS {
+        if word.len().abs_diff(name.len()) > name.len().div_ceil(3) {
+            continue;
+        }
+        let distance = distance(word, name.as_bytes());
+        let is_nearer = |(other, least): (&str, usize)| distance * other.len() < least * name.len();
+        if distance <= name.len().div_ceil(3) && nearest.is_none_or(is_nearer) {
+            nearest = Some((name, distance));
+        }
+    }
+    nearest.map(|(name, _)| name)
+}
+
+/// How many letters must be changed, added or removed to make `a` from `b`, a parameter's name,
+/// ignoring case (the Levenshtein distance).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    const LONGEST: usize = "MESSAGE_QUEUE_NAME".len();
+    // row[j]: the distance of the part of `a` so far to the first j of `b`.
+    let mut row: [usize; LONGEST + 1] = core::array::from_fn(|j| j);
+    for (i, letter) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(!letter.eq_ignore_ascii_case(other));
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::prelude::rust_2024::*;
+    use std::string::ToString;
+
+    #[test]
+    fn params_txt_and_the_help_say_the_defaults() {
+        let file = include_str!("../../params.txt");
+        let mut params = Params::default();
+        let other = "ITERATIONS=1\nMESSAGE_QUEUE_NAME=/x\nPERMISSIONS=0\nWAIT=block\nTIMEOUT=1\n\
+                     VERBOSE=1\nREPORT=json\nMESSAGE_SIZE=64\nSEALED=1";
+        params.set_all(other.as_bytes()).unwrap();
+        params.set_all(file.as_bytes()).unwrap();
+        assert_eq!(params, Params::default());
+        let about = About { name: "", purpose: "", example: "" };
+        let help = Help(&about).to_string();
+        for Parameter { name, default, .. } in PARAMETERS {
+            let line = format!("{name}={default}");
+            assert!(file.lines().any(|other| other == line), "{line}");
+            assert!(help.contains(&format!("\n  {line}")), "{line}");
+        }
+        assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+    }
+}

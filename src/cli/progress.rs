@@ -1,0 +1,80 @@
+//! The progress of a long run: one line on standard error, renewed about once a second.
+//!
+//! The line is shown only on a terminal, and is never wider than the terminal. The cursor stays at
+//! the beginning of the line, so whatever is written next covers it.
+
+use core::fmt::{self, Write};
+
+use super::output::{Decimal, MAX_LINE, Text, write_all};
+use crate::chat::clock::{SECOND, mul_div};
+use crate::os::{self, STDERR};
+
+/// The largest number of columns, also used if the terminal reports no width.
+const MAX_COLUMNS: u16 = 80;
+
+/// The progress line of one program.
+pub struct Progress {
+    program: &'static str,
+    /// Characters that fit; 0: no line is wanted.
+    width: usize,
+    is_shown: bool,
+    /// When to show the next one; None before the first request.
+    next: Option<u64>,
+}
+
+impl Progress {
+    /// A line for `program`, if standard error is a terminal.
+    pub fn new(program: &'static str) -> Progress {
+        let width = match os::terminal_columns(&STDERR) {
+            None => 0,
+            Some(0) => MAX_COLUMNS - 1,
+            // A character in the last column would move the cursor on.
+            Some(columns) => columns.min(MAX_COLUMNS) - 1,
+        };
+        Progress { program, width: width.into(), is_shown: false, next: None }
+    }
+
+    /// No line: another program shows its own, or every message is shown.
+    pub fn none() -> Progress {
+        Progress { program: "", width: 0, is_shown: false, next: None }
+    }
+
+    /// Shows that the peer has not sent anything yet. `now` is in nanoseconds.
+    pub fn show_waiting(&mut self, now: u64) {
+        self.show(now, format_args!("waiting for the peer"));
+    }
+
+    /// Shows how many replies of how many have come, in `elapsed` nanoseconds.
+    pub fn show_replies(&mut self, now: u64, elapsed: u64, (replies, iterations): (u64, u64)) {
+        let percent = Decimal(mul_div(replies, 1000, iterations), 1);
+        let rate = mul_div(replies, SECOND, elapsed);
+        let left = (iterations - replies) / rate.max(1);
+        self.show(
+            now,
+            format_args!("{replies} of {iterations}, {percent} %, {rate}/s, {left} s left"),
+        );
+    }
+
+    /// Shows the first line a second after it was first requested, and then one a second.
+    fn show(&mut self, now: u64, text: fmt::Arguments<'_>) {
+        if self.width == 0 || self.next.is_some_and(|next| now < next) {
+            return;
+        }
+        if self.next.is_some() {
+            let mut line = Text::<MAX_LINE>::new();
+            let _ = write!(line, "{}: {text}", self.program);
+            line.0.truncate(self.width);
+            let _ = line.write_str("\x1b[K\r"); // erases the rest of an older line
+            let _ = write_all(&STDERR, &line.0);
+            self.is_shown = true;
+        }
+        self.next = Some(now.saturating_add(SECOND));
+    }
+
+    /// Removes the line.
+    pub fn clear(&mut self) {
+        if self.is_shown {
+            let _ = write_all(&STDERR, b"\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The functions of POSIX message queues: mq_open, mq_close, mq_unlink, mq_timedsend,
+//! mq_timedreceive.
+//!
+//! This module shows FFI to POSIX IPC. [`ffi`] declares the five functions of the C library by
+//! hand, as `extern "C"`; [`raw`] makes the same five calls by number. Both have the same safe
+//! functions in the same order, so they can be read side by side. The sections below document both.
+//! [`Queue`] is the safe handle on top of them.
+//!
+//! ```
+//! use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
+//! use mq_sketch::os::Errno;
+//!
+//! let name = format!("/mq-sketch-{}", std::process::id());
+//! let name = QueueName::new(name.as_bytes()).unwrap();
+//! let queue = Queue::create(&name, 0o600, 32, Wait::Poll)?;
+//!
+//! let mut buffer = [0; 32];
+//! assert_eq!(queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::EAGAIN));
+//! queue.send(b"Oooo 'ello!", &Deadline::EXPIRED)?;
+//! let length = queue.receive(&mut buffer, &Deadline::EXPIRED)?;
+//! assert_eq!(&buffer[..length], b"Oooo 'ello!");
+//!
+//! Queue::unlink(&name)?;
+//! # Ok::<(), Errno>(())
+//! ```
+//!
+//! # mq_open
+//!
+//! Opens the queue `name` and returns a descriptor. `oflag` is O_RDONLY, O_WRONLY or O_RDWR, with
+//! O_CREAT, O_EXCL and O_NONBLOCK as in open(2). With O_CREAT a new queue gets `mode`, less the
+//! umask, and `attributes`: mq_maxmsg messages of at most mq_msgsize bytes; without attributes the
+//! system's defaults. O_CREAT without O_EXCL opens an existing queue and ignores mode and
+//! attributes. mq_open(3).
+//!
+//! A queue is charged maxmsg*(msgsize+96) bytes of RLIMIT_MSGQUEUE at creation, for its user (Linux
+//! on 64 bits).
+//!
+//! - EACCES: the mode does not permit it. ENOENT: there is no such queue.
+//! - EEXIST: there is one, and O_EXCL is set.
+//! - EINVAL: the name does not begin with a slash; or the attributes exceed
+//!   /proc/sys/fs/mqueue/msg_max or msgsize_max.
+//! - EMFILE: no descriptor is left, **or** RLIMIT_MSGQUEUE would be exceeded.
+//! - ENOSPC: /proc/sys/fs/mqueue/queues_max is reached. ENFILE, ENOMEM, ENOSYS.
+//!
+//! # mq_close
+//!
+//! Closes a descriptor. The queue stays. EBADF: it is not open. mq_close(3).
+//!
+//! # mq_unlink
+//!
+//! Removes the name. Processes that have the queue open can go on using it, and waiting ones are
+//! not woken. The queue is destroyed when its last descriptor is closed. A new queue of the same
+//! name is a different queue. mq_unlink(3).
+//!
+//! - ENOENT: there is no such queue. EINVAL: the name has no slash.
+//! - EACCES, EPERM: it belongs to another user.
+//!
+//! # mq_timedsend
+//!
+//! Appends a message of 0 to mq_msgsize bytes, behind those of the same priority (0 to 32767,
+//! higher first). Waits while the queue is full, until `deadline`: a point of CLOCK_REALTIME.
+//! mq_timedsend(3).
+//!
+//! - EAGAIN: it is full, and O_NONBLOCK is set.
+//! - ETIMEDOUT: it was full until the deadline. EINTR: a signal came first.
+//! - EMSGSIZE: the message is longer than mq_msgsize.
+//! - EINVAL: the priority is too high; or tv_nsec is not 0 to 999,999,999, even where no wait is
+//!   needed. EBADF.
+//!
+//! # mq_timedreceive
+//!
+//! Takes the oldest message of the highest priority, copies it to the beginning of `buffer`, and
+//! returns its length. Waits while the queue is empty. mq_timedreceive(3).
+//!
+//! - EAGAIN, ETIMEDOUT, EINTR: as above, for an empty queue.
+//! - EMSGSIZE: `buffer` is shorter than mq_msgsize, whatever the length of the message is.
+//! - EINVAL: the deadline, as above. EBADF.
+
+#![allow(unsafe_code)] // the kernel and the C library are on the other side
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "illumos",
+    target_os = "solaris",
+)))]
+compile_error!("mq-sketch does not know the POSIX message queues of this system, if it has any");
+
+pub mod ffi;
+mod queue;
+#[cfg(raw_backend)]
+pub mod raw;
+
+#[cfg(not(freestanding))]
+use ffi as backend;
+#[cfg(freestanding)]
+use raw as backend;
+
+pub use backend::{BACKEND, mq_close, mq_open, mq_timedreceive, mq_timedsend, mq_unlink};
+pub use queue::{Deadline, Queue, QueueName, Wait};
+
+/// A message queue descriptor: `mqd_t`, an int on Linux, a pointer on FreeBSD.
+///
+/// Safe code gets one only from [`mq_open`] and gives it up to [`mq_close`], so it cannot use a
+/// descriptor that it does not own. Dropping an `Mqd` does not close it; dropping a [`Queue`] does.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mqd(libc::mqd_t);
+
+impl Mqd {
+    /// A descriptor that was obtained elsewhere.
+    ///
+    /// # Safety
+    /// Nothing else may close `mqd` while the result is in use.
+    pub const unsafe fn from_raw(mqd: libc::mqd_t) -> Mqd {
+        Mqd(mqd)
+    }
+}
+
+/// The attributes of a queue to be created: at most `maxmsg` messages of at most `msgsize` bytes.
+/// The other fields are for mq_getattr(3).
+pub fn attributes(maxmsg: usize, msgsize: usize) -> libc::mq_attr {
+    // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.
+    let mut attributes: libc::mq_attr = unsafe { core::mem::zeroed() };
+    attributes.mq_maxmsg = maxmsg as _;
+    attributes.mq_msgsize = msgsize as _;
+    attributes
+}

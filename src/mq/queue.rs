@@ -1,0 +1,187 @@
+//! The safe handle: [`QueueName`], [`Deadline`], [`Queue`].
+//!
+//! A method is one call, and returns what the call returns. A caller that polls must handle EAGAIN,
+//! one that waits ETIMEDOUT, and both EINTR.
+
+use core::ffi::{CStr, c_int};
+use core::fmt;
+use core::mem::ManuallyDrop;
+
+use arrayvec::ArrayVec;
+
+use super::{Mqd, attributes, mq_close, mq_open, mq_timedreceive, mq_timedsend, mq_unlink};
+use crate::os::{self, Errno};
+
+/// The name of a queue: a slash and 1 to 255 bytes more without a slash, mq_overview(7). It has no
+/// NUL, and is neither `/.` nor `/..`, which the kernel's file system reserves.
+#[derive(Clone, PartialEq, Eq)]
+pub struct QueueName(ArrayVec<u8, 257>);
+
+impl QueueName {
+    /// None if `name` is not such a name.
+    pub fn new(name: &[u8]) -> Option<QueueName> {
+        let rest = name.strip_prefix(b"/")?;
+        let is_reserved = matches!(rest, b"." | b"..");
+        if !(1..=255).contains(&rest.len())
+            || is_reserved
+            || rest.contains(&b'/')
+            || rest.contains(&0)
+        {
+            return None;
+        }
+        let mut bytes = ArrayVec::new();
+        bytes.try_extend_from_slice(name).ok()?;
+        bytes.push(0);
+        Some(QueueName(bytes))
+    }
+
+    /// The name with its slash and a NUL.
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default() // `new` puts a NUL at the end
+    }
+}
+
+/// The name with its slash; bytes that are not printable ASCII are escaped.
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_c_str().to_bytes().escape_ascii().fmt(f)
+    }
+}
+
+impl fmt::Debug for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// How to wait while the queue is empty or full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Do not wait, and ask again at once: O_NONBLOCK. The kernel then returns as soon as it has
+    /// seen the empty queue. With an expired deadline alone it first adds the caller to the list of
+    /// waiting processes, and removes it again. `benches/README.md` has the difference, and the
+    /// case in which polling loses: other programs that keep all CPUs busy.
+    Poll,
+    /// Sleep in the kernel, until the deadline.
+    Block,
+}
+
+impl Wait {
+    fn flag(self) -> c_int {
+        match self {
+            Wait::Poll => libc::O_NONBLOCK,
+            Wait::Block => 0,
+        }
+    }
+}
+
+/// When to stop waiting: a point of CLOCK_REALTIME.
+#[derive(Clone, Copy)]
+pub struct Deadline(libc::timespec);
+
+impl Deadline {
+    /// Do not wait. Exactly {0, 0}: the kernel has a short cut for this value
+    /// (schedule_hrtimeout_range_clock, kernel/time/sleep_timeout.c) and sets up a timer for every
+    /// other time in the past.
+    pub const EXPIRED: Deadline = Deadline(libc::timespec { tv_sec: 0, tv_nsec: 0 });
+
+    /// `nanoseconds` from now.
+    pub fn after(nanoseconds: u64) -> Deadline {
+        let then = os::realtime_nanoseconds().saturating_add(nanoseconds);
+        Deadline(libc::timespec {
+            tv_sec: (then / 1_000_000_000) as _,
+            tv_nsec: (then % 1_000_000_000) as _,
+        })
+    }
+}
+
+/// An open message queue, for sending and receiving. Dropping it closes the descriptor; the queue
+/// itself stays until [`Queue::unlink`].
+#[derive(Debug)]
+pub struct Queue {
+    mqd: ManuallyDrop<Mqd>,
+}
+
+impl Queue {
+    /// mq_maxmsg of the queues created here. A conversation has one message on the queue at a time.
+    /// There is space for more, so that a message of a third program is received and reported as an
+    /// error. With space for one it would block both programs.
+    pub const MAXMSG: usize = 10;
+
+    /// Creates a queue that does not exist yet, for messages of at most `message_size` bytes, and
+    /// opens it. Its mode is exactly `mode`: the umask of the process is 0 during the call, and
+    /// restored after it.
+    ///
+    /// Errors: those of [mq_open](super#mq_open).
+    pub fn create(
+        name: &QueueName,
+        mode: u32,
+        message_size: usize,
+        wait: Wait,
+    ) -> Result<Queue, Errno> {
+        let attributes = attributes(Queue::MAXMSG, message_size);
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | wait.flag();
+        let umask = os::umask(0);
+        let mqd = mq_open(name.as_c_str(), flags, mode as libc::mode_t, Some(&attributes));
+        os::umask(umask);
+        Ok(Queue { mqd: ManuallyDrop::new(mqd?) })
+    }
+
+    /// Opens a queue that exists.
+    ///
+    /// Errors: those of [mq_open](super#mq_open).
+    pub fn open(name: &QueueName, wait: Wait) -> Result<Queue, Errno> {
+        let mqd = mq_open(name.as_c_str(), libc::O_RDWR | wait.flag(), 0, None)?;
+        Ok(Queue { mqd: ManuallyDrop::new(mqd) })
+    }
+
+    /// Sends `message` with priority 0.
+    ///
+    /// Errors: those of [mq_timedsend](super#mq_timedsend).
+    #[inline]
+    pub fn send(&self, message: &[u8], deadline: &Deadline) -> Result<(), Errno> {
+        mq_timedsend(&self.mqd, message, 0, &deadline.0)
+    }
+
+    /// Receives the next message into the beginning of `buffer`, and returns its length.
+    ///
+    /// Errors: those of [mq_timedreceive](super#mq_timedreceive).
+    #[inline]
+    pub fn receive(&self, buffer: &mut [u8], deadline: &Deadline) -> Result<usize, Errno> {
+        mq_timedreceive(&self.mqd, buffer, &deadline.0)
+    }
+
+    /// Removes the name.
+    ///
+    /// Errors: those of [mq_unlink](super#mq_unlink).
+    pub fn unlink(name: &QueueName) -> Result<(), Errno> {
+        mq_unlink(name.as_c_str())
+    }
+
+    /// Removes the name if it still belongs to this queue. On Linux this is checked: a queue is a
+    /// file with one link, or with none after mq_unlink(3). Elsewhere it is assumed. (No call both
+    /// checks and removes, so between the two calls another process may replace the queue.)
+    ///
+    /// Errors: ENOENT if another process has already removed the name, even if there is a new queue
+    /// of that name. Otherwise those of [mq_unlink](super#mq_unlink).
+    pub fn unlink_own(&self, name: &QueueName) -> Result<(), Errno> {
+        #[cfg(target_os = "linux")]
+        {
+            // SAFETY: on Linux an mqd_t is a file descriptor, and this queue keeps it open during
+            // the call.
+            let fd = unsafe { os::Fd::from_raw(self.mqd.0) };
+            if os::link_count(&fd) == Ok(0) {
+                return Err(Errno::ENOENT);
+            }
+        }
+        Queue::unlink(name)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: `mqd` is not used again, because this is its owner's end.
+        let mqd = unsafe { ManuallyDrop::take(&mut self.mqd) };
+        let _ = mq_close(mqd); // only EBADF is possible, and it is open
+    }
+}

@@ -1,0 +1,51 @@
+//! Error numbers: what a failed system call returns.
+//!
+//! This file knows a number and its name. What an error means to a person depends on the call that
+//! failed, and is worded in [`crate::cli::explain`].
+
+use core::ffi::c_int;
+use core::fmt;
+
+/// An error number as in errno(3). Any number is possible; those that this project handles or
+/// explains have constants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub c_int);
+
+/// Makes the constants and [`Errno::name`] from one list.
+macro_rules! errnos {
+    ($($name:ident)*) => {
+        #[allow(missing_docs)] // the names are documented in errno(3)
+        impl Errno {
+            $(pub const $name: Errno = Errno(libc::$name);)*
+
+            /// The name in errno(3), or None if the number is not in the list.
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $(libc::$name => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    EACCES EAGAIN EBADF ECHILD EEXIST EFAULT EFBIG EINTR EINVAL EIO EISDIR ELOOP EMFILE
+    EMSGSIZE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOSYS ENOTDIR EPERM EPIPE ESRCH
+    ETIMEDOUT
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "errno {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

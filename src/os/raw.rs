@@ -1,0 +1,293 @@
+//! By number, straight to the kernel.
+//!
+//! Above each function stands its declaration in the kernel and the file that has it. [`syscall`]
+//! is the only place that enters the kernel and the only place that decodes errors.
+
+use core::ffi::{CStr, c_int, c_long, c_ulong};
+use core::mem::{MaybeUninit, offset_of, size_of};
+use core::ptr::{from_mut, from_ref, null};
+
+use super::{Disposition, Errno, Fd, ForkResult, SignalSet};
+use crate::arch;
+
+// Layouts shared with the kernel. The types are those of the crate `libc` where the C library's
+// type is the kernel's.
+const _: () = {
+    // include/uapi/linux/time_types.h: __kernel_timespec, twice 64 bits.
+    assert!(size_of::<libc::timespec>() == 16);
+    // include/uapi/linux/resource.h: two timevals and fourteen longs. The type of musl has reserved
+    // space behind them.
+    assert!(size_of::<libc::rusage>() >= size_of::<[c_long; 18]>());
+    // arch/x86/include/uapi/asm/stat.h: 18 longs; st_nlink is the third.
+    assert!(size_of::<libc::stat>() == size_of::<[c_long; 18]>());
+    assert!(offset_of!(libc::stat, st_nlink) == 2 * size_of::<c_long>());
+    // arch/x86/include/uapi/asm/signal.h: three words and a set of 64 bits.
+    assert!(size_of::<KernelSigaction>() == 32);
+};
+
+/// Makes the system call `number`. A result of -4095 to -1 is a negated error number, any other is
+/// the value of the call.
+///
+/// # Safety
+/// The call must be sound with these arguments; a pointer among them must be valid for what the
+/// kernel does with it.
+#[inline]
+pub unsafe fn syscall<const N: usize>(
+    number: c_long,
+    arguments: [usize; N],
+) -> Result<usize, Errno> {
+    const { assert!(N <= 6) };
+    let mut all = [0; 6]; // an argument that a call does not have is not read
+    all[..N].copy_from_slice(&arguments);
+    // SAFETY: the caller's promise.
+    let result = unsafe { arch::syscall(number as usize, all) };
+    if (-4095..0).contains(&result) { Err(Errno(-result as c_int)) } else { Ok(result as usize) }
+}
+
+/// `int openat(int dfd, const char *filename, int flags, umode_t mode)`, fs/open.c
+#[inline]
+pub fn open(path: &CStr) -> Result<Fd, Errno> {
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+    // SAFETY: the kernel reads `path` up to its NUL.
+    let fd = unsafe {
+        let path = path.as_ptr() as usize;
+        syscall(libc::SYS_openat, [libc::AT_FDCWD as usize, path, flags as usize])?
+    };
+    Ok(Fd(fd as c_int))
+}
+
+/// `ssize_t read(unsigned int fd, char *buf, size_t count)`, fs/read_write.c
+#[inline]
+pub fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let arguments = [fd.0 as usize, buffer.as_mut_ptr() as usize, buffer.len()];
+    // SAFETY: the kernel writes at most the length given, into `buffer`.
+    unsafe { syscall(libc::SYS_read, arguments) }
+}
+
+/// `ssize_t write(unsigned int fd, const char *buf, size_t count)`, fs/read_write.c
+#[inline]
+pub fn write(fd: &Fd, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads `bytes`, given with their length.
+    unsafe { syscall(libc::SYS_write, [fd.0 as usize, bytes.as_ptr() as usize, bytes.len()]) }
+}
+
+/// `int close(unsigned int fd)`, fs/open.c
+#[inline]
+pub fn close(fd: Fd) -> Result<(), Errno> {
+    // SAFETY: no memory is involved.
+    unsafe { syscall(libc::SYS_close, [fd.0 as usize]) }.map(drop)
+}
+
+/// `int ppoll(struct pollfd *ufds, unsigned int nfds, struct __kernel_timespec *tsp, const sigset_t
+/// *sigmask, size_t sigsetsize)`, fs/select.c. True if write(2) would return at once, even with an
+/// error.
+#[inline]
+pub fn is_writable(fd: &Fd) -> bool {
+    let mut poll = libc::pollfd { fd: fd.0, events: libc::POLLOUT, revents: 0 };
+    let mut no_wait = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let arguments = [
+        from_mut(&mut poll) as usize,
+        1,
+        from_mut(&mut no_wait) as usize, // the kernel writes the time that is left
+        null::<u64>() as usize,
+        size_of::<u64>(),
+    ];
+    // SAFETY: the kernel reads and writes `poll` and `no_wait`, which live through the call.
+    unsafe { syscall(libc::SYS_ppoll, arguments) == Ok(1) }
+}
+
+/// `int ioctl(unsigned int fd, unsigned int cmd, unsigned long arg)`, fs/ioctl.c, with TIOCGWINSZ.
+/// None if `fd` is no terminal; 0 if the terminal does not know its width.
+#[inline]
+pub fn terminal_columns(fd: &Fd) -> Option<u16> {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    let arguments = [fd.0 as usize, libc::TIOCGWINSZ as usize, size.as_mut_ptr() as usize];
+    // SAFETY: the kernel writes a winsize, into `size`.
+    unsafe { syscall(libc::SYS_ioctl, arguments) }.ok()?;
+    // SAFETY: a winsize is made of integers, and all bytes are initialised.
+    Some(unsafe { size.assume_init() }.ws_col)
+}
+
+/// `int fstat(unsigned int fd, struct stat *statbuf)`, fs/stat.c: st_nlink.
+#[inline]
+pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
+    let mut stat = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the kernel writes a stat, into `stat`.
+    unsafe { syscall(libc::SYS_fstat, [fd.0 as usize, stat.as_mut_ptr() as usize])? };
+    // SAFETY: a stat is made of integers, and all bytes are initialised.
+    Ok(unsafe { stat.assume_init() }.st_nlink)
+}
+
+/// `int umask(int mask)`, kernel/sys.c. Returns the previous mask.
+#[inline]
+pub fn umask(mask: libc::mode_t) -> libc::mode_t {
+    // SAFETY: no memory is involved.
+    let old = unsafe { syscall(libc::SYS_umask, [mask as usize]) };
+    old.unwrap_or(0) as libc::mode_t // it always succeeds
+}
+
+/// `int clock_gettime(clockid_t, struct __kernel_timespec *)`, kernel/time/posix-timers.c. Always
+/// enters the kernel: the vDSO, which the C library uses, would need a parser.
+#[inline]
+pub fn clock_gettime(clock: libc::clockid_t) -> Result<libc::timespec, Errno> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes a timespec, into `time`.
+    unsafe { syscall(libc::SYS_clock_gettime, [clock as usize, from_mut(&mut time) as usize])? };
+    Ok(time)
+}
+
+/// `int nanosleep(struct __kernel_timespec *rqtp, struct __kernel_timespec *rmtp)`,
+/// kernel/time/hrtimer.c
+#[inline]
+pub fn nanosleep(duration: &libc::timespec) -> Result<(), Errno> {
+    let remaining = null::<libc::timespec>() as usize; // not asked for
+    // SAFETY: the kernel reads `duration`.
+    unsafe { syscall(libc::SYS_nanosleep, [from_ref(duration) as usize, remaining]) }.map(drop)
+}
+
+/// `int sched_yield(void)`, kernel/sched/syscalls.c
+#[inline]
+pub fn sched_yield() {
+    // SAFETY: no memory is involved.
+    let _ = unsafe { syscall(libc::SYS_sched_yield, []) }; // it always succeeds
+}
+
+/// `int getrusage(int who, struct rusage *ru)`, kernel/sys.c
+#[inline]
+pub fn getrusage() -> Result<libc::rusage, Errno> {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    let arguments = [libc::RUSAGE_SELF as usize, usage.as_mut_ptr() as usize];
+    // SAFETY: the kernel writes at most a rusage, into `usage`.
+    unsafe { syscall(libc::SYS_getrusage, arguments)? };
+    // SAFETY: a rusage is made of integers, and all bytes are initialised.
+    Ok(unsafe { usage.assume_init() })
+}
+
+/// `int prlimit64(pid_t pid, unsigned int resource, const struct rlimit64 *new_rlim, struct
+/// rlimit64 *old_rlim)`, kernel/sys.c: the soft limit in bytes.
+#[inline]
+pub fn stack_limit() -> Result<u64, Errno> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let (this_process, no_new_limit) = (0, null::<libc::rlimit64>() as usize);
+    let resource = libc::RLIMIT_STACK as usize;
+    let arguments = [this_process, resource, no_new_limit, from_mut(&mut limit) as usize];
+    // SAFETY: the kernel writes an rlimit64, into `limit`.
+    unsafe { syscall(libc::SYS_prlimit64, arguments)? };
+    Ok(limit.rlim_cur)
+}
+
+/// What the kernel calls `struct sigaction`. The C library has another.
+#[repr(C)]
+struct KernelSigaction {
+    handler: usize,
+    flags: c_ulong,
+    restorer: usize,
+    mask: u64,
+}
+
+/// `int rt_sigaction(int sig, const struct sigaction *act, struct sigaction *oact, size_t
+/// sigsetsize)`, kernel/signal.c. No other signal is blocked while the handler runs. Returns
+/// whether the signal was ignored before.
+///
+/// # Safety
+/// The handler may run between any two instructions: it must do nothing that signal-safety(7)
+/// forbids.
+#[inline]
+pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<bool, Errno> {
+    // include/uapi/asm-generic/signal-defs.h. The crate `libc` does not have it, because the C
+    // library sets it by itself.
+    const SA_RESTORER: c_ulong = 0x0400_0000;
+    let (handler, flags) = match disposition {
+        Disposition::Ignore => (libc::SIG_IGN, 0),
+        Disposition::Handler(handler) => (handler as usize, 0),
+        // The flags are unsigned; bit 31, SA_RESETHAND, is not a sign.
+        Disposition::HandlerOnce(handler) => {
+            (handler as usize, libc::SA_RESETHAND as u32 as c_ulong)
+        }
+    };
+    let (flags, restorer) = (flags | SA_RESTORER, arch::signal_restorer());
+    let new = KernelSigaction { handler, flags, restorer, mask: 0 };
+    let mut old = KernelSigaction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let (new, old_out) = (from_ref(&new) as usize, from_mut(&mut old) as usize);
+    let arguments = [signal as usize, new, old_out, size_of::<u64>()];
+    // SAFETY: the kernel reads `new` and writes `old`. The handler is the caller's promise; the
+    // restorer is what returning from it needs.
+    unsafe { syscall(libc::SYS_rt_sigaction, arguments)? };
+    Ok(old.handler == libc::SIG_IGN)
+}
+
+/// `int rt_sigprocmask(int how, sigset_t *set, sigset_t *oset, size_t sigsetsize)`,
+/// kernel/signal.c. `how` is SIG_BLOCK or SIG_UNBLOCK.
+#[inline]
+pub fn sigprocmask(how: c_int, set: SignalSet) -> Result<(), Errno> {
+    let old = null::<u64>() as usize; // not asked for
+    let arguments = [how as usize, from_ref(&set.0) as usize, old, size_of::<u64>()];
+    // SAFETY: the kernel reads `set`.
+    unsafe { syscall(libc::SYS_rt_sigprocmask, arguments) }.map(drop)
+}
+
+/// `int rt_sigtimedwait(const sigset_t *these, siginfo_t *info, const struct __kernel_timespec *ts,
+/// size_t sigsetsize)`, kernel/signal.c. Takes one of the signals of `set`, which must be blocked,
+/// and returns its number.
+#[inline]
+pub fn sigwait(set: SignalSet) -> Result<c_int, Errno> {
+    let info = null::<libc::siginfo_t>() as usize; // not asked for
+    let no_time_limit = null::<libc::timespec>() as usize;
+    let arguments = [from_ref(&set.0) as usize, info, no_time_limit, size_of::<u64>()];
+    // SAFETY: the kernel reads `set`.
+    unsafe { syscall(libc::SYS_rt_sigtimedwait, arguments) }.map(|signal| signal as c_int)
+}
+
+/// `long clone(unsigned long flags, ...)`, kernel/fork.c, used as fork(2): the child shares no
+/// memory, uses a copy of the stack, and sends SIGCHLD when it ends. Newer architectures have no
+/// system call `fork`.
+///
+/// # Safety
+/// If the process has other threads, the child may only do what signal-safety(7) allows.
+#[inline]
+pub unsafe fn fork() -> Result<ForkResult, Errno> {
+    // SAFETY: without CLONE_VM the child gets a copy of all memory, this stack included. Threads
+    // are the caller's promise.
+    match unsafe { syscall(libc::SYS_clone, [libc::SIGCHLD as usize, 0, 0, 0, 0])? } {
+        0 => Ok(ForkResult::Child),
+        pid => Ok(ForkResult::Parent(pid as libc::pid_t)),
+    }
+}
+
+/// `long wait4(pid_t upid, int *stat_addr, int options, struct rusage *ru)`, kernel/exit.c. The
+/// process id and the status of a child that has ended; None while all are running.
+#[inline]
+pub fn wait_any_child() -> Result<Option<(libc::pid_t, c_int)>, Errno> {
+    let mut status: c_int = 0;
+    let (any_child, usage) = (-1_isize as usize, null::<libc::rusage>() as usize);
+    let arguments = [any_child, from_mut(&mut status) as usize, libc::WNOHANG as usize, usage];
+    // SAFETY: the kernel writes an int, into `status`.
+    let pid = unsafe { syscall(libc::SYS_wait4, arguments)? };
+    Ok((pid != 0).then_some((pid as libc::pid_t, status)))
+}
+
+/// `int kill(pid_t pid, int sig)`, kernel/signal.c
+#[inline]
+pub fn kill(pid: libc::pid_t, signal: c_int) -> Result<(), Errno> {
+    // SAFETY: no memory of this process is involved.
+    unsafe { syscall(libc::SYS_kill, [pid as usize, signal as usize]) }.map(drop)
+}
+
+/// `int prctl(int option, unsigned long arg2, ...)`, kernel/sys.c. Arguments 4 and 5 are 0.
+///
+/// # Safety
+/// As the option demands.
+#[inline]
+pub unsafe fn prctl(option: c_int, argument2: usize, argument3: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { syscall(libc::SYS_prctl, [option as usize, argument2, argument3]) }.map(drop)
+}
+
+/// `void exit_group(int error_code)`, kernel/exit.c
+#[inline]
+pub fn exit(status: c_int) -> ! {
+    loop {
+        // SAFETY: nothing of this process runs after it.
+        let _ = unsafe { syscall(libc::SYS_exit_group, [status as usize]) };
+    }
+}

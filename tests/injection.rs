@@ -1,0 +1,376 @@
+//! Fault injection: a system call of a short conversation fails, returns something unusual or is
+//! interrupted by a signal, and the program still ends in order.
+//!
+//! A case is one fault at one call of one process. By default the first ten calls of a kind and the
+//! last five are tried, which leaves out most of sigaction(2). The first hundred, so all but polls,
+//! take a minute:
+//!
+//!     cargo test --test injection -- --ignored --nocapture
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+
+mod common;
+#[path = "common/trace.rs"]
+mod trace;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Output;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use common::{ALL, Place, code, finish, signal, the_one_line, wait_for_state, wait_until};
+use mq_sketch::mq::{Queue, QueueName, Wait};
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use trace::{Call, Verdict, trace};
+
+const ENDLESS: &str = "ITERATIONS=9223372036854775807";
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Error(Errno),
+    /// The call does nothing and returns 0.
+    Zero,
+    /// SIGTERM arrives during the call.
+    Signal,
+}
+
+/// A fault at the `nth` call of this number in this process.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    process: usize,
+    number: i64,
+    nth: usize,
+    fault: Fault,
+}
+
+/// Runs a program to its end, with a peer that is not traced. `watch` sees the calls of the program
+/// itself, not those of the C library before it: it begins with its stack limit.
+fn run(
+    place: &Place,
+    program: &str,
+    args: &[&str],
+    mut watch: impl FnMut(&Call, Option<i64>) -> Verdict,
+) -> Output {
+    let peer = match program {
+        "premise" => {
+            let conclusion = place.start("conclusion", args);
+            wait_for_state(&conclusion, 'S'); // it waits for the queue
+            Some(conclusion)
+        }
+        "conclusion" => {
+            let premise = place.start("premise", args);
+            drop(place.open());
+            Some(premise)
+        }
+        "cleanup" => {
+            Queue::create(&place.name, 0o600, 32, Wait::Block).unwrap();
+            None
+        }
+        _ => None,
+    };
+    // The loader of the C library asks for the stack limit once.
+    let mut limits_to_come = if cfg!(freestanding) { 1 } else { 2 };
+    let output = trace(place.command(program).args(args), |call, result| {
+        let is_limit = call.number == libc::SYS_prlimit64 && result.is_none();
+        limits_to_come -= i32::from(is_limit && limits_to_come > 0);
+        if limits_to_come == 0 { watch(call, result) } else { Verdict::Pass }
+    });
+    if let Some(peer) = peer {
+        if code(&output) != 0 {
+            signal(&peer, Signal::SIGTERM);
+        }
+        let output = finish(peer);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(code(&output), 0..=4 | 143), "the peer: {error}");
+        assert!(error.lines().count() <= 1, "the peer: {error}");
+    }
+    output
+}
+
+/// How often each process of a program makes each call.
+fn count_calls(program: &str, args: &[&str]) -> BTreeMap<(usize, i64), usize> {
+    let place = Place::new(&format!("injection-{program}"));
+    let mut counts = BTreeMap::new();
+    let output = run(&place, program, args, |call, result| {
+        *counts.entry((call.process, call.number)).or_insert(0) += usize::from(result.is_none());
+        Verdict::Pass
+    });
+    assert_eq!(code(&output), 0);
+    counts
+}
+
+/// The faults that a call can meet. exit_group and rt_sigreturn cannot fail.
+fn faults(number: i64) -> impl Iterator<Item = Fault> {
+    use Errno::*;
+    let errors = match number {
+        libc::SYS_exit_group | libc::SYS_rt_sigreturn => &[][..],
+        _ => &[EINTR, EIO, EPERM, ENOMEM, EAGAIN],
+    };
+    let zero = match number {
+        libc::SYS_read | libc::SYS_write => Some(Fault::Zero),
+        libc::SYS_mq_timedsend | libc::SYS_mq_timedreceive => Some(Fault::Zero),
+        _ => None,
+    };
+    errors.iter().map(|errno| Fault::Error(*errno)).chain(zero).chain([Fault::Signal])
+}
+
+/// The calls that are made again, or are not needed, after EINTR.
+const RETRIED: [i64; 6] = [
+    libc::SYS_mq_timedsend,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_nanosleep,
+    libc::SYS_write,
+    libc::SYS_wait4,
+    libc::SYS_rt_sigtimedwait,
+];
+
+/// The calls without which a program has to end.
+const NEEDED: [i64; 7] = [
+    libc::SYS_mq_open,
+    libc::SYS_mq_timedsend,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_unlink,
+    libc::SYS_rt_sigaction,
+    libc::SYS_clone,
+    libc::SYS_wait4,
+];
+
+/// Runs a program with one fault, and checks its end. Returns whether the call was made.
+fn inject(program: &str, args: &[&str], case: Case) -> bool {
+    let Case { process, number, nth, fault } = case;
+    let place = Place::new(&format!("injection-{program}-{process}-{number}-{nth}-{fault:?}"));
+    let mut calls = 0;
+    let output = run(&place, program, args, |call, result| {
+        let is_such = (call.process, call.number) == (process, number) && result.is_none();
+        calls += usize::from(is_such);
+        match fault {
+            _ if !is_such || calls != nth => return Verdict::Pass,
+            Fault::Error(errno) => return Verdict::Refuse(errno),
+            Fault::Zero => return Verdict::Return(0),
+            Fault::Signal => kill(call.pid, Signal::SIGTERM).unwrap(),
+        }
+        Verdict::Pass
+    });
+    let error = String::from_utf8_lossy(&output.stderr);
+    let status = code(&output);
+    let is_expected = match (fault, number) {
+        // 1015: before the handler is installed, and in cleanup.
+        (Fault::Signal, _) => matches!(status, 0 | 143 | 1015),
+        (Fault::Error(Errno::EINTR), number) if RETRIED.contains(&number) => status == 0,
+        (Fault::Error(Errno::EIO), number) if NEEDED.contains(&number) && calls >= nth => {
+            status == 3
+        }
+        _ => matches!(status, 0..=4),
+    };
+    assert!(is_expected, "{program}: {case:?}: {status}: {error}");
+    // A reason cannot be written where writing fails.
+    let has_reason = !error.is_empty() || number == libc::SYS_write || status == 1015;
+    assert!(status == 0 || has_reason, "{program}: {case:?}: {status} without a reason");
+    let (names, most_lines) = match program {
+        "sketch" => (&ALL[..3], 3),
+        _ => (&[program][..], 1),
+    };
+    for line in error.lines() {
+        let is_named = names.iter().any(|name| line.starts_with(&format!("{name}: ")));
+        assert!(is_named, "{program}: {case:?}: {error}");
+    }
+    assert!(error.lines().count() <= most_lines, "{program}: {case:?}: {error}");
+    let may_exist = number == libc::SYS_mq_unlink || (program == "cleanup" && status != 0);
+    assert!(may_exist || !place.exists(), "{program}: {case:?}: {error}");
+    calls >= nth
+}
+
+/// Tries every fault at those calls of a program that `is_wanted` picks by their position and their
+/// count, several at a time.
+fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize) -> bool) {
+    let args = [wait, "ITERATIONS=2", "TIMEOUT=1"];
+    let mut cases = Vec::new();
+    for ((process, number), count) in count_calls(program, &args) {
+        for nth in (1..=count).filter(|nth| is_wanted(*nth, count)) {
+            let case = |fault| Case { process, number, nth, fault };
+            cases.extend(faults(number).map(case));
+        }
+    }
+    let (count, hits) = (cases.len(), AtomicUsize::new(0));
+    let cases = Mutex::new(cases.into_iter());
+    let next = || cases.lock().unwrap().next();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    hits.fetch_add(inject(program, &args, case).into(), Relaxed);
+                }
+            });
+        }
+    });
+    let hits = hits.into_inner();
+    println!("{program} {wait}: {hits} of {count} faults met their call");
+    assert!(hits > count / 4, "{hits} of {count}: polls vary, but not so much");
+}
+
+fn is_in_sample(nth: usize, count: usize) -> bool {
+    nth <= 10 || nth + 5 > count
+}
+
+#[test]
+fn premise_ends_in_order_whatever_call_fails() {
+    inject_everywhere("premise", "WAIT=poll", is_in_sample);
+    inject_everywhere("premise", "WAIT=block", is_in_sample);
+}
+
+#[test]
+fn conclusion_ends_in_order_whatever_call_fails() {
+    inject_everywhere("conclusion", "WAIT=poll", is_in_sample);
+    inject_everywhere("conclusion", "WAIT=block", is_in_sample);
+}
+
+#[test]
+fn sketch_ends_in_order_whatever_call_fails() {
+    inject_everywhere("sketch", "WAIT=poll", is_in_sample);
+    inject_everywhere("sketch", "WAIT=block", is_in_sample);
+}
+
+#[test]
+fn cleanup_ends_in_order_whatever_call_fails() {
+    inject_everywhere("cleanup", "WAIT=block", |_, _| true);
+}
+
+#[test]
+#[ignore = "it takes a minute: cargo test --test injection -- --ignored"]
+fn each_program_ends_in_order_whatever_call_fails_of_all() {
+    for program in ALL {
+        for wait in ["WAIT=poll", "WAIT=block"] {
+            inject_everywhere(program, wait, |nth, _| nth <= 100);
+        }
+    }
+}
+
+#[test]
+fn a_sketch_that_cannot_wait_for_its_children_ends_them_and_says_why() {
+    for (errno, name) in [(Errno::EIO, "EIO"), (Errno::EPERM, "EPERM")] {
+        for times in [1, usize::MAX] {
+            let place = Place::new("injection-wait");
+            let (mut calls, mut children) = (0, BTreeSet::new());
+            let args = [ENDLESS, "REPORT=json", "TIMEOUT=0"];
+            let output = run(&place, "sketch", &args, |call, result| {
+                match (call.process, call.number, result) {
+                    (0, libc::SYS_wait4, None) => {
+                        calls += 1;
+                        if calls <= times {
+                            return Verdict::Refuse(errno);
+                        }
+                    }
+                    (0, libc::SYS_exit_group, None) => {
+                        let is_there = |pid| Path::new(&format!("/proc/{pid}/exe")).exists();
+                        let have_ended = || (!children.iter().any(is_there)).then_some(());
+                        wait_until("both have ended", have_ended);
+                    }
+                    (1.., ..) => drop(children.insert(call.pid)),
+                    _ => {}
+                }
+                Verdict::Pass
+            });
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((code(&output), children.len()), (3, 2), "{error}");
+            let reason = error.lines().last().unwrap();
+            assert!(reason.starts_with(&format!("sketch: wait4: {name}: ")), "{error}");
+            assert!(!place.exists());
+        }
+    }
+}
+
+#[test]
+fn a_standard_output_that_accepts_no_byte_is_an_error() {
+    for program in ALL {
+        let place = Place::new("injection-zero");
+        let output = run(&place, program, &["TIMEOUT=1"], |call, result| {
+            match (call.number, call.args[0], result) {
+                (libc::SYS_write, 1, None) => Verdict::Return(0),
+                _ => Verdict::Pass,
+            }
+        });
+        let text = "write to standard output: EIO: the device failed, or accepts no byte";
+        assert!(the_one_line(&output).starts_with(&format!("{program}: {text}")));
+        assert_eq!(code(&output), 3);
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn a_panic_is_told_once_and_the_queue_is_removed() {
+    /// Longer than any buffer. No kernel returns this, so the program panics.
+    const TOO_LONG: Verdict = Verdict::Return(1 << 20);
+    for program in ["premise", "conclusion", "sketch"] {
+        for panics_again in [false, true] {
+            let (place, mut lines) = (Place::new("injection-panic"), 0);
+            let args = ["REPORT=json", "TIMEOUT=1"];
+            let output = run(&place, program, &args, |call, result| {
+                let panics = call.process == usize::from(program == "sketch");
+                match (call.number, call.args[0], result) {
+                    (libc::SYS_mq_timedreceive, _, None) if panics => return TOO_LONG,
+                    (libc::SYS_write, 2, None) if panics => {
+                        lines += 1;
+                        if panics_again {
+                            return TOO_LONG;
+                        }
+                    }
+                    _ => {}
+                }
+                Verdict::Pass
+            });
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((code(&output), lines), (128 + libc::SIGABRT, 1), "{error}");
+            assert_eq!(error.contains(": internal error: "), !panics_again, "{error}");
+            assert!(!place.exists());
+        }
+    }
+}
+
+/// The instructions from each of the first empty polls to the next, where conclusion waits at the
+/// queue of this name.
+fn instructions_of_empty_polls(name: &str) -> Vec<usize> {
+    const SYSCALL: i64 = 0x050f;
+    let place = Place { name: QueueName::new(name.as_bytes()).unwrap(), text: name.to_string() };
+    let mut counts = Vec::new();
+    trace(&mut place.command("conclusion"), |call, result| {
+        if call.number == libc::SYS_mq_timedreceive && result.is_some() {
+            if counts.len() == 20 {
+                kill(call.pid, Signal::SIGTERM).unwrap();
+                return Verdict::Pass;
+            }
+            let mut count = 0;
+            loop {
+                ptrace::step(call.pid, None).unwrap();
+                waitpid(call.pid, None).unwrap();
+                let at = ptrace::getregs(call.pid).unwrap().rip;
+                if ptrace::read(call.pid, at as _).unwrap() & 0xffff == SYSCALL {
+                    break;
+                }
+                count += 1;
+            }
+            counts.push(count);
+        }
+        Verdict::Pass
+    });
+    counts
+}
+
+#[test]
+fn an_empty_poll_costs_the_same_whatever_the_queue_is_called() {
+    let create = |name: &String| {
+        Queue::create(&QueueName::new(name.as_bytes())?, 0o600, 32, Wait::Block).ok()
+    };
+    let mut short = ('a'..='z').map(|letter| format!("/{letter}"));
+    let short = short.find(|name| create(name).is_some()).expect("one of them is free");
+    let long = format!("/mq-sketch-long-{:-<240}", std::process::id());
+    assert_eq!(long.len(), 256);
+    create(&long).unwrap();
+    let counts = instructions_of_empty_polls(&short);
+    assert_eq!(counts.len(), 20);
+    assert_eq!(counts, instructions_of_empty_polls(&long));
+}
