@@ -44,7 +44,7 @@ pub fn complain(program: &str, text: fmt::Arguments<'_>) {
 /// Writes a text to `fd`, in one write(2) if the kernel takes all of it.
 ///
 /// Errors: as for [`print`].
-pub fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
+fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
     let mut line = Text::<MAX_LINE>::new();
     if line.write_fmt(text).is_err() {
         // It was cut off; a line ends with a newline all the same.

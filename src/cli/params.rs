@@ -305,18 +305,17 @@ fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<
             return Err(if is_refused { ExitCode::REFUSED } else { ExitCode::USAGE });
         }
     };
-    let result = if bytes.len() > MAX_FILE {
+    if bytes.len() > MAX_FILE {
         complain(
             about.name,
             format_args!("{shown}: it has more than {MAX_FILE} bytes: remove comments"),
         );
-        Err(())
-    } else {
-        params.set_all(bytes).map_err(|(line, mistake)| {
-            complain(about.name, format_args!("{shown}:{line}: {mistake}"));
-        })
-    };
-    result.map_err(|()| ExitCode::USAGE)
+        return Err(ExitCode::USAGE);
+    }
+    params.set_all(bytes).map_err(|(line, mistake)| {
+        complain(about.name, format_args!("{shown}:{line}: {mistake}"));
+        ExitCode::USAGE
+    })
 }
 
 /// A file, as far as it fits into `buffer`.

@@ -35,16 +35,13 @@ first is the md5 of what it sent.
 const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 fn run(process: Process) -> ExitCode {
-    match params::read(&ABOUT, &process) {
-        Ok(params) => start_and_chat(&params),
-        Err(status) => status,
-    }
-}
-
-fn start_and_chat(params: &Params) -> ExitCode {
-    let progress = super::progress(NAME, params);
+    let params = match params::read(&ABOUT, &process) {
+        Ok(params) => params,
+        Err(status) => return status,
+    };
+    let progress = super::progress(NAME, &params);
     match super::install_handlers() {
-        Ok(()) => chat(params, progress),
+        Ok(()) => chat(&params, progress),
         Err(error) => super::fail(NAME, &error),
     }
 }

@@ -164,10 +164,10 @@ fn close(
             call_error(Call::Send { name, length }, errno)
         }
         End::ReceiveFailed(errno) => call_error(Call::Receive(name), errno),
-        End::ObserverFailed(Errno::EINTR) if signals::arrived().is_some() => {
-            interrupted(program, signals::arrived().unwrap_or(0), replies, params)
-        }
-        End::ObserverFailed(errno) => call_error(Call::Write, errno),
+        End::ObserverFailed(errno) => match signals::arrived() {
+            Some(signal) if errno == Errno::EINTR => interrupted(program, signal, replies, params),
+            _ => call_error(Call::Write, errno),
+        },
     };
     match printed {
         Err(errno) if status == ExitCode::DONE => call_error(Call::Write, errno),

@@ -21,9 +21,6 @@ use nix::unistd::Pid;
 
 use crate::common::{LONG, all};
 
-#[allow(unused_imports)] // the name in tests/audit
-pub use installs_filter as puts_on_a_seal;
-
 /// A system call.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
