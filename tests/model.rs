@@ -40,7 +40,7 @@ use Phase::{ChecksQueue, Corrupted, Done, HandsBack, Receives, Sends, Silent};
 use Step::{Calls, GivesUp, Intrudes};
 use common::md5_hex;
 use mq_sketch::chat::dialogue::{Dialogue, Received};
-use mq_sketch::chat::message::{DIGEST_SIZE, MAX_SIZE, Message};
+use mq_sketch::chat::message::{DIGEST_SIZE, Message};
 
 /// What can follow one act of an intruder, in a conversation of at least three iterations.
 ///
@@ -108,7 +108,7 @@ impl Side {
                 if self.dialogue.is_over() {
                     Done
                 } else {
-                    self.dialogue.sent(&mut [0; MAX_SIZE]);
+                    self.dialogue.sent();
                     Receives
                 }
             }

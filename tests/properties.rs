@@ -316,12 +316,12 @@ fn only_the_expected_message_is_accepted() {
             assert_eq!(dialogue.receive(&own), Received::Reply);
             own = answer_to(&own);
         }
-        dialogue.sent(&mut buffer);
+        dialogue.sent();
         for _ in 0..rounds {
             last = answer_to(&own);
             assert_eq!(dialogue.receive(&last), Received::Reply);
             own = answer_to(&last);
-            dialogue.sent(&mut buffer);
+            dialogue.sent();
         }
         let expected = answer_to(&own);
         let answer = answer_to(&expected);
@@ -339,7 +339,7 @@ fn only_the_expected_message_is_accepted() {
         let outcome = dialogue.receive(&received);
         if received == expected {
             assert_eq!(outcome, Received::Reply);
-            assert_eq!(dialogue.own().write(&mut buffer), answer);
+            assert_eq!(dialogue.own().bytes(&mut buffer), answer);
         } else {
             assert_eq!(outcome, if received == own { Received::Own } else { Received::Unexpected });
             assert_eq!(dialogue, before);

@@ -122,7 +122,7 @@ pub struct Transcript {
     pub stats: Stats,
     /// The last message received, at the beginning.
     pub received: Buffer,
-    /// Where messages are written to be sent or hashed.
+    /// Where long messages are written to be sent.
     scratch: Buffer,
 }
 
@@ -192,7 +192,7 @@ impl Conversation<'_> {
     fn run(&mut self) -> Result<(), End> {
         if self.transcript.dialogue.is_premise() {
             self.send()?;
-            self.hash_ahead();
+            self.transcript.dialogue.sent();
         }
         loop {
             let length = self.receive()?;
@@ -208,7 +208,7 @@ impl Conversation<'_> {
                         return Ok(());
                     }
                     self.fruitless_rounds = 0;
-                    self.hash_ahead();
+                    self.transcript.dialogue.sent();
                     if self.schedule.is_due(now) {
                         self.check_clock()?;
                     }
@@ -251,22 +251,16 @@ impl Conversation<'_> {
     fn send(&mut self) -> Result<(), End> {
         if self.settings.verbose {
             let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
-            let message = dialogue.own().write(scratch);
+            let message = dialogue.own().bytes(scratch);
             (self.observer)(Event::Sending(message)).map_err(End::ObserverFailed)?;
         }
         loop {
             let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
-            match self.queue.send(dialogue.own().write(scratch), &self.deadline) {
+            match self.queue.send(dialogue.own().bytes(scratch), &self.deadline) {
                 Ok(()) => return Ok(()),
                 Err(errno) => self.not_ready(errno, End::SendFailed)?,
             }
         }
-    }
-
-    #[inline]
-    fn hash_ahead(&mut self) {
-        let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
-        dialogue.sent(scratch);
     }
 
     /// Times a round trip, and returns the cycle counter.

@@ -12,15 +12,15 @@
 //! let mut buffer = [0; MAX_SIZE];
 //! let mut premise = Dialogue::premise(Message::time(0), 1, 64);
 //! let mut conclusion = Dialogue::conclusion(1, 64);
-//! premise.sent(&mut buffer);
+//! premise.sent();
 //!
-//! assert_eq!(conclusion.receive(premise.own().write(&mut buffer)), Received::Reply);
+//! assert_eq!(conclusion.receive(premise.own().bytes(&mut buffer)), Received::Reply);
 //! assert!(conclusion.is_over()); // its answer is still to be sent
-//! assert_eq!(premise.receive(conclusion.own().write(&mut buffer)), Received::Reply);
+//! assert_eq!(premise.receive(conclusion.own().bytes(&mut buffer)), Received::Reply);
 //! assert!(premise.is_over());
 //! ```
 
-use super::message::{Buffer, Message};
+use super::message::Message;
 
 /// What a received message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,11 +85,10 @@ impl Dialogue {
     }
 
     /// Call it after sending [`Dialogue::own`]: calculates the expected reply and the answer to it.
-    /// `buffer` is overwritten.
     #[inline]
-    pub fn sent(&mut self, buffer: &mut Buffer) {
-        let expected = Message::answer_to(self.own.write(buffer), self.message_size);
-        self.answer = Message::answer_to(expected.write(buffer), self.message_size);
+    pub fn sent(&mut self) {
+        let expected = self.own.answer(self.message_size);
+        self.answer = expected.answer(self.message_size);
         self.expected = Some(expected);
     }
 

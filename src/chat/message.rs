@@ -4,12 +4,13 @@
 //! the md5 of all bytes of the message before it, as 32 lower-case hex digits, repeated until it is
 //! long enough. All have priority 0; none ends with a NUL.
 //!
-//! A [`Message`] stores the repeated text once. [`Message::write`] puts the whole message into a
-//! buffer where it is sent or hashed.
+//! A [`Message`] stores the repeated text once. It is hashed from there, and [`Message::bytes`]
+//! gives the whole message to be sent.
 
 use core::fmt;
 
 use md5::block_api::compress;
+use md5::{Digest, Md5};
 
 /// Bytes of an md5 as hex digits, and of the shortest answer.
 pub const DIGEST_SIZE: usize = 32;
@@ -25,6 +26,7 @@ pub type Buffer = [u8; MAX_SIZE];
 /// A message to be sent: 24 bytes, or a multiple of [`DIGEST_SIZE`] up to [`MAX_SIZE`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Message {
+    /// Zeros follow a text of 24 bytes.
     text: [u8; DIGEST_SIZE],
     /// Bytes of the whole message.
     size: u16,
@@ -34,21 +36,61 @@ impl Message {
     /// No bytes: a placeholder that is never sent.
     pub const EMPTY: Message = Message { text: [0; DIGEST_SIZE], size: 0 };
 
-    /// The answer to `received`, in `size` bytes.
+    /// The answer to any bytes, in `size` bytes.
     ///
     /// ```
     /// use mq_sketch::chat::message::{MAX_SIZE, Message};
     ///
     /// let answer = Message::answer_to(b"", 64);
     /// assert_eq!(answer.text(), b"d41d8cd98f00b204e9800998ecf8427e");
-    /// assert_eq!(answer.write(&mut [0; MAX_SIZE]), answer.text().repeat(2));
+    /// assert_eq!(answer.bytes(&mut [0; MAX_SIZE]), answer.text().repeat(2));
+    /// ```
+    pub fn answer_to(received: &[u8], size: usize) -> Message {
+        let digest: [u8; 16] = Md5::digest(received).into();
+        let word = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
+        let mut words = [0; 4];
+        words.iter_mut().zip(digest.as_chunks().0).for_each(|(to, bytes)| *to = word(bytes));
+        Message::from_digest(words, size)
+    }
+
+    /// The answer to this message, in `size` bytes: the same as `answer_to`, and a third faster,
+    /// because the text need not be copied and buffered first (`benches/README.md` has the
+    /// figures). The package does the difficult part, the compression of 64-byte blocks. Here is
+    /// the padding: one bit, zeros, and the length in bits at the end of the last block.
+    ///
+    /// ```
+    /// use mq_sketch::chat::message::Message;
+    ///
+    /// let first = Message::time(0);
+    /// assert_eq!(first.answer(32), Message::answer_to(b"Thu Jan  1 00:00:00 1970", 32));
     /// ```
     #[inline]
-    pub fn answer_to(received: &[u8], size: usize) -> Message {
-        let mut text = [0; DIGEST_SIZE];
-        for (digits, word) in text.as_chunks_mut::<8>().0.iter_mut().zip(md5(received)) {
-            *digits = hex_digits(word);
+    pub fn answer(&self, size: usize) -> Message {
+        let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+        let mut block = [0; 64];
+        block[..DIGEST_SIZE].copy_from_slice(&self.text);
+        block[DIGEST_SIZE..].copy_from_slice(&self.text);
+        for _ in 0..self.size() / 64 {
+            compress(&mut state, &[block]);
         }
+        // What remains has 0, 24 or 32 bytes, and the rest of `text` is zero.
+        let rest = self.size() % 64;
+        if rest == 0 {
+            block[..DIGEST_SIZE].fill(0);
+        }
+        block[DIGEST_SIZE..].fill(0);
+        block[rest] = 0x80;
+        block[56..].copy_from_slice(&(self.size() as u64 * 8).to_le_bytes());
+        compress(&mut state, &[block]);
+        Message::from_digest(state, size)
+    }
+
+    /// `words` are an md5.
+    #[inline]
+    fn from_digest(words: [u32; 4], size: usize) -> Message {
+        let [a, b, c, d] = words.map(hex_digits);
+        let mut text = [0; DIGEST_SIZE];
+        text.copy_from_slice([a, b, c, d].as_flattened());
         Message { text, size: size as u16 }
     }
 
@@ -97,11 +139,14 @@ impl Message {
         &self.text[..self.size().min(DIGEST_SIZE)]
     }
 
-    /// Writes the whole message into `buffer`, and returns it.
+    /// The whole message. If it is longer than its text, it is written into `buffer`.
     #[inline]
-    pub fn write<'b>(&self, buffer: &'b mut Buffer) -> &'b [u8] {
+    pub fn bytes<'b>(&'b self, buffer: &'b mut Buffer) -> &'b [u8] {
         let size = self.size();
-        for part in buffer.as_chunks_mut().0.iter_mut().take(size.div_ceil(DIGEST_SIZE)) {
+        if size <= DIGEST_SIZE {
+            return &self.text[..size];
+        }
+        for part in buffer.as_chunks_mut().0.iter_mut().take(size / DIGEST_SIZE) {
             *part = self.text;
         }
         &buffer[..size]
@@ -113,7 +158,7 @@ impl Message {
         let (parts, rest) = bytes.as_chunks();
         bytes.len() == self.size()
             && parts.iter().all(|part| *part == self.text)
-            && self.text.starts_with(rest)
+            && (rest.is_empty() || self.text.starts_with(rest))
     }
 }
 
@@ -123,27 +168,6 @@ impl fmt::Debug for Message {
     }
 }
 
-/// md5 (RFC 1321) as four little-endian words. The package does the difficult part, the compression
-/// of 64-byte blocks. Here is the padding: one bit, zeros, and the length in bits at the end of the
-/// last block. The package's own `Digest` takes a fifth longer, because it buffers partial blocks;
-/// `benches/README.md` has the figures.
-#[inline]
-fn md5(text: &[u8]) -> [u32; 4] {
-    let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    let (blocks, rest) = text.as_chunks::<64>();
-    compress(&mut state, blocks);
-
-    let mut last = [[0; 64]; 2];
-    let bytes = last.as_flattened_mut();
-    bytes[..rest.len()].copy_from_slice(rest);
-    bytes[rest.len()] = 0x80;
-    let blocks = if rest.len() < 56 { 1 } else { 2 };
-    let bits = (text.len() as u64 * 8).to_le_bytes();
-    bytes[blocks * 64 - 8..blocks * 64].copy_from_slice(&bits);
-    compress(&mut state, &last[..blocks]);
-    state
-}
-
 /// The bytes of a word, the lowest first, as lower-case hex digits: all eight digits at once, each
 /// in a byte of a 64-bit word.
 #[inline]
@@ -151,7 +175,7 @@ fn hex_digits(word: u32) -> [u8; 8] {
     let mut bytes = u64::from(word); // 0000dcba, a letter a byte
     bytes = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff; // 00dc00ba
     bytes = (bytes | bytes << 8) & 0x00ff_00ff_00ff_00ff; // 0d0c0b0a
-    let nibbles = (bytes >> 4 & 0x000f_000f_000f_000f) | (bytes & 0x000f_000f_000f_000f) << 8;
+    let nibbles = (bytes >> 4 | bytes << 8) & 0x0f0f_0f0f_0f0f_0f0f; // the high one first
     let is_letter = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
     let digits = nibbles + 0x3030_3030_3030_3030 + is_letter * u64::from(b'a' - b'0' - 10);
     digits.to_le_bytes()

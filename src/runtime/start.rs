@@ -213,12 +213,14 @@ macro_rules! program {
             }
 
             #[unsafe(no_mangle)]
+            #[inline(never)]
             unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, length: usize) -> i32 {
                 // SAFETY: see above.
                 unsafe { memory::compare(a, b, length) }
             }
 
             #[unsafe(no_mangle)]
+            #[inline(never)]
             unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, length: usize) -> i32 {
                 // SAFETY: see above.
                 unsafe { memory::compare(a, b, length) }
