@@ -57,8 +57,8 @@ macro_rules! conformance {
                 with_queue("arrives", 2, 16, |mqd| {
                     let mut buffer = [0xaa; 16];
                     for message in [&b""[..], b"x", b"\0\xff\n", b"sixteen bytes it"] {
-                        mq::mq_timedsend(mqd, message, 0, &EXPIRED).unwrap();
-                        let length = mq::mq_timedreceive(mqd, &mut buffer, &EXPIRED).unwrap();
+                        mq::mq_timedsend(mqd, message, 0, Some(&EXPIRED)).unwrap();
+                        let length = mq::mq_timedreceive(mqd, &mut buffer, Some(&EXPIRED)).unwrap();
                         assert_eq!(&buffer[..length], message);
                     }
                 });
@@ -68,14 +68,14 @@ macro_rules! conformance {
             fn a_higher_priority_comes_first_and_equal_ones_in_their_order() {
                 with_queue("priority", 4, 4, |mqd| {
                     for (message, priority) in [(b"low1", 0), (b"low2", 0), (b"high", 32767)] {
-                        mq::mq_timedsend(mqd, message, priority, &EXPIRED).unwrap();
+                        mq::mq_timedsend(mqd, message, priority, Some(&EXPIRED)).unwrap();
                     }
                     let (mut order, mut buffer) = (Vec::new(), [0; 4]);
-                    while let Ok(length) = mq::mq_timedreceive(mqd, &mut buffer, &EXPIRED) {
+                    while let Ok(length) = mq::mq_timedreceive(mqd, &mut buffer, Some(&EXPIRED)) {
                         order.push(buffer[..length].to_vec());
                     }
                     assert_eq!(order, [b"high", b"low1", b"low2"]);
-                    let beyond_mq_prio_max = mq::mq_timedsend(mqd, b"", 32768, &EXPIRED);
+                    let beyond_mq_prio_max = mq::mq_timedsend(mqd, b"", 32768, Some(&EXPIRED));
                     assert_eq!(beyond_mq_prio_max, Err(Errno::EINVAL));
                 });
             }
@@ -119,15 +119,15 @@ macro_rules! conformance {
                 with_queue("full", 1, 4, |mqd| {
                     let mut buffer = [0; 4];
                     for deadline in [EXPIRED, soon(20)] {
-                        let empty = mq::mq_timedreceive(mqd, &mut buffer, &deadline);
+                        let empty = mq::mq_timedreceive(mqd, &mut buffer, Some(&deadline));
                         assert_eq!(empty, Err(Errno::ETIMEDOUT));
                     }
-                    mq::mq_timedsend(mqd, b"one", 0, &EXPIRED).unwrap();
+                    mq::mq_timedsend(mqd, b"one", 0, Some(&EXPIRED)).unwrap();
                     for deadline in [EXPIRED, soon(20)] {
-                        let full = mq::mq_timedsend(mqd, b"two", 0, &deadline);
+                        let full = mq::mq_timedsend(mqd, b"two", 0, Some(&deadline));
                         assert_eq!(full, Err(Errno::ETIMEDOUT));
                     }
-                    assert_eq!(mq::mq_timedreceive(mqd, &mut buffer, &EXPIRED), Ok(3));
+                    assert_eq!(mq::mq_timedreceive(mqd, &mut buffer, Some(&EXPIRED)), Ok(3));
                 });
             }
 
@@ -138,13 +138,13 @@ macro_rules! conformance {
                     let flags = libc::O_RDWR | libc::O_NONBLOCK;
                     let mqd = mq::mq_open(name, flags, 0, None).unwrap();
                     let mut buffer = [0; 4];
-                    for deadline in [EXPIRED, soon(20)] {
-                        let empty = mq::mq_timedreceive(&mqd, &mut buffer, &deadline);
+                    for deadline in [None, Some(&EXPIRED), Some(&soon(20))] {
+                        let empty = mq::mq_timedreceive(&mqd, &mut buffer, deadline);
                         assert_eq!(empty, Err(Errno::EAGAIN));
-                        mq::mq_timedsend(&mqd, b"one", 0, &deadline).unwrap();
-                        let full = mq::mq_timedsend(&mqd, b"two", 0, &deadline);
+                        mq::mq_timedsend(&mqd, b"one", 0, deadline).unwrap();
+                        let full = mq::mq_timedsend(&mqd, b"two", 0, deadline);
                         assert_eq!(full, Err(Errno::EAGAIN));
-                        assert_eq!(mq::mq_timedreceive(&mqd, &mut buffer, &deadline), Ok(3));
+                        assert_eq!(mq::mq_timedreceive(&mqd, &mut buffer, deadline), Ok(3));
                     }
                     mq::mq_close(maker).unwrap();
                     mq::mq_close(mqd).unwrap();
@@ -156,8 +156,8 @@ macro_rules! conformance {
                 with_queue("deadline", 1, 4, |mqd| {
                     for tv_nsec in [-1, 1_000_000_000] {
                         let bad = libc::timespec { tv_sec: 0, tv_nsec };
-                        assert_eq!(mq::mq_timedsend(mqd, b"", 0, &bad), Err(Errno::EINVAL));
-                        let refused = mq::mq_timedreceive(mqd, &mut [0; 4], &bad);
+                        assert_eq!(mq::mq_timedsend(mqd, b"", 0, Some(&bad)), Err(Errno::EINVAL));
+                        let refused = mq::mq_timedreceive(mqd, &mut [0; 4], Some(&bad));
                         assert_eq!(refused, Err(Errno::EINVAL));
                     }
                 });
@@ -166,10 +166,10 @@ macro_rules! conformance {
             #[test]
             fn too_long_a_message_and_too_short_a_buffer_are_refused() {
                 with_queue("size", 1, 4, |mqd| {
-                    let too_long = mq::mq_timedsend(mqd, b"12345", 0, &EXPIRED);
+                    let too_long = mq::mq_timedsend(mqd, b"12345", 0, Some(&EXPIRED));
                     assert_eq!(too_long, Err(Errno::EMSGSIZE));
-                    mq::mq_timedsend(mqd, b"1", 0, &EXPIRED).unwrap();
-                    let too_short = mq::mq_timedreceive(mqd, &mut [0; 3], &EXPIRED);
+                    mq::mq_timedsend(mqd, b"1", 0, Some(&EXPIRED)).unwrap();
+                    let too_short = mq::mq_timedreceive(mqd, &mut [0; 3], Some(&EXPIRED));
                     assert_eq!(too_short, Err(Errno::EMSGSIZE)); // the message is even shorter
                 });
             }
@@ -179,8 +179,8 @@ macro_rules! conformance {
                 // SAFETY: nothing has this descriptor, so nothing closes it.
                 let mqd = unsafe { Mqd::from_raw(NOBODYS) };
                 let bad = Errno::EBADF;
-                assert_eq!(mq::mq_timedsend(&mqd, b"", 0, &EXPIRED), Err(bad));
-                assert_eq!(mq::mq_timedreceive(&mqd, &mut [0; 4], &EXPIRED), Err(bad));
+                assert_eq!(mq::mq_timedsend(&mqd, b"", 0, Some(&EXPIRED)), Err(bad));
+                assert_eq!(mq::mq_timedreceive(&mqd, &mut [0; 4], Some(&EXPIRED)), Err(bad));
                 assert_eq!(mq::mq_close(mqd), Err(bad));
                 // SAFETY: as above.
                 let fd = || unsafe { Fd::from_raw(NOBODYS) };

@@ -250,7 +250,7 @@ fn programs_with_different_message_sizes_say_so() {
 /// An intruder between two real programs takes a message and puts others in its place. Whichever
 /// program notices, the run must end with 1.
 fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
-    for wait in ["WAIT=poll", "WAIT=block"] {
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
         let place = Place::new(test);
         let sketch =
             place.start("sketch", &["ITERATIONS=1000000000", "REPORT=json", "TIMEOUT=60", wait]);

@@ -221,18 +221,21 @@ fn is_in_sample(nth: usize, count: usize) -> bool {
 fn premise_ends_in_order_whatever_call_fails() {
     inject_everywhere("premise", "WAIT=poll", is_in_sample);
     inject_everywhere("premise", "WAIT=block", is_in_sample);
+    inject_everywhere("premise", "WAIT=adaptive", is_in_sample);
 }
 
 #[test]
 fn conclusion_ends_in_order_whatever_call_fails() {
     inject_everywhere("conclusion", "WAIT=poll", is_in_sample);
     inject_everywhere("conclusion", "WAIT=block", is_in_sample);
+    inject_everywhere("conclusion", "WAIT=adaptive", is_in_sample);
 }
 
 #[test]
 fn sketch_ends_in_order_whatever_call_fails() {
     inject_everywhere("sketch", "WAIT=poll", is_in_sample);
     inject_everywhere("sketch", "WAIT=block", is_in_sample);
+    inject_everywhere("sketch", "WAIT=adaptive", is_in_sample);
 }
 
 #[test]
@@ -244,7 +247,7 @@ fn cleanup_ends_in_order_whatever_call_fails() {
 #[ignore = "it takes a minute: cargo test --test injection -- --ignored"]
 fn each_program_ends_in_order_whatever_call_fails_of_all() {
     for program in ALL {
-        for wait in ["WAIT=poll", "WAIT=block"] {
+        for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
             inject_everywhere(program, wait, |nth, _| nth <= 100);
         }
     }

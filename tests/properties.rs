@@ -17,7 +17,7 @@ use mq_sketch::chat::dialogue::{Dialogue, Received};
 use mq_sketch::chat::histogram::Histogram;
 use mq_sketch::chat::message::{DIGEST_SIZE, MAX_SIZE, Message};
 use mq_sketch::cli::params::{Mistake, PARAMETERS, Params, Report};
-use mq_sketch::mq::{QueueName, Wait};
+use mq_sketch::mq::QueueName;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
@@ -48,7 +48,7 @@ fn values(params: &Params) -> BTreeMap<&'static str, Vec<u8>> {
         ("ITERATIONS", params.iterations.to_string().into()),
         ("MESSAGE_QUEUE_NAME", params.queue_name.as_c_str().to_bytes().into()),
         ("PERMISSIONS", format!("{:o}", params.permissions).into()),
-        ("WAIT", if params.wait == Wait::Block { "block".into() } else { "poll".into() }),
+        ("WAIT", format!("{:?}", params.wait).to_lowercase().into()),
         ("TIMEOUT", params.timeout.to_string().into()),
         ("VERBOSE", u8::from(params.verbose).to_string().into()),
         ("REPORT", if params.report == Report::Json { "json".into() } else { "text".into() }),
@@ -107,7 +107,7 @@ fn known_lines() -> Vec<(Vec<Vec<u8>>, Outcome)> {
         ("PERMISSIONS", ["0", "600"], ["", "0800"]),
         ("TIMEOUT", ["0", "30"], ["", "1.5"]),
         ("MESSAGE_SIZE", ["32", "64"], ["", "1e3"]),
-        ("WAIT", ["poll", "block"], ["", "POLL"]),
+        ("WAIT", ["poll", "adaptive"], ["", "POLL"]),
         ("VERBOSE", ["0", "1"], ["", "2"]),
         ("REPORT", ["text", "json"], ["", "Json"]),
         ("SEALED", ["0", "1"], ["00", "yes"]),

@@ -146,7 +146,7 @@ fn a_sketch_removes_the_queue_of_a_premise_that_its_filter_killed() {
 #[test]
 fn sealed_programs_talk_as_others_do() {
     let place = Place::new("seal-talk");
-    for wait in ["WAIT=poll", "WAIT=block"] {
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
         let args = [wait, "SEALED=1", "REPORT=json", "ITERATIONS=2000"];
         for program in ["premise", "conclusion"].map(|program| place.start(program, &args)) {
             let output = finish(program);

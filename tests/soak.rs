@@ -21,7 +21,11 @@ const PAIRS: usize = 8;
 
 /// How a pair waits, and for how many replies: an iteration that blocks takes twenty times as long.
 fn settings(pair: usize) -> (&'static str, u64) {
-    if pair < 6 { ("WAIT=poll", 10_000_000) } else { ("WAIT=block", 1_000_000) }
+    match pair {
+        0..4 => ("WAIT=poll", 10_000_000),
+        4 | 5 => ("WAIT=adaptive", 10_000_000),
+        _ => ("WAIT=block", 1_000_000),
+    }
 }
 
 /// Only for a conversation that hangs: several times what the test takes.

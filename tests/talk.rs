@@ -30,7 +30,7 @@ fn reports(text: &str) -> Vec<Value> {
 
 #[test]
 fn the_sketch_is_performed_and_leaves_nothing_behind() {
-    for wait in ["WAIT=poll", "WAIT=block"] {
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
         let place = Place::new("sketch");
         let output = place.run("sketch", &[wait]);
         assert_done(&output);

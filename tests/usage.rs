@@ -104,7 +104,7 @@ fn a_bad_value_is_shown_with_what_would_be_a_good_one() {
         ("TIMEOUT=9223372036854775808", "'9223372036854775808' is too large: use at most 2^63-1"),
         ("PERMISSIONS=0680", "'0680' is not an octal number: use digits 0 to 7, like 0600"),
         ("PERMISSIONS=1000", "'1000' is too large: use at most 0777"),
-        ("WAIT=sleep", "'sleep' is not a way to wait: use poll or block"),
+        ("WAIT=sleep", "'sleep' is not a way to wait: use poll, block or adaptive"),
         ("VERBOSE=yes", "'yes' is not a flag: use 0 or 1"),
         ("REPORT=xml", "'xml' is not a form of report: use text or json"),
         ("MESSAGE_SIZE=33", "'33' is not a message size: use a multiple of 32, from 32 to 8192"),

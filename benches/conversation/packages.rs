@@ -74,15 +74,16 @@ macro_rules! ours {
             }
 
             fn send(&self, message: &[u8]) {
-                mq::$backend::mq_timedsend(self.mqd(), message, 0, &EXPIRED).unwrap();
+                mq::$backend::mq_timedsend(self.mqd(), message, 0, None).unwrap();
             }
 
             fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
-                self.receive_until(buffer, &EXPIRED)
+                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, None);
+                unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
             }
 
             fn receive_until(&self, buffer: &mut Buffer, until: &libc::timespec) -> Option<usize> {
-                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, until);
+                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, Some(until));
                 unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
             }
 

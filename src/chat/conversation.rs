@@ -3,16 +3,17 @@
 //! An iteration is one receive and one send. While it waits, a program polls and yields. Five
 //! things make this fast; `benches/README.md` has the measurements:
 //!
-//! - A poll never waits: the queue is opened with O_NONBLOCK ([`Wait::Poll`]), and the deadline is
-//!   exactly {0, 0} ([`Deadline::EXPIRED`]).
+//! - A poll never waits, because the queue is opened with O_NONBLOCK ([`Wait::Poll`]). No call has
+//!   a deadline, which the kernel would have to read. A program that sleeps is woken by a timer
+//!   about once a second, to check the clock: that is faster than a deadline for each wait.
 //! - An empty poll builds nothing: EAGAIN is tested before anything else.
 //! - Nothing is calculated between a receive and the send that answers it: [`Dialogue::sent`]
 //!   hashes ahead while the peer works. What remains is to compare the message and to write the
 //!   answer out.
 //! - A program that receives its own message sends it back and yields: the peer is not running, and
-//!   on one CPU it cannot run before this program yields. From then on the program yields after
-//!   each answer, until it finds the queue empty: then the peer has taken the message and runs on
-//!   another CPU.
+//!   on one CPU it cannot run before this program yields. After that the program also yields after
+//!   each of its next answers, until it finds the queue empty: then the peer has taken the message
+//!   and runs on another CPU.
 //! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read about once a
 //!   second, and more often only at the beginning.
 
@@ -29,21 +30,35 @@ use crate::runtime::signals;
 /// The program yields the CPU each time that this many polls in a row were empty. Values below 16
 /// can be slower; `benches/README.md` has the table. There is no `pause` instruction between polls,
 /// because a poll takes longer than a `pause`.
-const POLLS_BEFORE_YIELD: u32 = 32;
+const POLLS_BEFORE_YIELD: u64 = 32;
+
+/// A program with WAIT=adaptive goes to sleep after this many rounds without progress.
+/// `benches/README.md` has the table from which the number was chosen.
+const ROUNDS_BEFORE_SLEEP: u64 = 256;
+
+/// After its own message a program yields after this many answers. If the two programs still share
+/// the CPU then, it receives its own message again, which is one round lost.
+const YIELDS_AFTER_OWN: u32 = 256;
 
 /// The cycle counter is read each time that this many rounds were without progress, about every 5
 /// us. It tells whether CLOCK_MONOTONIC is to be read.
-const ROUNDS_BEFORE_TICKS: u32 = 32;
+const ROUNDS_BEFORE_TICKS: u64 = 32;
 
-/// After this many rounds without progress a program with WAIT=block sleeps for [`NAP`] instead of
-/// yielding. Until the peer comes, it receives its own message at once, so it never blocks.
-const ROUNDS_BEFORE_NAP: u32 = 1000;
+/// After this many rounds without progress a program that may sleep does so for [`NAP`] instead of
+/// yielding. Until the peer comes, it receives its own message at once, so it never blocks. The
+/// rounds take longer than the nap; otherwise the two programs could nap by turns for ever.
+const ROUNDS_BEFORE_NAP: u64 = 4096;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// After 1000 naps, more than a second, the peer is not about to come. Short naps take 2 % of a
+/// CPU.
+const ROUNDS_BEFORE_LONG_NAP: u64 = ROUNDS_BEFORE_NAP + 1000;
+const LONG_NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// How to hold a conversation.
 #[derive(Clone, Copy)]
 pub struct Settings {
-    /// How to wait. The queue must have been opened with the same value.
+    /// How to wait. The queue must have been opened with the same value, by this process alone.
     pub wait: Wait,
     /// Seconds without progress after which the conversation ends; 0: never.
     pub timeout: u64,
@@ -87,6 +102,8 @@ pub enum End {
     SendFailed(Errno),
     /// mq_timedreceive(3) failed.
     ReceiveFailed(Errno),
+    /// setitimer(2) failed.
+    TimerFailed(Errno),
     /// The observer failed.
     ObserverFailed(Errno),
 }
@@ -134,9 +151,11 @@ impl Transcript {
     }
 }
 
-/// Holds a conversation to its end.
+/// Holds a conversation to its end. With [`Wait::Adaptive`], `sleeper` is the same queue opened
+/// with [`Wait::Block`]. If the program may sleep, SIGALRM must have a handler that does nothing.
 pub fn talk(
     queue: &Queue,
+    sleeper: Option<&Queue>,
     settings: Settings,
     transcript: &mut Transcript,
     observer: Observer<'_>,
@@ -144,46 +163,52 @@ pub fn talk(
     let start = Instant::now();
     transcript.stats.start = start;
     let silence_timer = SilenceTimer::new(settings.timeout, start.nanoseconds);
+    let slice = (silence_timer.slice() / 1000) as u32; // in microseconds, at most a second
     let mut conversation = Conversation {
         queue,
+        sleeper: sleeper.unwrap_or(queue),
+        rounds_before_sleep: match settings.wait {
+            Wait::Poll => u64::MAX,
+            Wait::Block => 0,
+            Wait::Adaptive => ROUNDS_BEFORE_SLEEP,
+        },
         settings,
         observer,
-        deadline: deadline(settings.wait, &silence_timer),
         silence_timer,
         schedule: CheckSchedule::new(start),
         replies_at_check: 0,
         fruitless_rounds: 0,
-        shares_cpu: false,
+        yields_due: 0,
         transcript,
     };
-    let end = conversation.run().err().unwrap_or(End::Done);
+    let timer = match settings.wait {
+        Wait::Poll => Ok(()),
+        Wait::Block | Wait::Adaptive => os::set_alarm_interval(slice).map_err(End::TimerFailed),
+    };
+    let end = timer.and_then(|()| conversation.run()).err().unwrap_or(End::Done);
+    if settings.wait != Wait::Poll {
+        let _ = os::set_alarm_interval(0); // what follows is not to be interrupted
+    }
     conversation.transcript.stats.end = Instant::now();
     end
 }
 
-/// The deadline of a wait that begins now. (If the wall clock is set back, the wait becomes longer
-/// by that amount, and a silence or a signal is noticed that much later.)
-fn deadline(wait: Wait, silence_timer: &SilenceTimer) -> Deadline {
-    match wait {
-        Wait::Poll => Deadline::EXPIRED,
-        Wait::Block => Deadline::after(silence_timer.slice()),
-    }
-}
-
 struct Conversation<'a> {
+    /// For polling; the same as `sleeper` unless the program does both.
     queue: &'a Queue,
+    /// For sleeping.
+    sleeper: &'a Queue,
+    rounds_before_sleep: u64,
     settings: Settings,
     observer: Observer<'a>,
-    /// The deadline of the calls; renewed at each check of the clock.
-    deadline: Deadline,
     silence_timer: SilenceTimer,
     schedule: CheckSchedule,
     replies_at_check: u64,
     /// Rounds in a row without progress.
-    fruitless_rounds: u32,
-    /// The program has received its own message, and has not found the queue empty since: the peer
-    /// runs only when this program yields.
-    shares_cpu: bool,
+    fruitless_rounds: u64,
+    /// The program has received its own message, and has not found the queue empty since, so the
+    /// peer may run only when this program yields: after this many answers.
+    yields_due: u32,
     transcript: &'a mut Transcript,
 }
 
@@ -199,6 +224,7 @@ impl Conversation<'_> {
             let Transcript { dialogue, received, .. } = &mut *self.transcript;
             match dialogue.receive(&received[..length]) {
                 Received::Reply => {
+                    self.fruitless_rounds = 0;
                     if dialogue.must_check_empty_queue() {
                         self.check_empty_queue()?;
                     }
@@ -207,19 +233,19 @@ impl Conversation<'_> {
                     if self.transcript.dialogue.is_over() {
                         return Ok(());
                     }
-                    self.fruitless_rounds = 0;
                     self.transcript.dialogue.sent();
                     if self.schedule.is_due(now) {
                         self.check_clock()?;
                     }
                     check_signal()?;
-                    if self.shares_cpu {
+                    if self.yields_due > 0 {
+                        self.yields_due -= 1;
                         self.yield_cpu();
                     }
                 }
                 Received::Own => {
                     self.transcript.stats.own_handed_back += 1;
-                    self.shares_cpu = true;
+                    self.yields_due = YIELDS_AFTER_OWN;
                     self.send()?;
                     self.yield_cpu();
                     self.fruitless_round()?;
@@ -229,11 +255,18 @@ impl Conversation<'_> {
         }
     }
 
+    /// True if the program has polled for long enough, and its next call may sleep.
+    #[inline]
+    fn may_sleep(&self) -> bool {
+        self.fruitless_rounds >= self.rounds_before_sleep
+    }
+
     /// Receives the next message, whosever it is. Returns its length.
     #[inline]
     fn receive(&mut self) -> Result<usize, End> {
         loop {
-            match self.queue.receive(&mut self.transcript.received, &self.deadline) {
+            let queue = if self.may_sleep() { self.sleeper } else { self.queue };
+            match queue.receive(&mut self.transcript.received, &Deadline::NEVER) {
                 Ok(length) => {
                     if self.settings.verbose {
                         let message = &self.transcript.received[..length];
@@ -255,8 +288,9 @@ impl Conversation<'_> {
             (self.observer)(Event::Sending(message)).map_err(End::ObserverFailed)?;
         }
         loop {
+            let queue = if self.may_sleep() { self.sleeper } else { self.queue };
             let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
-            match self.queue.send(dialogue.own().bytes(scratch), &self.deadline) {
+            match queue.send(dialogue.own().bytes(scratch), &Deadline::NEVER) {
                 Ok(()) => return Ok(()),
                 Err(errno) => self.not_ready(errno, End::SendFailed)?,
             }
@@ -282,17 +316,17 @@ impl Conversation<'_> {
     /// Handles a failed call: the queue was empty or full, a signal came, or there is an error.
     #[cold]
     fn not_ready(&mut self, errno: Errno, failed: fn(Errno) -> End) -> Result<(), End> {
-        match (errno, self.settings.wait) {
-            (Errno::EAGAIN, Wait::Poll) | (Errno::ETIMEDOUT, Wait::Block) => {
+        match (errno, self.may_sleep()) {
+            (Errno::EAGAIN, false) => {
                 self.transcript.stats.empty_polls += 1;
-                self.shares_cpu = false;
-                if errno == Errno::ETIMEDOUT {
-                    self.check_clock()?;
-                } else if self.fruitless_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
+                self.yields_due = 0;
+                if self.fruitless_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
                     self.yield_cpu();
                 }
             }
-            (Errno::EINTR, _) => {}
+            (Errno::EINTR, false) => {}
+            // The timer, or another signal.
+            (Errno::EINTR, true) => self.check_clock()?,
             _ => return Err(failed(errno)),
         }
         self.fruitless_round()
@@ -300,7 +334,7 @@ impl Conversation<'_> {
 
     /// A round without progress: checks for a signal, and seldom the clock.
     fn fruitless_round(&mut self) -> Result<(), End> {
-        self.fruitless_rounds = self.fruitless_rounds.wrapping_add(1);
+        self.fruitless_rounds += 1;
         if self.fruitless_rounds.is_multiple_of(ROUNDS_BEFORE_TICKS)
             && self.schedule.is_due(ticks())
         {
@@ -311,8 +345,9 @@ impl Conversation<'_> {
 
     /// Lets other programs run, above all the peer.
     fn yield_cpu(&mut self) {
-        if self.settings.wait == Wait::Block && self.fruitless_rounds >= ROUNDS_BEFORE_NAP {
-            let _ = os::nanosleep(&NAP); // EINTR: the signal is checked next
+        if self.settings.wait != Wait::Poll && self.fruitless_rounds >= ROUNDS_BEFORE_NAP {
+            let is_long = self.fruitless_rounds >= ROUNDS_BEFORE_LONG_NAP;
+            let _ = os::nanosleep(if is_long { &LONG_NAP } else { &NAP }); // EINTR: checked next
         } else {
             os::sched_yield();
             self.transcript.stats.yields += 1;
@@ -335,8 +370,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Renews
-    /// the deadline, and calls the observer.
+    /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Calls the
+    /// observer.
     #[cold]
     fn check_clock(&mut self) -> Result<(), End> {
         let Transcript { dialogue, stats, .. } = &*self.transcript;
@@ -346,7 +381,6 @@ impl Conversation<'_> {
         }
         self.replies_at_check = replies;
         self.schedule.checked(ticks, now, self.silence_timer.slice());
-        self.deadline = deadline(self.settings.wait, &self.silence_timer);
         let elapsed = now.saturating_sub(stats.start.nanoseconds);
         let replies = (replies, dialogue.iterations());
         (self.observer)(Event::ClockChecked { now, elapsed, replies }).map_err(End::ObserverFailed)

@@ -51,6 +51,8 @@ pub enum Call<'a> {
     Write,
     /// sigaction(2), sigprocmask(2) or sigwait(3).
     Signals,
+    /// setitimer(2).
+    Timer,
     /// fork(2).
     Fork,
     /// wait4(2).
@@ -78,6 +80,7 @@ impl fmt::Display for Call<'_> {
             Call::ReadFile(path) => write!(f, "{}", Escaped(path.to_bytes())),
             Call::Write => f.write_str("write to standard output"),
             Call::Signals => f.write_str("sigaction"),
+            Call::Timer => f.write_str("setitimer"),
             Call::Fork => f.write_str("fork"),
             Call::Wait => f.write_str("wait4"),
             Call::Seal => f.write_str("prctl"),

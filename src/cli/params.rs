@@ -90,7 +90,7 @@ pub const PARAMETERS: [Parameter; 9] = [
     Parameter {
         name: "WAIT",
         default: "poll",
-        help: "poll: ask again at once; block: sleep in the kernel",
+        help: "poll: never sleep; block: sleep; adaptive: poll at first",
         set: |params, value| wait(value).map(|wait| params.wait = wait),
     },
     Parameter {
@@ -420,7 +420,8 @@ fn wait(value: &[u8]) -> Result<Wait, &'static str> {
     match value {
         b"poll" => Ok(Wait::Poll),
         b"block" => Ok(Wait::Block),
-        _ => Err("is not a way to wait: use poll or block"),
+        b"adaptive" => Ok(Wait::Adaptive),
+        _ => Err("is not a way to wait: use poll, block or adaptive"),
     }
 }
 

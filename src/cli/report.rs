@@ -80,6 +80,7 @@ impl<'a> Summary<'a> {
             wait: match params.wait {
                 Wait::Poll => "poll",
                 Wait::Block => "block",
+                Wait::Adaptive => "adaptive",
             },
             message_size: params.message_size,
             sealed: params.sealed,
@@ -88,7 +89,10 @@ impl<'a> Summary<'a> {
                 End::Corrupted(_) => "corrupted",
                 End::Silent => "silent",
                 End::Signal(_) => "signal",
-                End::SendFailed(_) | End::ReceiveFailed(_) | End::ObserverFailed(_) => "refused",
+                End::SendFailed(_)
+                | End::ReceiveFailed(_)
+                | End::TimerFailed(_)
+                | End::ObserverFailed(_) => "refused",
             },
             iterations: transcript.dialogue.replies(),
             corrupted: u64::from(matches!(end, End::Corrupted(_))), // the first one ends it

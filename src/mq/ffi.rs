@@ -91,10 +91,12 @@ pub fn mq_timedsend(
     mqd: &Mqd,
     message: &[u8],
     priority: u32,
-    deadline: &libc::timespec,
+    deadline: Option<&libc::timespec>,
 ) -> Result<(), Errno> {
     let (bytes, length) = (message.as_ptr().cast(), message.len());
-    // SAFETY: `message`, given with its length, and `deadline` are read.
+    let deadline = deadline.map_or(null(), from_ref);
+    // SAFETY: `message` is read, given with its length, and so is `deadline`, which is null or
+    // lives through the call.
     check(unsafe { c::mq_timedsend(mqd.0, bytes, length, priority, deadline) } as isize).map(drop)
 }
 
@@ -103,11 +105,12 @@ pub fn mq_timedsend(
 pub fn mq_timedreceive(
     mqd: &Mqd,
     buffer: &mut [u8],
-    deadline: &libc::timespec,
+    deadline: Option<&libc::timespec>,
 ) -> Result<usize, Errno> {
     let (bytes, length) = (buffer.as_mut_ptr().cast(), buffer.len());
     let priority = null_mut(); // not asked for
+    let deadline = deadline.map_or(null(), from_ref);
     // SAFETY: at most `length` bytes are written, into `buffer`, which is borrowed for the call;
-    // `deadline` is read.
+    // `deadline` is read; it is null or lives through the call.
     check(unsafe { c::mq_timedreceive(mqd.0, bytes, length, priority, deadline) })
 }

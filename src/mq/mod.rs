@@ -58,7 +58,8 @@
 //! # mq_timedsend
 //!
 //! Appends a message of 0 to mq_msgsize bytes, behind those of the same priority (0 to 32767,
-//! higher first). Waits while the queue is full, until `deadline`: a point of CLOCK_REALTIME.
+//! higher first). Waits while the queue is full, until `deadline`: a point of CLOCK_REALTIME. None,
+//! a null pointer, is mq_send(3): there is no limit, and the kernel sets up no timer.
 //! mq_timedsend(3).
 //!
 //! - EAGAIN: it is full, and O_NONBLOCK is set.

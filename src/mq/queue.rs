@@ -1,7 +1,7 @@
 //! The safe handle: [`QueueName`], [`Deadline`], [`Queue`].
 //!
 //! A method is one call, and returns what the call returns. A caller that polls must handle EAGAIN,
-//! one that waits ETIMEDOUT, and both EINTR.
+//! one that waits until a deadline ETIMEDOUT, and all EINTR.
 
 use core::ffi::{CStr, c_int};
 use core::fmt;
@@ -64,12 +64,15 @@ pub enum Wait {
     Poll,
     /// Sleep in the kernel, until the deadline.
     Block,
+    /// First poll, for a bounded time, and then sleep: with two descriptors, one for polling, which
+    /// is opened with this value, and one for sleeping, which is opened with [`Wait::Block`].
+    Adaptive,
 }
 
 impl Wait {
     fn flag(self) -> c_int {
         match self {
-            Wait::Poll => libc::O_NONBLOCK,
+            Wait::Poll | Wait::Adaptive => libc::O_NONBLOCK,
             Wait::Block => 0,
         }
     }
@@ -77,21 +80,24 @@ impl Wait {
 
 /// When to stop waiting: a point of CLOCK_REALTIME.
 #[derive(Clone, Copy)]
-pub struct Deadline(libc::timespec);
+pub struct Deadline(Option<libc::timespec>);
 
 impl Deadline {
     /// Do not wait. Exactly {0, 0}: the kernel has a short cut for this value
     /// (schedule_hrtimeout_range_clock, kernel/time/sleep_timeout.c) and sets up a timer for every
     /// other time in the past.
-    pub const EXPIRED: Deadline = Deadline(libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    pub const EXPIRED: Deadline = Deadline(Some(libc::timespec { tv_sec: 0, tv_nsec: 0 }));
+
+    /// Wait without a limit. This is the fastest: the kernel reads no time and sets up no timer.
+    pub const NEVER: Deadline = Deadline(None);
 
     /// `nanoseconds` from now.
     pub fn after(nanoseconds: u64) -> Deadline {
         let then = os::realtime_nanoseconds().saturating_add(nanoseconds);
-        Deadline(libc::timespec {
+        Deadline(Some(libc::timespec {
             tv_sec: (then / 1_000_000_000) as _,
             tv_nsec: (then % 1_000_000_000) as _,
-        })
+        }))
     }
 }
 
@@ -140,7 +146,7 @@ impl Queue {
     /// Errors: those of [mq_timedsend](super#mq_timedsend).
     #[inline]
     pub fn send(&self, message: &[u8], deadline: &Deadline) -> Result<(), Errno> {
-        mq_timedsend(&self.mqd, message, 0, &deadline.0)
+        mq_timedsend(&self.mqd, message, 0, deadline.0.as_ref())
     }
 
     /// Receives the next message into the beginning of `buffer`, and returns its length.
@@ -148,7 +154,7 @@ impl Queue {
     /// Errors: those of [mq_timedreceive](super#mq_timedreceive).
     #[inline]
     pub fn receive(&self, buffer: &mut [u8], deadline: &Deadline) -> Result<usize, Errno> {
-        mq_timedreceive(&self.mqd, buffer, &deadline.0)
+        mq_timedreceive(&self.mqd, buffer, deadline.0.as_ref())
     }
 
     /// Removes the name.

@@ -35,7 +35,7 @@ pub fn mq_open(
     attributes: Option<&libc::mq_attr>,
 ) -> Result<Mqd, Errno> {
     let name = without_slash(name)?.as_ptr() as usize;
-    let attributes = attributes.map_or(null(), from_ref) as usize;
+    let attributes = pointer(attributes);
     // SAFETY: the kernel reads `name` up to its NUL, and `attributes`, which is null or lives
     // through the call.
     let mqd =
@@ -66,11 +66,12 @@ pub fn mq_timedsend(
     mqd: &Mqd,
     message: &[u8],
     priority: u32,
-    deadline: &libc::timespec,
+    deadline: Option<&libc::timespec>,
 ) -> Result<(), Errno> {
-    let (bytes, deadline) = (message.as_ptr() as usize, from_ref(deadline) as usize);
+    let (bytes, deadline) = (message.as_ptr() as usize, pointer(deadline));
     let arguments = [mqd.0 as usize, bytes, message.len(), priority as usize, deadline];
-    // SAFETY: the kernel reads `message`, given with its length, and `deadline`.
+    // SAFETY: the kernel reads `message`, given with its length, and `deadline`, which is null or
+    // lives through the call.
     unsafe { syscall(libc::SYS_mq_timedsend, arguments) }.map(drop)
 }
 
@@ -80,14 +81,19 @@ pub fn mq_timedsend(
 pub fn mq_timedreceive(
     mqd: &Mqd,
     buffer: &mut [u8],
-    deadline: &libc::timespec,
+    deadline: Option<&libc::timespec>,
 ) -> Result<usize, Errno> {
-    let (bytes, deadline) = (buffer.as_mut_ptr() as usize, from_ref(deadline) as usize);
+    let (bytes, deadline) = (buffer.as_mut_ptr() as usize, pointer(deadline));
     let priority = null::<u32>() as usize; // not asked for
     let arguments = [mqd.0 as usize, bytes, buffer.len(), priority, deadline];
     // SAFETY: the kernel writes at most the length given, into `buffer`, which is borrowed for the
-    // call; it reads `deadline`.
+    // call; it reads `deadline`, which is null or lives through the call.
     unsafe { syscall(libc::SYS_mq_timedreceive, arguments) }
+}
+
+/// A pointer to what is there, or null.
+fn pointer<T>(optional: Option<&T>) -> usize {
+    optional.map_or(null(), from_ref) as usize
 }
 
 /// The name without its slash. The result points into the same string and is not a copy, because

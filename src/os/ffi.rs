@@ -118,6 +118,20 @@ pub fn nanosleep(duration: &libc::timespec) -> Result<(), Errno> {
     check(unsafe { libc::nanosleep(duration, null_mut()) } as isize).map(drop)
 }
 
+/// setitimer(2), ITIMER_REAL. SIGALRM comes whenever this many microseconds have passed, until the
+/// next call; 0: never.
+#[inline]
+pub fn set_alarm_interval(microseconds: u32) -> Result<(), Errno> {
+    let time = libc::timeval {
+        tv_sec: (microseconds / 1_000_000) as _,
+        tv_usec: (microseconds % 1_000_000) as _,
+    };
+    let timer = libc::itimerval { it_interval: time, it_value: time };
+    // SAFETY: `timer` is read; a null pointer stands for "not asked for".
+    check(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, null_mut()) } as isize)
+        .map(drop)
+}
+
 /// sched_yield(2)
 #[inline]
 pub fn sched_yield() {

@@ -16,6 +16,7 @@
 //! | [`umask`] | umask(2) | |
 //! | [`clock_gettime`] | clock_gettime(2) | EINVAL: no such clock |
 //! | [`nanosleep`] | nanosleep(2) | EINTR, EINVAL |
+//! | [`set_alarm_interval`] | setitimer(2), ITIMER_REAL | |
 //! | [`sched_yield`] | sched_yield(2) | |
 //! | [`getrusage`] | getrusage(2), of this process | |
 //! | [`stack_limit`] | getrlimit(2), RLIMIT_STACK | |

@@ -15,6 +15,8 @@ use crate::arch;
 const _: () = {
     // include/uapi/linux/time_types.h: __kernel_timespec, twice 64 bits.
     assert!(size_of::<libc::timespec>() == 16);
+    // include/uapi/linux/time_types.h: __kernel_old_itimerval, four longs.
+    assert!(size_of::<libc::itimerval>() == size_of::<[c_long; 4]>());
     // include/uapi/linux/resource.h: two timevals and fourteen longs. The type of musl has reserved
     // space behind them.
     assert!(size_of::<libc::rusage>() >= size_of::<[c_long; 18]>());
@@ -143,6 +145,21 @@ pub fn nanosleep(duration: &libc::timespec) -> Result<(), Errno> {
     let remaining = null::<libc::timespec>() as usize; // not asked for
     // SAFETY: the kernel reads `duration`.
     unsafe { syscall(libc::SYS_nanosleep, [from_ref(duration) as usize, remaining]) }.map(drop)
+}
+
+/// `int setitimer(int which, struct __kernel_old_itimerval *value, struct __kernel_old_itimerval
+/// *ovalue)`, kernel/time/itimer.c. SIGALRM comes whenever this many microseconds have passed, until
+/// the next call; 0: never.
+#[inline]
+pub fn set_alarm_interval(microseconds: u32) -> Result<(), Errno> {
+    let time = libc::timeval {
+        tv_sec: (microseconds / 1_000_000).into(),
+        tv_usec: (microseconds % 1_000_000).into(),
+    };
+    let (timer, old) = (libc::itimerval { it_interval: time, it_value: time }, null::<u8>());
+    let arguments = [libc::ITIMER_REAL as usize, from_ref(&timer) as usize, old as usize];
+    // SAFETY: the kernel reads `timer`.
+    unsafe { syscall(libc::SYS_setitimer, arguments) }.map(drop)
 }
 
 /// `int sched_yield(void)`, kernel/sched/syscalls.c

@@ -15,7 +15,7 @@ use crate::cli::output::{Escaped, complain, say};
 use crate::cli::params::{Params, Report};
 use crate::cli::progress::Progress;
 use crate::cli::report::{Corruption, Summary};
-use crate::mq::Queue;
+use crate::mq::{Queue, Wait};
 use crate::os::{self, Errno};
 use crate::runtime::seal;
 use crate::runtime::signals::{self, Name};
@@ -83,9 +83,24 @@ fn interrupted(program: &str, signal: c_int, replies: u64, params: &Params) -> E
     ExitCode::signal(signal)
 }
 
-/// Installs the handlers of [`signals`].
-fn install_handlers() -> Result<(), CallError<'static>> {
-    signals::install_handlers().map_err(|errno| CallError { call: Call::Signals, errno })
+/// Installs the handlers of [`signals`]. A program that may sleep uses SIGALRM itself.
+fn install_handlers(params: &Params) -> Result<(), CallError<'static>> {
+    signals::install_handlers()
+        .and_then(|()| match params.wait {
+            Wait::Poll => Ok(()),
+            Wait::Block | Wait::Adaptive => signals::enable_timer_signal(),
+        })
+        .map_err(|errno| CallError { call: Call::Signals, errno })
+}
+
+/// The queue once more, for sleeping, if the program both polls and sleeps.
+fn open_sleeper(params: &Params) -> Result<Option<Queue>, CallError<'_>> {
+    if params.wait != Wait::Adaptive {
+        return Ok(None);
+    }
+    let (name, mode) = (&params.queue_name, params.permissions);
+    let opened = Queue::open(name, Wait::Block);
+    opened.map(Some).map_err(|errno| CallError { call: Call::Open { name, mode }, errno })
 }
 
 /// Installs the filter with this list, if SEALED asks for it.
@@ -103,7 +118,7 @@ fn progress(program: &'static str, params: &Params) -> Progress {
 fn talk(
     program: &str,
     params: &Params,
-    queue: &Queue,
+    (queue, sleeper): (&Queue, Option<&Queue>),
     transcript: &mut Transcript,
     progress: &mut Progress,
 ) -> End {
@@ -113,7 +128,7 @@ fn talk(
         // With REPORT=json standard output is for the report alone.
         verbose: params.verbose && params.report == Report::Text,
     };
-    let end = conversation::talk(queue, settings, transcript, &mut |event| match event {
+    let end = conversation::talk(queue, sleeper, settings, transcript, &mut |event| match event {
         Event::Sending(message) => say(program, format_args!("Sending {}", Escaped(message))),
         Event::Received(message) => say(program, format_args!("Received {}", Escaped(message))),
         Event::ClockChecked { now, replies: (0, _), .. } => {
@@ -164,6 +179,7 @@ fn close(
             call_error(Call::Send { name, length }, errno)
         }
         End::ReceiveFailed(errno) => call_error(Call::Receive(name), errno),
+        End::TimerFailed(errno) => call_error(Call::Timer, errno),
         End::ObserverFailed(errno) => match signals::arrived() {
             Some(signal) if errno == Errno::EINTR => interrupted(program, signal, replies, params),
             _ => call_error(Call::Write, errno),

@@ -2,8 +2,8 @@
 //!
 //! A handler may do next to nothing (signal-safety(7)), so it only stores the signal's number. The
 //! conversation reads the flag after each reply and after each empty poll. A signal during a wait
-//! makes the wait return EINTR. A signal between the reading and the wait is noticed when the wait
-//! ends, after one slice, which is at most a second.
+//! makes the wait return EINTR. A signal between the reading and the wait is noticed when the timer
+//! of the conversation next interrupts the wait, after a second at most.
 
 #![allow(unsafe_code)] // a handler is installed
 
@@ -104,11 +104,19 @@ fn ignore(signal: c_int) -> Result<(), Errno> {
     unsafe { os::sigaction(signal, Disposition::Ignore) }.map(drop)
 }
 
+/// Gives SIGALRM a handler that does nothing, so that a timer interrupts a wait and ends nothing.
+pub fn enable_timer_signal() -> Result<(), Errno> {
+    // SAFETY: the handler does nothing.
+    unsafe { os::sigaction(libc::SIGALRM, Disposition::Handler(do_nothing)) }?;
+    os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(libc::SIGALRM))
+}
+
+extern "C" fn do_nothing(_: c_int) {}
+
 /// Gives SIGCHLD a handler that does nothing, so that a program can wait for it. If SIGCHLD was
 /// ignored, as a parent may leave it, no child could be waited for; with the default, some systems
 /// discard a signal that nobody is waiting for yet.
 pub fn enable_child_signal() -> Result<(), Errno> {
-    extern "C" fn do_nothing(_: c_int) {}
     // SAFETY: the handler does nothing.
     unsafe { os::sigaction(libc::SIGCHLD, Disposition::Handler(do_nothing)) }.map(drop)
 }

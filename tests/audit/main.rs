@@ -204,6 +204,7 @@ fn premise_makes_the_documented_calls_and_no_other() {
     ]);
     let yields_and_blocks =
         play(&[(2, &[Take, Reply]), (3, &[Take]), (4, &[Reply]), (5, &[Take, SendNonsense])]);
+    let polls_and_sleeps = play(&[(2, &[Take]), (258, &[Reply]), (259, &[Take, SendNonsense])]);
     let verbose = play(&[(2, &[Take, Reply]), (3, &[Take, Reply]), (4, &[Take]), (5, &[Reply])]);
     let table = vec![
         ("poll", Peer("conclusion"), none()),
@@ -212,6 +213,8 @@ fn premise_makes_the_documented_calls_and_no_other() {
         ("verbose", Nothing, verbose),
         ("yields", Nothing, yields),
         ("yields and blocks", Nothing, yields_and_blocks),
+        ("adaptive", Peer("conclusion"), none()),
+        ("polls and sleeps", Nothing, polls_and_sleeps),
         ("mistake", Nothing, none()),
         ("closed output", Nothing, refuse(libc::SYS_write, Errno::EPIPE)),
         ("exists", Nothing, refuse(SYS_mq_open, Errno::EEXIST)),
@@ -221,6 +224,7 @@ fn premise_makes_the_documented_calls_and_no_other() {
         ("nap", Nothing, interrupt_a_nap()),
         ("silence", Nothing, none()),
         ("refused", Nothing, refuse(SYS_mq_timedsend, Errno::EMSGSIZE)),
+        ("no timer", Nothing, refuse(libc::SYS_setitimer, Errno::EPERM)),
     ];
     audit("premise", table);
 }
@@ -233,6 +237,7 @@ fn conclusion_makes_the_documented_calls_and_no_other() {
         ("poll", Peer("premise"), none()),
         ("sealed", Peer("premise"), none()),
         ("block", Peer("premise"), none()),
+        ("adaptive", Peer("premise"), none()),
         ("yields", Messages(&[FIRST]), yields),
         ("mistake", Nothing, none()),
         ("no queue", Nothing, none()),
@@ -253,6 +258,7 @@ fn sketch_makes_the_documented_calls_and_no_other() {
         ("poll", Nothing, none()),
         ("sealed", Nothing, none()),
         ("block", Nothing, none()),
+        ("adaptive", Nothing, none()),
         ("signal", Nothing, at(libc::SYS_rt_sigtimedwait, 1, end)),
         ("killed", Nothing, kill_premise()),
         ("no process", Nothing, refuse(libc::SYS_clone, Errno::EAGAIN)),
@@ -335,7 +341,7 @@ fn a_seal_allows_what_is_documented_and_nothing_else() {
 /// in mq/queue.rs; rt_sigreturn is in arch; restart_syscall is the kernel's own.
 const SOURCES: [(&str, &str); 14] = [
     ("chat/clock.rs", "getrusage monotonic_nanoseconds"),
-    ("chat/conversation.rs", "monotonic_nanoseconds nanosleep sched_yield"),
+    ("chat/conversation.rs", "monotonic_nanoseconds nanosleep sched_yield set_alarm_interval"),
     ("cli/output.rs", "is_writable realtime_nanoseconds write"),
     ("cli/params.rs", "close open read"),
     ("cli/progress.rs", "terminal_columns"),
@@ -349,7 +355,7 @@ const SOURCES: [(&str, &str); 14] = [
         "kill nanosleep set_parent_death_signal sigprocmask sigwait wait_any_child",
     ),
     ("runtime/seal.rs", "set_no_new_privileges set_seccomp_filter"),
-    ("runtime/signals.rs", "sigaction"),
+    ("runtime/signals.rs", "sigaction sigprocmask"),
     ("runtime/start.rs", "exit fork"),
 ];
 

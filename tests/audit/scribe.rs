@@ -3,10 +3,10 @@
 //! - A message is shown as its part in the conversation. The program sends `the time`, `the answer`
 //!   (the md5 of what it received last), or its `own message` again; it receives `the first
 //!   message`, `the reply` (the md5 of what it sent last), its `own message`, or `another message`.
-//! - `{+slice}` is a deadline ahead of the last reading of the clock: by a second, or by a quarter
-//!   of one with TIMEOUT=1.
 //! - ENDING is the set of signals for which a handler is installed.
-//! - `mqd` is the descriptor of the queue, `child N` and `handler N` count in order of appearance.
+//! - `mqd` is the descriptor of the queue, and `mqd 2` the second one. `child N` and `handler N` count
+//!   in order of appearance.
+//! - The timer's signal may arrive between any two calls, so the rt_sigreturn after it is left out.
 //! - A pointer to what the kernel returns is left out. So is a result that is as it should be: 0,
 //!   or the length of all that was to be written.
 //! - In a text PROGRAM and /NAME are the names of the program and of the queue, N is any number,
@@ -15,7 +15,7 @@
 use std::ffi::c_int;
 
 use libc::sock_filter;
-use mq_sketch::os::{SignalSet, realtime_nanoseconds};
+use mq_sketch::os::SignalSet;
 use mq_sketch::runtime::seal::{List, filter};
 use mq_sketch::runtime::signals::ENDING;
 use nix::errno::Errno;
@@ -37,8 +37,8 @@ const CALLS: Named = named! {
     SYS_clock_gettime SYS_clone SYS_close SYS_exit_group SYS_fstat SYS_getrusage SYS_ioctl SYS_kill
     SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep SYS_openat
     SYS_ppoll SYS_prctl SYS_prlimit64 SYS_read SYS_restart_syscall SYS_rt_sigaction
-    SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_umask SYS_wait4
-    SYS_write
+    SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_setitimer SYS_umask
+    SYS_wait4 SYS_write
     // The C library makes these.
     SYS_clock_nanosleep SYS_newfstatat SYS_poll SYS_set_robust_list
 };
@@ -59,9 +59,7 @@ const SA_FLAGS: Named =
 pub struct Process {
     /// Its calls, as they are shown.
     pub lines: Vec<String>,
-    mqd: Option<u64>,
-    /// CLOCK_REALTIME in nanoseconds at its last reading, if that was a system call.
-    realtime: Option<i64>,
+    mqds: Vec<u64>,
     sent: Vec<u8>,
     received: Vec<u8>,
 }
@@ -71,8 +69,6 @@ pub struct Scribe {
     /// The names of the processes.
     programs: [&'static str; 3],
     queue: String,
-    /// Nanoseconds from a reading of the clock to a deadline.
-    slice: i64,
     pub processes: Vec<Process>,
     children: Vec<i64>,
     handlers: Vec<u64>,
@@ -80,11 +76,9 @@ pub struct Scribe {
 
 impl Scribe {
     pub fn new(run: &Run, place: &Place) -> Scribe {
-        let is_short = run.arguments.contains("TIMEOUT=1");
         Scribe {
             programs: [run.program, "premise", "conclusion"],
             queue: place.text.clone(),
-            slice: if is_short { 250_000_000 } else { 1_000_000_000 },
             processes: Vec::new(),
             children: Vec::new(),
             handlers: Vec::new(),
@@ -95,7 +89,14 @@ impl Scribe {
     pub fn write(&mut self, call: &Call, result: Option<i64>) {
         while self.processes.len() <= call.process {
             let parent = self.processes.first().cloned().unwrap_or_default();
-            self.processes.push(Process { lines: Vec::new(), ..parent });
+            let mut process = Process { lines: Vec::new(), ..parent };
+            if self.processes.len() == 2 {
+                process.mqds.clear(); // conclusion opens the queue itself
+            }
+            self.processes.push(process);
+        }
+        if (call.number, call.signal) == (libc::SYS_rt_sigreturn, Some(Signal::SIGALRM)) {
+            return;
         }
         let known = calls().find(|(number, _)| *number == call.number);
         let name = known.map_or("a call that scribe.rs does not know", |(_, name)| name);
@@ -124,8 +125,12 @@ impl Scribe {
         let time = |address| timespec(call, address);
         let path = |address| format!("{:?}", string(call.pid, address));
         let queue = |address| path(address).replace(&self.queue[1..], "NAME");
-        let mqd = self.processes[call.process].mqd;
-        let fd = if mqd == Some(a) { "mqd".into() } else { (a as c_int).to_string() };
+        let mqds = &self.processes[call.process].mqds;
+        let fd = match mqds.iter().position(|mqd| *mqd == a) {
+            Some(index) => numbered_mqd(index),
+            None => (a as c_int).to_string(),
+        };
+        let deadline = |address| if address == 0 { "NULL".into() } else { time(address) };
         match name {
             "prlimit64" => format!("{a}, {}, {}", constant(b, named!(RLIMIT_STACK)), null(c)),
             "openat" => {
@@ -147,14 +152,13 @@ impl Scribe {
             "mq_unlink" => queue(a),
             "mq_timedsend" => {
                 let message = self.message(call, c, true);
-                format!("{fd}, {message}, {d}, {}", self.deadline(call, e))
+                format!("{fd}, {message}, {d}, {}", deadline(e))
             }
-            "mq_timedreceive" => format!("{fd}, {c}, {}, {}", null(d), self.deadline(call, e)),
-            "clock_gettime" => {
-                if a as c_int == libc::CLOCK_REALTIME {
-                    self.processes[call.process].realtime = Some(nanoseconds(call, b));
-                }
-                constant(a, CLOCKS)
+            "mq_timedreceive" => format!("{fd}, {c}, {}, {}", null(d), deadline(e)),
+            "clock_gettime" => constant(a, CLOCKS),
+            "setitimer" => {
+                assert!(time(b) == time(b + 16), "the interval and the first time");
+                format!("{}, {}, {}", constant(a, named!(ITIMER_REAL)), time(b), null(c))
             }
             "nanosleep" => format!("{}, {}", time(a), null(b)),
             "clock_nanosleep" => {
@@ -196,8 +200,9 @@ impl Scribe {
             ("write", _) if result == call.args[2] as i64 => String::new(),
             ("umask", _) => format!("{result:03o}"),
             ("mq_open", _) => {
-                self.processes[call.process].mqd = Some(result as u64);
-                "mqd".into()
+                let mqds = &mut self.processes[call.process].mqds;
+                mqds.push(result as u64);
+                numbered_mqd(mqds.len() - 1)
             }
             ("mq_timedreceive", _) => self.message(call, result as u64, false).into(),
             ("rt_sigtimedwait", _) => signal(result as u64),
@@ -233,20 +238,6 @@ impl Scribe {
         };
         *last = message;
         shown
-    }
-
-    /// If the clock was read without a call, the deadline is not further ahead of now.
-    fn deadline(&self, call: &Call, address: u64) -> String {
-        let deadline = nanoseconds(call, address);
-        let is_right = match self.processes[call.process].realtime {
-            Some(read) => deadline == read + self.slice,
-            None => deadline <= realtime_nanoseconds() as i64 + self.slice,
-        };
-        let is_time = word(call, address + 8) < 1_000_000_000;
-        match deadline != 0 && is_right && is_time {
-            true => "{+slice}".into(),
-            false => timespec(call, address),
-        }
     }
 
     fn child(&self, pid: i64) -> String {
@@ -304,8 +295,8 @@ fn timespec(call: &Call, address: u64) -> String {
     format!("{{{}, {}}}", word(call, address), word(call, address + 8))
 }
 
-fn nanoseconds(call: &Call, timespec: u64) -> i64 {
-    word(call, timespec) as i64 * 1_000_000_000 + word(call, timespec + 8) as i64
+fn numbered_mqd(index: usize) -> String {
+    if index == 0 { "mqd".into() } else { format!("mqd {}", index + 1) }
 }
 
 fn null(pointer: u64) -> &'static str {
@@ -340,8 +331,11 @@ fn signal(number: u64) -> String {
     Signal::try_from(number as c_int).map_or(number.to_string(), |signal| signal.to_string())
 }
 
-/// A set of signals, by its differences to ENDING.
+/// A set of signals: the name of a single one, or the differences to ENDING.
 fn signals(set: u64) -> String {
+    if set.is_power_of_two() {
+        return signal(1 + u64::from(set.trailing_zeros()));
+    }
     let names = |sign: &str, set| -> String {
         SignalSet(set).iter().map(|number| format!(" {sign} {}", signal(number as u64))).collect()
     };

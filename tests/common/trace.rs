@@ -29,6 +29,8 @@ pub struct Call {
     pub pid: Pid,
     pub number: i64,
     pub args: [u64; 6],
+    /// The last signal that arrived.
+    pub signal: Option<Signal>,
 }
 
 /// What is to become of a call.
@@ -46,6 +48,7 @@ struct Process {
     pid: Pid,
     /// The call that it is in, and the result that the program gets if not the kernel's.
     inside: Option<(Call, Option<i64>)>,
+    signal: Option<Signal>,
 }
 
 /// Runs `command` until it and all its children have ended. `watch` sees each call twice: before
@@ -80,7 +83,7 @@ pub fn trace(
         hangs
     });
 
-    let mut processes = vec![Process { pid: first, inside: None }];
+    let mut processes = vec![Process { pid: first, inside: None, signal: None }];
     let mut running = 1;
     let mut status = None;
     while running > 0 {
@@ -92,7 +95,7 @@ pub fn trace(
         // so before the parent can start another one.
         let mut number_of = |pid| {
             processes.iter().position(|process| process.pid == pid).unwrap_or_else(|| {
-                processes.push(Process { pid, inside: None });
+                processes.push(Process { pid, inside: None, signal: None });
                 running += 1;
                 processes.len() - 1
             })
@@ -113,7 +116,10 @@ pub fn trace(
             // A child begins so. And a test that stops a process wants to see what that does to the
             // call that it is in: the process may go on at once.
             WaitStatus::Stopped(_, Signal::SIGSTOP) => None,
-            WaitStatus::Stopped(_, signal) => Some(signal),
+            WaitStatus::Stopped(_, signal) => {
+                processes[index].signal = Some(signal);
+                Some(signal)
+            }
             end => {
                 running -= 1;
                 if pid == first {
@@ -149,7 +155,7 @@ fn at_a_call(
             // SAFETY: it has stopped before a call, so this is the union's variant.
             let entry = unsafe { info.u.entry };
             let (number, args) = (entry.nr as i64, entry.args);
-            let call = Call { process: index, pid, number, args };
+            let call = Call { process: index, pid, number, args, signal: process.signal };
             let (number, result) = match watch(&call, None) {
                 Verdict::Pass => (number, None),
                 Verdict::Replace(number) => (number, None),
