@@ -48,7 +48,7 @@ fn look_of(contender: &Contender) -> Look {
     match () {
         () if is("alone") => Look::new(GREY, Some(2), Marker::Cross),
         () if contender.is_md5() => Look::new(INK, Some(10), Marker::Triangle),
-        () if is("block") => Look::new(VIOLET, None, Marker::Diamond),
+        () if is("ours block") => Look::new(VIOLET, None, Marker::Diamond),
         () if is("sealed") => Look::new(GREEN, Some(8), Marker::Ring),
         () if contender.is_ours() => Look::new(BLUE, None, Marker::Dot),
         () if is("ffi") => Look::new(SKY, Some(3), Marker::Cross),

@@ -7,7 +7,7 @@ use mq_sketch::mq;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::programs;
+use crate::{compiler, machine, programs};
 
 /// The CPUs of premise and conclusion.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,17 +71,21 @@ const SEALED: &str = ", sealed";
 const MD5: &str = "md5 of two messages";
 
 /// A program, or two, to be measured.
+#[derive(Clone)]
 pub struct Contender {
     pub name: String,
     /// The commands of premise and conclusion, in words. A single process has one.
     pub commands: Vec<Vec<String>>,
     /// The backend that its report must name, if it names one.
     pub backend: Option<&'static str>,
+    /// The CPUs are kept from sleeping while it runs.
+    pub awake: bool,
     /// Why it is missing, and how to get it.
     pub missing: Option<String>,
 }
 
-/// All contenders, in the order of the tables: those to be compared stand side by side.
+/// All contenders, in the order of the tables: those to be compared stand side by side. Those that
+/// sleep are there twice.
 pub fn all() -> Vec<Contender> {
     let backend = mq::BACKEND;
     let ours = |name, wait, sealed| {
@@ -93,14 +97,23 @@ pub fn all() -> Vec<Contender> {
         Contender::md5(),
         ours(ours_poll(backend), "WAIT=poll", "SEALED=0"),
         ours(ours_poll(backend) + SEALED, "WAIT=poll", "SEALED=1"),
-        ours(format!("ours block ({backend})"), "WAIT=block", "SEALED=0"),
     ];
     if backend != "ffi" {
         let built = programs::build(true);
         all.push(Contender::ours(ours_poll("ffi"), built, "ffi", "WAIT=poll", "SEALED=0"));
     }
-    all.extend(["nix", "posixmq", "libc"].map(Contender::plain));
-    all.push(Contender::python());
+    all.push(ours(format!("ours adaptive ({backend})"), "WAIT=adaptive", "SEALED=0"));
+    all.push(Contender::c("poll"));
+    all.extend(["libc", "nix"].map(|package| Contender::plain(package, "poll")));
+
+    let mut asleep = vec![ours(format!("ours block ({backend})"), "WAIT=block", "SEALED=0")];
+    asleep.push(Contender::c("block"));
+    asleep.extend(["libc", "nix", "posixmq"].map(|package| Contender::plain(package, "block")));
+    asleep.push(Contender::python());
+    for contender in asleep {
+        let awake = contender.kept_awake();
+        all.extend([contender, awake]);
+    }
     all
 }
 
@@ -118,7 +131,7 @@ impl Contender {
     fn new<const WORDS: usize>(name: String, commands: &[[&str; WORDS]]) -> Contender {
         let words = |command: &[&str; WORDS]| command.map(String::from).into();
         let commands = commands.iter().map(words).collect();
-        Contender { name, commands, backend: None, missing: None }
+        Contender { name, commands, backend: None, awake: false, missing: None }
     }
 
     fn alone(name: String, sealed: &str) -> Contender {
@@ -154,11 +167,26 @@ impl Contender {
     }
 
     /// The programs of `plain.rs`, by their package.
-    fn plain(package: &str) -> Contender {
+    fn plain(package: &str, wait: &str) -> Contender {
         let program = this_program();
         let commands = ["premise", "conclusion"]
-            .map(|role| [&*program, "plain", package, role, QUEUE, ITERATIONS]);
-        Contender::new(package.to_string(), &commands)
+            .map(|role| [&*program, "plain", package, role, wait, QUEUE, ITERATIONS]);
+        Contender::new(format!("{package} {wait}"), &commands)
+    }
+
+    /// The programs of `plain.c`.
+    fn c(wait: &str) -> Contender {
+        let program = compiler::PLAIN.as_deref().unwrap_or_default();
+        let commands =
+            ["premise", "conclusion"].map(|role| [program, role, wait, QUEUE, ITERATIONS]);
+        let missing = compiler::PLAIN.clone().err();
+        Contender { missing, ..Contender::new(format!("C {wait}"), &commands) }
+    }
+
+    /// The same, with CPUs that do not sleep.
+    fn kept_awake(&self) -> Contender {
+        let missing = self.missing.clone().or_else(|| machine::keep_awake().err());
+        Contender { name: format!("{}, awake", self.name), awake: true, missing, ..self.clone() }
     }
 
     /// The programs of `plain.py`. The interpreter tells its own path, because the one in PATH may
@@ -177,7 +205,7 @@ impl Contender {
         let python = String::from_utf8_lossy(&python);
         let commands =
             ["premise", "conclusion"].map(|role| [python.trim(), PROGRAM, role, QUEUE, ITERATIONS]);
-        let python = Contender::new("python posix_ipc".to_string(), &commands);
+        let python = Contender::new("python block".to_string(), &commands);
         Contender { missing: missing.map(String::from), ..python }
     }
 

@@ -1,5 +1,7 @@
 //! What a figure needs beside it: the machine, the kernel, the clocks.
 
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::process::Command;
 use std::time::Instant;
 
@@ -77,6 +79,16 @@ impl Machine {
             "cycle_counter_resolution_ns": self.counter_resolution,
         })
     }
+}
+
+/// As long as the result is open, no CPU goes to sleep: a CPU without work keeps running. This is
+/// how cyclictest(8) does it; see the kernel's Documentation/power/pm_qos_interface.rst.
+pub fn keep_awake() -> Result<File, String> {
+    const FILE: &str = "/dev/cpu_dma_latency";
+    let latency = 0_i32; // microseconds
+    let open = OpenOptions::new().write(true).open(FILE);
+    let set = open.and_then(|mut file| file.write_all(&latency.to_ne_bytes()).map(|()| file));
+    set.map_err(|error| format!("because {FILE}, which root may write, says: {error}"))
 }
 
 /// The smallest steps seen, in nanoseconds: of the clock that the plain programs read, and of the

@@ -10,6 +10,7 @@
 
 mod alone;
 mod charts;
+mod compiler;
 mod contender;
 mod drawing;
 mod machine;
@@ -43,7 +44,9 @@ cargo bench --bench conversation [-- OPTION...]
   --rounds N          runs of each case of the table; half as many of sizes and pairs [7]
   --iterations N      in each run, without warm-up, instead of as many as take 0.4 s
   --only WORD[,WORD]  these parts (table, sizes, pairs, start), or the contenders of the
-                      table with a WORD in their name: alone, poll, block, sealed, nix ...
+                      table with a WORD in their name: alone, poll, block, awake, nix ...
+  --cpus N[,N]        use only these CPUs: premise the first, conclusion the second [all
+                      that this process may use]
   --out DIR           where each run makes a folder of its own, named by its time in
                       UTC, for the charts and the json file [target/conversation]
   --help
@@ -84,8 +87,8 @@ fn main() -> ExitCode {
         ["md5", iterations, size] => {
             alone::hash(iterations.parse().unwrap(), size.parse().unwrap())
         }
-        ["plain", package, role, queue_name, iterations] => {
-            plain::talk(package, role, queue_name, iterations.parse().unwrap());
+        ["plain", package, role, wait, queue_name, iterations] => {
+            plain::talk(package, role, wait, queue_name, iterations.parse().unwrap());
             ExitCode::SUCCESS
         }
         _ => compare(args),
@@ -151,6 +154,7 @@ fn options(
             Long("iterations") => {
                 options.iterations = Some(number("--iterations", 2, parser.value()?)?);
             }
+            Long("cpus") => options.cpus = cpus(&parser.value()?.string()?)?,
             Long("only") => {
                 let text = parser.value()?.string()?.to_lowercase();
                 let words = text.split(',').map(String::from);
@@ -176,6 +180,21 @@ fn number(option: &str, least: u64, value: OsString) -> Result<u64, lexopt::Erro
     number.filter(|number| *number >= least).ok_or_else(|| {
         format!("{option} {}: it takes a whole number from {least} on", value.display()).into()
     })
+}
+
+/// The CPUs of a list, as taskset(1) takes it. From now on this process runs on no other.
+fn cpus(list: &str) -> Result<Vec<usize>, String> {
+    let allowed = contender::allowed_cpus();
+    let one = |word: &str| {
+        let cpu = word.parse().ok().filter(|cpu| allowed.contains(cpu));
+        cpu.ok_or_else(|| format!("--cpus {list}: {word:?} is not one of the CPUs {allowed:?}"))
+    };
+    let cpus: Vec<usize> = list.split(',').map(one).collect::<Result<_, _>>()?;
+    if (1..cpus.len()).any(|i| cpus[..i].contains(&cpus[i])) {
+        return Err(format!("--cpus {list}: names a CPU twice"));
+    }
+    contender::run_on(&cpus);
+    Ok(cpus)
 }
 
 /// A folder for the results of a run that begins now. It is made at once: better an error now than

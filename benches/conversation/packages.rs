@@ -23,8 +23,8 @@ pub trait Package: Sized {
     const NAME: &str;
     /// A new queue, with O_NONBLOCK if `polls`.
     fn create(name: &str, polls: bool) -> Self;
-    /// None as long as there is no such queue.
-    fn open(name: &str) -> Option<Self>;
+    /// None as long as there is no such queue. With O_NONBLOCK if `polls`.
+    fn open(name: &str, polls: bool) -> Option<Self>;
     fn send(&self, message: &[u8]);
     /// None from an empty queue with O_NONBLOCK.
     fn receive(&self, buffer: &mut Buffer) -> Option<usize>;
@@ -67,9 +67,10 @@ macro_rules! ours {
                 $type(Some(mq::$backend::mq_open(&name, flags, 0o600, Some(&attributes)).unwrap()))
             }
 
-            fn open(name: &str) -> Option<$type> {
+            fn open(name: &str, polls: bool) -> Option<$type> {
                 let name = CString::new(name).unwrap();
-                let mqd = mq::$backend::mq_open(&name, libc::O_RDWR, 0, None).ok()?;
+                let flags = libc::O_RDWR | if polls { libc::O_NONBLOCK } else { 0 };
+                let mqd = mq::$backend::mq_open(&name, flags, 0, None).ok()?;
                 Some($type(Some(mqd)))
             }
 
@@ -120,8 +121,10 @@ impl Package for Nix {
         Nix(Some(nix::mqueue::mq_open(name, flags, mode, Some(&attributes)).unwrap()))
     }
 
-    fn open(name: &str) -> Option<Nix> {
-        let mqd = nix::mqueue::mq_open(name, MQ_OFlag::O_RDWR, Mode::empty(), None).ok()?;
+    fn open(name: &str, polls: bool) -> Option<Nix> {
+        let flags = if polls { MQ_OFlag::O_NONBLOCK } else { MQ_OFlag::empty() };
+        let flags = flags | MQ_OFlag::O_RDWR;
+        let mqd = nix::mqueue::mq_open(name, flags, Mode::empty(), None).ok()?;
         Some(Nix(Some(mqd)))
     }
 
@@ -168,8 +171,12 @@ impl Package for Posixmq {
         Posixmq(options.open(name).unwrap())
     }
 
-    fn open(name: &str) -> Option<Posixmq> {
-        posixmq::OpenOptions::readwrite().open(name).ok().map(Posixmq)
+    fn open(name: &str, polls: bool) -> Option<Posixmq> {
+        let mut options = posixmq::OpenOptions::readwrite();
+        if polls {
+            options.nonblocking();
+        }
+        options.open(name).ok().map(Posixmq)
     }
 
     fn send(&self, message: &[u8]) {
@@ -214,10 +221,11 @@ impl Package for Libc {
         Libc(checked(mqd).unwrap())
     }
 
-    fn open(name: &str) -> Option<Libc> {
+    fn open(name: &str, polls: bool) -> Option<Libc> {
         let name = CString::new(name).unwrap();
+        let flags = libc::O_RDWR | if polls { libc::O_NONBLOCK } else { 0 };
         // SAFETY: the name ends with a NUL; without O_CREAT nothing follows the flags.
-        checked(unsafe { libc::mq_open(name.as_ptr(), libc::O_RDWR) }).ok().map(Libc)
+        checked(unsafe { libc::mq_open(name.as_ptr(), flags) }).ok().map(Libc)
     }
 
     fn send(&self, message: &[u8]) {

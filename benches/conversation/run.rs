@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::contender::{Contender, Placement, run_on, this_program};
+use crate::machine::keep_awake;
 
 /// A run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -190,6 +191,7 @@ impl Case<'_> {
     /// and no queue.
     pub fn run(&self, iterations: u64, cpus: &[usize]) -> Result<Outcome, Failure> {
         let failed = |error: String| Failure::Error(format!("{}: {error}", self.title()));
+        let _awake = self.contender.awake.then(keep_awake).transpose().map_err(failed)?;
         let name = |pair| format!("/mq-sketch-bench-{}-{pair}", std::process::id());
         let names = Names((0..self.pairs).map(name).collect());
         let mut processes = Processes::new();

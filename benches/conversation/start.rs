@@ -1,12 +1,10 @@
 //! From start to exit: `sketch` and the same in C, one iteration each.
 
-use std::path::Path;
-use std::process::Command;
-
 use indicatif::ProgressBar;
 use mq_sketch::mq;
 use serde_json::{Value, json};
 
+use crate::compiler;
 use crate::programs;
 use crate::rounds::{Spread, settle};
 use crate::run::{self, Ended};
@@ -46,35 +44,19 @@ fn queue() -> String {
 /// `sketch`; the same in C, `plain.c`; and a C program that does nothing. If these two cannot be
 /// compiled, a line says why.
 pub fn all() -> Vec<Started> {
-    const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/conversation/plain.c");
     let name = format!("MESSAGE_QUEUE_NAME={}", queue());
     let sketch = programs::folder().join("sketch").display().to_string();
     let sketch = [&*sketch, "ITERATIONS=1", "REPORT=json", &name];
     let mut all = vec![Started::new(format!("sketch ({})", mq::BACKEND), &sketch)];
 
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = |name: &str| folder.join(name).display().to_string();
-    let (plain, empty, empty_source) = (file("plain"), file("empty"), file("empty.c"));
-    let written = std::fs::write(&empty_source, "int main(void) { return 0; }\n");
-    let compiled = written.map_err(|error| error.to_string());
-    let compiled = compiled.and_then(|()| compile(SOURCE, &plain));
-    match compiled.and_then(|()| compile(&empty_source, &empty)) {
-        Ok(()) => {
-            all.push(Started::new("the same in C".to_string(), &[&plain, &queue(), "1"]));
+    match compiler::PLAIN.clone().and_then(|plain| Ok((plain, compiler::empty()?))) {
+        Ok((plain, empty)) => {
+            all.push(Started::new("the same in C".to_string(), &[&plain, "both", &queue(), "1"]));
             all.push(Started::new("an empty main in C".to_string(), &[&empty]));
         }
         Err(error) => println!("in C: left out, because of {error}"),
     }
     all
-}
-
-fn compile(source: &str, program: &str) -> Result<(), String> {
-    let output = Command::new("cc").args(["-O2", source, "-o", program, "-lrt"]).output();
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        Err(error) => Err(format!("the compiler, cc: {error}")),
-    }
 }
 
 /// Starts all in turns, every second time in reverse order. One that fails is given up, with the
