@@ -142,6 +142,15 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
         assert!(ascending[0] > 0 && ascending.is_sorted(), "{report}");
         let (half, longest) = (ascending[0] as f64 / 1e9 * 9999.0, ascending[5] as f64 / 1e9);
         assert!(half * 0.99 <= seconds && longest <= seconds, "{report}");
+        let buckets = report["histogram_ns"].as_array().unwrap();
+        let column = |i: usize| buckets.iter().map(move |bucket| bucket[i].as_u64().unwrap());
+        assert_eq!(column(1).sum::<u64>(), 19999, "{report}");
+        let limits: Vec<u64> = column(0).collect();
+        assert!(limits.windows(2).all(|two| two[1] == 2 * two[0]), "{report}");
+        assert!(limits[0].is_power_of_two() && limits[0] / 2 <= ascending[0], "{report}");
+        // A round trip near a limit may be in the next bucket: they are kept with 0.8 % precision.
+        let last = limits[limits.len() - 1] as f64;
+        assert!((last / 2.02..last * 1.01).contains(&(ascending[5] as f64)), "{report}");
         let count = |name: &str| report[name].as_u64().unwrap();
         assert!(count("empty_polls") < u64::MAX, "{report}");
         assert!(count("yields") >= count("own_handed_back"), "{report}");

@@ -221,7 +221,16 @@ static void report(void)
         long place = (round_trips * percentiles[i].part + 9999) / 10000 - 1;
         printf("%s\"%s\":%lu", i > 0 ? "," : "", percentiles[i].name, (unsigned long)times[place]);
     }
-    printf("},\"own_handed_back\":%ld,\"user_seconds\":%f,\"system_seconds\":%f}\n", own_handed_back,
+    /* In buckets, each up to a power of two: the limit, and how many are below it. */
+    printf("},\"histogram_ns\":[");
+    for (long i = 0, limit = 1, from = 0; i < round_trips; from = i) {
+        while (limit <= (long)times[i])
+            limit *= 2;
+        while (i < round_trips && (long)times[i] < limit)
+            i++;
+        printf("%s[%ld,%ld]", from > 0 ? "," : "", limit, i - from);
+    }
+    printf("],\"own_handed_back\":%ld,\"user_seconds\":%f,\"system_seconds\":%f}\n", own_handed_back,
            seconds(end.ru_utime) - seconds(usage.ru_utime),
            seconds(end.ru_stime) - seconds(usage.ru_stime));
 }

@@ -3,6 +3,7 @@
 plain.py premise|conclusion QUEUE_NAME ITERATIONS
 """
 
+import collections
 import hashlib
 import json
 import resource
@@ -54,6 +55,9 @@ def premise(queue_name, iterations):
         """The smallest value that so many of ten thousand do not exceed."""
         return round_trips[-(-len(round_trips) * part // 10_000) - 1]
 
+    # In buckets, each up to a power of two: the limit, and how many are below it.
+    histogram = collections.Counter(1 << nanoseconds.bit_length() for nanoseconds in round_trips)
+
     report = {
         "iterations": iterations,
         "seconds": (times[-1] - times[0]) / 1e9,
@@ -65,6 +69,7 @@ def premise(queue_name, iterations):
             "p99_99": percentile(9999),
             "max": round_trips[-1],
         },
+        "histogram_ns": sorted(histogram.items()),
         "own_handed_back": own_handed_back,
         "user_seconds": usage_at_end.ru_utime - usage.ru_utime,
         "system_seconds": usage_at_end.ru_stime - usage.ru_stime,

@@ -168,6 +168,12 @@ impl Stopwatch {
         round_trips.sort_unstable();
         // The smallest value that `part` in 10,000 round trips do not exceed.
         let percentile = |part: usize| round_trips[(round_trips.len() * part).div_ceil(10_000) - 1];
+        // In buckets, each up to a power of two: the limit, and how many are below it.
+        let bucket = |number: &u64| (number + 1).next_power_of_two();
+        let histogram: Vec<(u64, usize)> = round_trips
+            .chunk_by(|one, next| bucket(one) == bucket(next))
+            .map(|chunk| (bucket(&chunk[0]), chunk.len()))
+            .collect();
         let user = usage_at_end.user_time() - usage.user_time();
         let system = usage_at_end.system_time() - usage.system_time();
         json!({
@@ -181,6 +187,7 @@ impl Stopwatch {
                 "p99_99": percentile(9999),
                 "max": percentile(10_000),
             },
+            "histogram_ns": histogram,
             "own_handed_back": own_handed_back,
             "user_seconds": user.num_microseconds() as f64 / 1e6,
             "system_seconds": system.num_microseconds() as f64 / 1e6,

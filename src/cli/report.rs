@@ -145,15 +145,20 @@ impl<'a> Summary<'a> {
         say(format_args!("CPU time: {user} s user, {system} s kernel"))
     }
 
-    /// A line for each power of two of nanoseconds, from the fastest round trip to the slowest: how
-    /// many took less, and were not counted above.
-    fn print_histogram(&self) -> Result<(), Errno> {
-        let longest = self.histogram.iter().copied().max().unwrap_or(0);
+    /// The buckets from the fastest round trip to the slowest, each a limit in nanoseconds, which is
+    /// a power of two, and a count: how many took less, and were not counted before.
+    fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
         let is_empty = |count: &u64| *count == 0;
         let first = self.histogram.iter().take_while(|count| is_empty(count)).count();
         let end = 64 - self.histogram.iter().rev().take_while(|count| is_empty(count)).count();
-        for power in first..end {
-            let (limit, count) = ((1_u64 << power).saturating_mul(2), self.histogram[power]);
+        let limit = |power: usize| (1_u64 << power).saturating_mul(2);
+        (first..end).map(move |power| (limit(power), self.histogram[power]))
+    }
+
+    /// A line for each bucket.
+    fn print_histogram(&self) -> Result<(), Errno> {
+        let longest = self.histogram.iter().copied().max().unwrap_or(0);
+        for (limit, count) in self.buckets() {
             let length = mul_div(count, LONGEST_BAR, longest) as usize;
             let (blank, dot) = match (count, length) {
                 (0, _) => ("", ""),
@@ -212,7 +217,12 @@ impl fmt::Display for Json<'_> {
             write!(f, "\"{name}\":{},", OrNull(nanoseconds))?;
         }
         let (max, own) = (OrNull(summary.max), summary.own_handed_back);
-        write!(f, "\"max\":{max}}},\"own_handed_back\":{own},")?;
+        write!(f, "\"max\":{max}}},\"histogram_ns\":[")?;
+        for (i, (limit, count)) in summary.buckets().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}[{limit},{count}]")?;
+        }
+        write!(f, "],\"own_handed_back\":{own},")?;
         write!(f, "\"empty_polls\":{},\"yields\":{},", summary.empty_polls, summary.yields)?;
         let user = Decimal(summary.user_microseconds, 6);
         let system = Decimal(summary.system_microseconds, 6);
@@ -315,8 +325,9 @@ mod tests {
                  \"message_size\":32,\"sealed\":false,\"end\":\"silent\",\"iterations\":0,\
                  \"corrupted\":0,\"seconds\":0.000010000,\"iterations_per_second\":1000000,\
                  \"round_trip_ns\":{{\"p50\":1000,\"p90\":1000,\"p99\":null,\"p99_9\":null,\
-                 \"p99_99\":null,\"max\":1000}},\"own_handed_back\":1,\"empty_polls\":2,\
-                 \"yields\":3,\"user_seconds\":1.500000,\"system_seconds\":0.000025}}",
+                 \"p99_99\":null,\"max\":1000}},\"histogram_ns\":[[1024,10]],\
+                 \"own_handed_back\":1,\"empty_polls\":2,\"yields\":3,\
+                 \"user_seconds\":1.500000,\"system_seconds\":0.000025}}",
                 mq::BACKEND
             )
         );
