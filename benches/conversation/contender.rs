@@ -7,7 +7,7 @@ use mq_sketch::mq;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::{compiler, machine, programs};
+use crate::{compiler, machine, programs, transports};
 
 /// The CPUs of premise and conclusion.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Placement {
 }
 
 impl Placement {
+    pub const ALL: [Placement; 3] = [Placement::AllCpus, Placement::TwoCpus, Placement::OneCpu];
+
     pub fn name(self) -> &'static str {
         match self {
             Placement::AllCpus => "all CPUs",
@@ -31,10 +33,13 @@ impl Placement {
 
     /// Those that this process may have.
     pub fn possible(cpus: &[usize]) -> Vec<Placement> {
-        let all = [Placement::AllCpus, Placement::TwoCpus, Placement::OneCpu];
-        all.into_iter()
-            .filter(|placement| cpus.len() > 1 || *placement == Placement::OneCpu)
-            .collect()
+        let all = Placement::ALL.into_iter();
+        all.filter(|placement| cpus.len() > 1 || *placement == Placement::OneCpu).collect()
+    }
+
+    /// Whether a CPU has nothing to do while one side waits for the other.
+    pub fn may_be_idle(self) -> bool {
+        self != Placement::OneCpu
     }
 
     /// The CPU of one side (0 or 1) of one pair; None: any. More pairs than CPUs share them.
@@ -60,13 +65,20 @@ pub fn run_on(cpus: &[usize]) {
     sched_setaffinity(Pid::from_raw(0), &set).unwrap();
 }
 
-/// Placeholders in a command for what differs from run to run.
-const QUEUE: &str = "{queue}";
-const ITERATIONS: &str = "{iterations}";
-const SIZE: &str = "{size}";
+/// Placeholders in a command for what differs from run to run: the name of a POSIX queue, the number
+/// of one of System V ...
+pub const QUEUE: &str = "{queue}";
+pub const SYSTEM_V_QUEUE: &str = "{system v queue}";
+pub const ITERATIONS: &str = "{iterations}";
+pub const SIZE: &str = "{size}";
+/// Of the child of a single process.
+pub const PEER_CPU: &str = "{peer's cpu}";
 
 /// The end of the name of a sealed contender.
 const SEALED: &str = ", sealed";
+
+/// The end of the name of a contender with CPUs that are kept awake.
+const AWAKE: &str = ", awake";
 
 const MD5: &str = "md5 of two messages";
 
@@ -113,6 +125,19 @@ pub fn all() -> Vec<Contender> {
     for contender in asleep {
         let awake = contender.kept_awake();
         all.extend([contender, awake]);
+    }
+    all
+}
+
+/// The transports, in the order of their table.
+pub fn transports() -> Vec<Contender> {
+    let mut all = Vec::new();
+    for (transport, waits) in transports::ALL {
+        for wait in waits {
+            let contender = Contender::transport(transport, wait);
+            let awake = (*wait == "block").then(|| contender.kept_awake());
+            all.extend([Some(contender), awake].into_iter().flatten());
+        }
     }
     all
 }
@@ -183,10 +208,21 @@ impl Contender {
         Contender { missing, ..Contender::new(format!("C {wait}"), &commands) }
     }
 
+    /// One process, which forks the other one.
+    fn transport(transport: &str, wait: &str) -> Contender {
+        let (queue, missing) = match transport {
+            transports::SYSTEM_V_QUEUE => (SYSTEM_V_QUEUE, transports::probe_system_v().err()),
+            _ => (QUEUE, None),
+        };
+        let command = [&*this_program(), "transport", transport, wait, queue, ITERATIONS, PEER_CPU];
+        let contender = Contender::new(format!("{transport} {wait}"), &[command]);
+        Contender { backend: Some(mq::BACKEND), missing, ..contender }
+    }
+
     /// The same, with CPUs that do not sleep.
     fn kept_awake(&self) -> Contender {
         let missing = self.missing.clone().or_else(|| machine::keep_awake().err());
-        Contender { name: format!("{}, awake", self.name), awake: true, missing, ..self.clone() }
+        Contender { name: self.name.clone() + AWAKE, awake: true, missing, ..self.clone() }
     }
 
     /// The programs of `plain.py`. The interpreter tells its own path, because the one in PATH may
@@ -224,17 +260,25 @@ impl Contender {
         self.name == ours_poll(mq::BACKEND)
     }
 
+    /// For a contender with CPUs kept awake, the name of the same with CPUs left alone.
+    pub fn left_alone(&self) -> Option<&str> {
+        self.name.strip_suffix(AWAKE)
+    }
+
     /// For a sealed contender, the name of the same without the seal.
     pub fn unsealed(&self) -> Option<&str> {
         self.name.strip_suffix(SEALED)
     }
 
-    /// The command of one side, filled in.
-    pub fn command(&self, side: usize, queue: &str, iterations: u64, size: usize) -> Vec<String> {
+    /// It needs a queue of System V instead of the name of a POSIX queue.
+    pub fn is_on_system_v(&self) -> bool {
+        self.commands[0].iter().any(|word| word == SYSTEM_V_QUEUE)
+    }
+
+    /// The command of one side, with a value for each placeholder.
+    pub fn command(&self, side: usize, values: &[(&str, &str)]) -> Vec<String> {
         let fill_in = |word: &String| {
-            word.replace(QUEUE, queue)
-                .replace(ITERATIONS, &iterations.to_string())
-                .replace(SIZE, &size.to_string())
+            values.iter().fold(word.clone(), |word, (place, value)| word.replace(place, value))
         };
         self.commands[side].iter().map(fill_in).collect()
     }

@@ -1,4 +1,5 @@
-//! What the charts are drawn with: colours for light and dark, text, axes, and panels with curves.
+//! What the charts are drawn with: colours for light and dark, text, axes; rows of dots, and panels
+//! with curves. A chart is narrow, so that its text can be read on a telephone.
 
 use std::error::Error;
 
@@ -31,34 +32,65 @@ pub const PINK: Colour = (0xa82c74, 0xf596c8);
 const COLOURS: [Colour; 12] =
     [GROUND, INK, GRID, GREY, BLUE, SKY, GREEN, VIOLET, ORANGE, RED, OLIVE, PINK];
 
-pub const WIDTH: u32 = 800;
-pub const MARGIN: i32 = 16;
+const WIDTH: i32 = 400;
+const MARGIN: i32 = 12;
 
 /// Sizes of text, in pixels.
-pub const NORMAL: f64 = 14.0;
-pub const LARGE: f64 = 17.0;
+const NORMAL: f64 = 13.0;
+const LARGE: f64 = 15.0;
 
-pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub type Drawn = Result<(), Box<dyn Error>>;
-pub type Point = (i32, i32);
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn Error>>;
+type Point = (i32, i32);
 
 fn rgb((on_white, _): Colour) -> RGBColor {
     let [_, r, g, b] = on_white.to_be_bytes();
     RGBColor(r, g, b)
 }
 
-/// A whole file.
-pub fn canvas(
+/// About how wide a text is.
+fn width(text: &str) -> i32 {
+    (text.chars().count() as f64 * 0.55 * NORMAL).round() as i32
+}
+
+/// A whole file: title, legend, what `draw` draws from a height on, and at the bottom where and when
+/// it was measured.
+fn canvas(
     title: &str,
+    legend: &[(String, Look)],
     height: i32,
-    draw: impl FnOnce(&Area) -> Drawn,
+    footer: &[String],
+    draw: impl FnOnce(&Area, i32) -> Drawn,
 ) -> Result<String, Box<dyn Error>> {
+    const LINE: i32 = 18;
+    let top = 34;
+    let mut places = Vec::new();
+    let (mut x, mut y) = (MARGIN, top);
+    for (name, _) in legend {
+        let end = x + 16 + width(name) + 12;
+        if end > WIDTH && x > MARGIN {
+            (x, y) = (MARGIN, y + LINE);
+        }
+        places.push((x, y + LINE / 2));
+        x += end - x;
+    }
+    let drawn = if legend.is_empty() { top } else { y + LINE + 4 };
+    let bottom = drawn + height + 8;
+
     let mut svg = String::new();
     {
-        let size = (WIDTH, height as u32);
+        let size = (WIDTH as u32, (bottom + footer.len() as i32 * LINE + 6) as u32);
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&rgb(GROUND))?;
-        draw(&area)?;
+        text(&area, title, (MARGIN, 18), HPos::Left, LARGE)?;
+        for ((name, look), (x, y)) in legend.iter().zip(places) {
+            draw_marker(&area, *look, (x + 6, y))?;
+            text(&area, name, (x + 16, y), HPos::Left, NORMAL)?;
+        }
+        draw(&area, drawn)?;
+        for (i, words) in footer.iter().enumerate() {
+            text(&area, words, (MARGIN, bottom + i as i32 * LINE + LINE / 2), HPos::Left, NORMAL)?;
+        }
         area.present()?;
     }
     // plotters writes neither a title for screen readers nor colours for the dark.
@@ -75,44 +107,41 @@ pub fn canvas(
     Ok(svg.replacen(">\n", &head, 1))
 }
 
-pub fn text(area: &Area, text: &str, at: Point, side: HPos, size: f64) -> Drawn {
+fn text(area: &Area, text: &str, at: Point, side: HPos, size: f64) -> Drawn {
     let ink = rgb(INK);
     // plotters writes the 1.24th part of a size.
     let style = ("sans-serif", size * 1.24).into_text_style(area).color(&ink);
     Ok(area.draw(&Text::new(text, at, style.pos(Pos::new(side, VPos::Center))))?)
 }
 
-pub fn line(area: &Area, points: &[Point], colour: Colour, width: u32) -> Drawn {
+fn line(area: &Area, points: &[Point], colour: Colour, width: u32) -> Drawn {
     Ok(area.draw(&PathElement::new(points, rgb(colour).stroke_width(width)))?)
 }
 
-pub fn bar(area: &Area, corners: [Point; 2], colour: Colour) -> Drawn {
-    Ok(area.draw(&Rectangle::new(corners, rgb(colour).filled()))?)
-}
-
 /// Where a value lies between two pixels.
-pub struct Axis {
+struct Axis {
     low: f64,
     high: f64,
-    /// What it is divided by; on a log axis the powers of ten.
+    /// What it is divided by; None on a log axis.
     step: Option<f64>,
 }
 
 impl Axis {
     /// On a log scale.
-    pub fn log(low: f64, high: f64) -> Axis {
-        Axis { low, high, step: None }
+    fn log(values: impl Iterator<Item = f64> + Clone) -> Axis {
+        let low = values.clone().fold(f64::MAX, f64::min);
+        Axis { low, high: values.fold(1.01 * low, f64::max), step: None }
     }
 
-    /// On a log scale, from one power of ten to another.
-    pub fn decades(values: impl Iterator<Item = f64> + Clone) -> Axis {
-        let low = values.clone().fold(f64::MAX, f64::min).log10().floor();
-        let high = values.fold(0.0, f64::max).log10().ceil().max(low + 1.0);
-        Axis::log(10_f64.powf(low), 10_f64.powf(high))
+    /// On a log scale, with some space at both ends.
+    fn log_with_margins(values: impl Iterator<Item = f64> + Clone) -> Axis {
+        let Axis { low, high, step } = Axis::log(values);
+        let margin = (high / low).powf(0.04).max(1.2);
+        Axis { low: low / margin, high: high * margin, step }
     }
 
     /// From 0 on, in some five round steps.
-    pub fn linear(values: impl Iterator<Item = f64>) -> Axis {
+    fn linear(values: impl Iterator<Item = f64>) -> Axis {
         let rough = values.fold(1.0, f64::max) / 5.0;
         let power = 10_f64.powf(rough.log10().floor());
         let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
@@ -120,7 +149,7 @@ impl Axis {
         Axis { low: 0.0, high: (5.0 * rough / step).ceil() * step, step: Some(step) }
     }
 
-    pub fn at(&self, value: f64, (from, to): Point) -> i32 {
+    fn at(&self, value: f64, (from, to): Point) -> i32 {
         let part = match self.step {
             None => (value / self.low).ln() / (self.high / self.low).ln(),
             Some(_) => (value - self.low) / (self.high - self.low),
@@ -128,26 +157,32 @@ impl Axis {
         from + (part * f64::from(to - from)).round() as i32
     }
 
-    pub fn ticks(&self) -> Vec<f64> {
-        let tick = |i: i32| match self.step {
-            None => self.low * 10_f64.powi(i),
-            Some(step) => f64::from(i) * step,
-        };
-        (0..).map(tick).take_while(|tick| *tick <= 1.001 * self.high).collect()
+    /// Powers of ten, and what lies between them if those are few.
+    fn ticks(&self) -> Vec<f64> {
+        let is_inside = |tick: &f64| (self.low..=1.001 * self.high).contains(tick);
+        match self.step {
+            None => {
+                let decades = (self.high / self.low).log10();
+                let factors: &[f64] = if decades > 2.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+                let powers = (-3..12).map(|power| 10_f64.powi(power));
+                let ticks = powers.flat_map(|power| factors.iter().map(move |one| one * power));
+                ticks.filter(is_inside).collect()
+            }
+            Some(step) => (0..).map(|i| f64::from(i) * step).take_while(is_inside).collect(),
+        }
     }
 }
 
-/// What distinguishes a curve: colour, the length of its dashes, marker.
+/// What distinguishes a curve, or a kind of dot: colour, the length of the curve's dashes, marker.
 #[derive(Clone, Copy)]
 pub struct Look {
-    pub colour: Colour,
+    colour: Colour,
     dash: Option<i32>,
     marker: Marker,
 }
 
 #[derive(Clone, Copy)]
 pub enum Marker {
-    None,
     Dot,
     Ring,
     Square,
@@ -166,7 +201,6 @@ fn draw_marker(area: &Area, look: Look, (x, y): Point) -> Drawn {
     let fill = ShapeStyle::from(rgb(look.colour)).filled();
     let outline = rgb(look.colour).stroke_width(2);
     match look.marker {
-        Marker::None => {}
         Marker::Dot => area.draw(&Circle::new((x, y), 4, fill))?,
         Marker::Ring => {
             area.draw(&Circle::new((x, y), 4, rgb(GROUND).filled()))?;
@@ -183,14 +217,96 @@ fn draw_marker(area: &Area, look: Look, (x, y): Point) -> Drawn {
     Ok(())
 }
 
+/// A value and the middle half of its rounds.
+#[derive(Clone, Copy)]
+pub struct Dot {
+    pub low: f64,
+    pub value: f64,
+    pub high: f64,
+}
+
+impl Dot {
+    /// Without a spread.
+    pub fn alone(value: f64) -> Dot {
+        Dot { low: value, value, high: value }
+    }
+}
+
+/// Rows of dots on one log axis.
+pub struct Rows {
+    pub title: String,
+    pub legend: Vec<(String, Look)>,
+    pub groups: Vec<(String, Vec<Row>)>,
+    /// How a value on the axis is written.
+    pub unit: fn(f64) -> String,
+}
+
+pub struct Row {
+    pub name: String,
+    pub dots: Vec<(Dot, Look)>,
+    /// The values in figures, at the right.
+    pub figures: String,
+}
+
+impl Rows {
+    pub fn draw(&self, footer: &[String]) -> Result<String, Box<dyn Error>> {
+        const ROW: i32 = 19;
+        const GROUP: i32 = 30;
+        let rows = || self.groups.iter().flat_map(|(_, rows)| rows);
+        let widest = |text: fn(&Row) -> &str| rows().map(|row| width(text(row))).max().unwrap_or(0);
+        let names = widest(|row| &row.name);
+        let across = (MARGIN + names + 8, WIDTH - MARGIN - widest(|row| &row.figures) - 6);
+        let axis = Axis::log_with_margins(
+            rows().flat_map(|row| &row.dots).flat_map(|(dot, _)| [dot.low, dot.high]),
+        );
+        let height = rows().count() as i32 * ROW + self.groups.len() as i32 * GROUP + 22;
+        canvas(&self.title, &self.legend, height, footer, |area, mut top| {
+            let (first, bottom) = (top + GROUP, top + height - 22);
+            let mut written = i32::MIN;
+            for tick in axis.ticks() {
+                let (x, label) = (axis.at(tick, across), (self.unit)(tick));
+                line(area, &[(x, first), (x, bottom)], GRID, 1)?;
+                let half = width(&label) / 2;
+                if x - half > written {
+                    text(area, &label, (x, bottom + 12), HPos::Center, NORMAL)?;
+                    written = x + half + 6;
+                }
+            }
+            for (name, rows) in &self.groups {
+                top += GROUP;
+                text(area, name, (MARGIN, top - 10), HPos::Left, LARGE)?;
+                for row in rows {
+                    row.draw(area, top + ROW / 2, &axis, across)?;
+                    top += ROW;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Row {
+    fn draw(&self, area: &Area, y: i32, axis: &Axis, across: Point) -> Drawn {
+        text(area, &self.name, (across.0 - 8, y), HPos::Right, NORMAL)?;
+        text(area, &self.figures, (WIDTH - MARGIN, y), HPos::Right, NORMAL)?;
+        line(area, &[(across.0, y), (across.1, y)], GRID, 1)?;
+        for (dot, _) in &self.dots {
+            let [low, high] = [dot.low, dot.high].map(|value| axis.at(value, across));
+            line(area, &[(low, y), (high, y)], INK, 2)?;
+        }
+        self.dots
+            .iter()
+            .try_for_each(|(dot, look)| draw_marker(area, *look, (axis.at(dot.value, across), y)))
+    }
+}
+
 pub struct Curve {
     pub name: String,
     pub look: Look,
-    pub points: Vec<(f64, f64)>,
+    pub points: Vec<(f64, Dot)>,
 }
 
-/// A frame with curves, each named at its right end. The x axis is logarithmic; the y axis too, or
-/// it begins at 0.
+/// A frame with curves. The x axis is logarithmic; the y axis too, or it begins at 0.
 pub struct Panel {
     pub title: String,
     pub x_title: &'static str,
@@ -201,39 +317,53 @@ pub struct Panel {
     pub curves: Vec<Curve>,
 }
 
-/// A file of panels, one below the other.
-pub fn stacked(title: &str, panels: &[Panel], height: i32) -> Result<String, Box<dyn Error>> {
-    canvas(title, panels.len() as i32 * height, |area| {
-        let tops = (0..).map(|i| i * height);
+/// A file of panels with the same curves, one below the other.
+pub fn stacked(
+    title: &str,
+    panels: &[Panel],
+    height: i32,
+    footer: &[String],
+) -> Result<String, Box<dyn Error>> {
+    let curves = panels[0].curves.iter();
+    let legend: Vec<_> = curves.map(|curve| (curve.name.clone(), curve.look)).collect();
+    canvas(title, &legend, panels.len() as i32 * height, footer, |area, top| {
+        let tops = (0..).map(|i| top + i * height);
         panels.iter().zip(tops).try_for_each(|(panel, top)| panel.draw(area, top, height))
     })
 }
 
 impl Panel {
     fn draw(&self, area: &Area, top: i32, height: i32) -> Drawn {
-        let (left, right) = (92, WIDTH as i32 - 196);
-        let (bottom, top) = (top + height - 52, top + 46);
-        let x_axis = Axis::log(self.x_ticks[0].0, self.x_ticks[self.x_ticks.len() - 1].0);
-        let values = self.curves.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y);
-        let y_axis = if self.is_log { Axis::decades(values) } else { Axis::linear(values) };
+        let (left, right) = (66, WIDTH - 20);
+        let (bottom, top) = (top + height - 46, top + 34);
+        let x_axis = Axis::log(self.x_ticks.iter().map(|(tick, _)| *tick));
+        let points = || self.curves.iter().flat_map(|curve| &curve.points);
+        let values = points().flat_map(|(_, dot)| [dot.low, dot.high]);
+        let y_axis = match self.is_log {
+            true => Axis::log_with_margins(values),
+            false => Axis::linear(values),
+        };
 
-        text(area, &self.title, (MARGIN, top - 24), HPos::Left, LARGE)?;
+        text(area, &self.title, (MARGIN, top - 18), HPos::Left, NORMAL)?;
         for tick in y_axis.ticks() {
             let y = y_axis.at(tick, (bottom, top));
             line(area, &[(left, y), (right, y)], GRID, 1)?;
-            text(area, &(self.unit)(tick), (left - 8, y), HPos::Right, NORMAL)?;
+            text(area, &(self.unit)(tick), (left - 6, y), HPos::Right, NORMAL)?;
         }
+        let mut written = i32::MIN;
         for (tick, name) in &self.x_ticks {
             let x = x_axis.at(*tick, (left, right));
             line(area, &[(x, bottom), (x, top)], GRID, 1)?;
-            text(area, name, (x, bottom + 16), HPos::Center, NORMAL)?;
+            if x - width(name) / 2 > written {
+                text(area, name, (x, bottom + 13), HPos::Center, NORMAL)?;
+                written = x + width(name) / 2 + 4;
+            }
         }
-        text(area, self.x_title, ((left + right) / 2, bottom + 36), HPos::Center, NORMAL)?;
-
-        let mut ends = Vec::new();
+        text(area, self.x_title, ((left + right) / 2, bottom + 32), HPos::Center, NORMAL)?;
         for curve in &self.curves {
-            let place = |(x, y)| (x_axis.at(x, (left, right)), y_axis.at(y, (bottom, top)));
-            let points: Vec<Point> = curve.points.iter().copied().map(place).collect();
+            let place = |x: f64, y: f64| (x_axis.at(x, (left, right)), y_axis.at(y, (bottom, top)));
+            let points: Vec<Point> =
+                curve.points.iter().map(|(x, dot)| place(*x, dot.value)).collect();
             let style = rgb(curve.look.colour).stroke_width(2);
             match curve.look.dash {
                 None => line(area, &points, curve.look.colour, 2)?,
@@ -241,35 +371,11 @@ impl Panel {
                     area.draw(&DashedPathElement::new(points.clone(), dash, dash, style))?;
                 }
             }
+            for (x, dot) in &curve.points {
+                line(area, &[place(*x, dot.low), place(*x, dot.high)], INK, 2)?;
+            }
             points.iter().try_for_each(|point| draw_marker(area, curve.look, *point))?;
-            ends.extend(points.last().map(|end| (*end, curve)));
         }
-        // By their x: a name stands where its curve ends.
-        ends.sort_by_key(|(end, _)| *end);
-        ends.chunk_by(|((x, _), _), ((other, _), _)| x == other)
-            .try_for_each(|ends| draw_names(area, ends, (bottom, top)))
+        Ok(())
     }
-}
-
-/// The names of curves that end one above the other, without overlap, each with a thin line to the
-/// end of its curve.
-fn draw_names(area: &Area, ends: &[(Point, &Curve)], (bottom, top): Point) -> Drawn {
-    const APART: i32 = 18;
-    let mut places: Vec<i32> = ends.iter().map(|((_, y), _)| *y).collect();
-    let mut highest = top;
-    for place in &mut places {
-        *place = (*place).max(highest);
-        highest = *place + APART;
-    }
-    let mut lowest = bottom;
-    for place in places.iter_mut().rev() {
-        *place = (*place).min(lowest);
-        lowest = *place - APART;
-    }
-    for (((x, y), curve), place) in ends.iter().zip(places) {
-        line(area, &[(x + 6, *y), (x + 18, place)], curve.look.colour, 1)?;
-        draw_marker(area, curve.look, (x + 26, place))?;
-        text(area, &curve.name, (x + 36, place), HPos::Left, NORMAL)?;
-    }
-    Ok(())
 }

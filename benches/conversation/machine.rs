@@ -6,6 +6,9 @@ use std::process::Command;
 use std::time::Instant;
 
 use mq_sketch::chat::clock::ticks;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Value, json};
 
 fn file(path: &str) -> String {
@@ -66,6 +69,13 @@ impl Machine {
         )
     }
 
+    /// What stands below a chart.
+    pub fn footer(&self, date: &str) -> [String; 2] {
+        let kind = if self.is_virtual { " (virtual)" } else { "" };
+        let day = date.split('T').next().unwrap_or_default();
+        [format!("{}{kind}", self.cpu), format!("Linux {}, {day}", self.kernel)]
+    }
+
     pub fn json(&self, cpus: &[usize]) -> Value {
         json!({
             "cpu": self.cpu,
@@ -89,6 +99,53 @@ pub fn keep_awake() -> Result<File, String> {
     let open = OpenOptions::new().write(true).open(FILE);
     let set = open.and_then(|mut file| file.write_all(&latency.to_ne_bytes()).map(|()| file));
     set.map_err(|error| format!("because {FILE}, which root may write, says: {error}"))
+}
+
+/// The CPU time of all programs and of this one with its children, from now on.
+pub struct Load<'a> {
+    cpus: &'a [usize],
+    all: f64,
+    own: f64,
+}
+
+impl Load<'_> {
+    pub fn new(cpus: &[usize]) -> Load<'_> {
+        Load { cpus, all: seconds_busy(cpus), own: own_seconds() }
+    }
+
+    /// What other programs have had since then. The kernel counts in ticks, so some hundredths of a
+    /// second may be missing or too many.
+    pub fn seconds_of_others(&self) -> f64 {
+        (seconds_busy(self.cpus) - self.all) - (own_seconds() - self.own)
+    }
+}
+
+/// How long these CPUs have been busy or, in a virtual machine, not to be had. 0 if the kernel
+/// does not tell. See proc_stat(5).
+fn seconds_busy(cpus: &[usize]) -> f64 {
+    const IDLE: [usize; 2] = [3, 4]; // idle, iowait
+    const GUEST: usize = 8; // is part of user
+    let ticks_per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    let text = file("/proc/stat");
+    let of_line = |line: &str| {
+        let (name, numbers) = line.split_once(' ')?;
+        let cpu: usize = name.strip_prefix("cpu")?.parse().ok()?;
+        cpus.contains(&cpu).then(|| {
+            let numbers = numbers.split(' ').enumerate().take(GUEST);
+            let busy = numbers.filter(|(column, _)| !IDLE.contains(column));
+            busy.filter_map(|(_, number)| number.parse::<u64>().ok()).sum::<u64>()
+        })
+    };
+    text.lines().filter_map(of_line).sum::<u64>() as f64 / ticks_per_second as f64
+}
+
+/// The CPU time of this process and of the children that have ended.
+fn own_seconds() -> f64 {
+    let of = |who| {
+        let usage = getrusage(who).expect("a known process");
+        (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6
+    };
+    of(UsageWho::RUSAGE_SELF) + of(UsageWho::RUSAGE_CHILDREN)
 }
 
 /// The smallest steps seen, in nanoseconds: of the clock that the plain programs read, and of the

@@ -1,12 +1,12 @@
 //! The whole protocol beside what people use instead: `cargo bench --bench conversation`.
 //!
-//! It prints tables on standard output. Charts, and a json file with every figure of every run, go
-//! into a new folder of `target/conversation`. `-- --help` shows how to run less of it. How it is
-//! measured, and what is not, is in `benches/README.md`.
+//! It prints tables on standard output. Charts, a csv file with a line for each run, and a json file
+//! with every figure, go into a new folder of `target/conversation`. `-- --help` shows how to run
+//! less of it. How it is measured, and what is not, is in `benches/README.md`.
 //!
 //! Ctrl-C, SIGTERM and SIGHUP end all processes and remove all queues. After SIGKILL the processes
 //! end as well, but a queue of the plain programs may stay: `/mq-sketch-bench-`, the number of this
-//! process, `-`, and that of the pair.
+//! process, `-`, and that of the pair; or a queue of System V, which ipcs(1) shows.
 
 mod alone;
 mod charts;
@@ -22,6 +22,7 @@ mod rounds;
 mod run;
 mod start;
 mod table;
+mod transports;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -41,20 +42,21 @@ use start::Started;
 const HELP: &str = "\
 cargo bench --bench conversation [-- OPTION...]
 
-  --rounds N          runs of each case of the table; half as many of sizes and pairs [7]
+  --rounds N          runs of each case of the table; half as many of the other parts [7]
   --iterations N      in each run, without warm-up, instead of as many as take 0.4 s
-  --only WORD[,WORD]  these parts (table, sizes, pairs, start), or the contenders of the
-                      table with a WORD in their name: alone, poll, block, awake, nix ...
+  --only WORD[,WORD]  these parts (table, transports, sizes, pairs, start), or those
+                      contenders and transports that have a WORD in their name: alone,
+                      poll, block, awake, nix, pipe ...
   --cpus N[,N]        use only these CPUs: premise the first, conclusion the second [all
                       that this process may use]
   --out DIR           where each run makes a folder of its own, named by its time in
-                      UTC, for the charts and the json file [target/conversation]
+                      UTC, for the charts, csv and json [target/conversation]
   --help
 ";
 
-const PARTS: [&str; 4] = ["table", "sizes", "pairs", "start"];
-/// The json file.
-const RESULTS: &str = "results.json";
+const PARTS: [&str; 5] = ["table", "transports", "sizes", "pairs", "start"];
+const RESULTS_JSON: &str = "results.json";
+const RESULTS_CSV: &str = "results.csv";
 const SIZES: [usize; 9] = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192];
 const PAIRS: [usize; 5] = [1, 2, 4, 8, 16];
 
@@ -67,6 +69,22 @@ struct Options {
     out: PathBuf,
     /// The CPUs that this process may run on.
     cpus: Vec<usize>,
+}
+
+/// One of each for the parts that are measured in rounds.
+struct Parts<T> {
+    table: T,
+    transports: T,
+    sizes: T,
+    pairs: T,
+}
+
+impl<T> Parts<T> {
+    /// With the names that they have on the command line.
+    fn all(&self) -> [(&'static str, &T); 4] {
+        let Parts { table, transports, sizes, pairs } = self;
+        [("table", table), ("transports", transports), ("sizes", sizes), ("pairs", pairs)]
+    }
 }
 
 impl Options {
@@ -85,7 +103,11 @@ fn main() -> ExitCode {
             alone::call(sealed, queue_name, iterations.parse().unwrap(), size.parse().unwrap())
         }
         ["md5", iterations, size] => {
-            alone::hash(iterations.parse().unwrap(), size.parse().unwrap())
+            alone::hash(iterations.parse().unwrap(), size.parse().unwrap());
+            ExitCode::SUCCESS
+        }
+        ["transport", transport, wait, queue, iterations, peer_cpu] => {
+            transports::talk(transport, wait, queue, iterations.parse().unwrap(), peer_cpu)
         }
         ["plain", package, role, wait, queue_name, iterations] => {
             plain::talk(package, role, wait, queue_name, iterations.parse().unwrap());
@@ -97,8 +119,8 @@ fn main() -> ExitCode {
 
 fn compare(args: Vec<OsString>) -> ExitCode {
     let command = command_line(&args);
-    let contenders = contender::all();
-    let options = match options(args, &contenders) {
+    let (contenders, transports) = (contender::all(), contender::transports());
+    let options = match options(args, contenders.iter().chain(&transports)) {
         Ok(Some(options)) => options,
         Ok(None) => {
             print!("{HELP}");
@@ -110,7 +132,7 @@ fn compare(args: Vec<OsString>) -> ExitCode {
         }
     };
     let _ = signals::install_handlers();
-    story(&command, &contenders, &options).unwrap_or_else(|error| {
+    story(&command, &contenders, &transports, &options).unwrap_or_else(|error| {
         eprintln!("conversation: {error}");
         let ended = error.downcast_ref();
         ended.map_or(ExitCode::FAILURE, |Ended(signal)| ExitCode::from(128 + *signal as u8))
@@ -127,9 +149,9 @@ fn command_line(args: &[OsString]) -> String {
 }
 
 /// None: only help is asked for.
-fn options(
+fn options<'a>(
     args: Vec<OsString>,
-    contenders: &[Contender],
+    contenders: impl Iterator<Item = &'a Contender>,
 ) -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut options = Options {
@@ -160,15 +182,15 @@ fn options(
                 let words = text.split(',').map(String::from);
                 (options.parts, options.names) = words.partition(|word| PARTS.contains(&&**word));
                 if !options.names.is_empty() {
-                    options.parts.push("table".to_string());
+                    options.parts.extend(["table", "transports"].map(String::from));
                 }
             }
             _ => return Err(arg.unexpected()),
         }
     }
-    let is_name = |word: &&String| contenders.iter().any(|one| one.name.contains(&**word));
-    if let Some(word) = options.names.iter().find(|word| word.is_empty() || !is_name(word)) {
-        let names: Vec<&str> = contenders.iter().map(|one| &*one.name).collect();
+    let names: Vec<&str> = contenders.map(|one| &*one.name).collect();
+    let is_in_one = |word: &str| names.iter().any(|name| name.to_lowercase().contains(word));
+    if let Some(word) = options.names.iter().find(|word| word.is_empty() || !is_in_one(word)) {
         let (parts, names) = (PARTS.join(", "), names.join("; "));
         return Err(format!("--only {word:?} is neither of {parts} nor in a name: {names}").into());
     }
@@ -216,6 +238,7 @@ fn date() -> String {
 fn story(
     command: &str,
     contenders: &[Contender],
+    transports: &[Contender],
     options: &Options,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let start = Instant::now();
@@ -233,30 +256,33 @@ fn story(
     if placements.len() == 1 {
         println!("all CPUs, two CPUs: left out, because this process may use only one CPU");
     }
-    let (in_table, by_size, by_pairs) = cases(contenders, &placements, options);
+    let cases = cases(contenders, transports, &placements, options);
     let half = options.rounds.div_ceil(2);
     let starting = if options.wants("start") { start::all() } else { Vec::new() };
     let starts = 30 * options.rounds;
-    let bar = rounds::progress_bar(
-        rounds::runs(in_table.len(), options.rounds)
-            + rounds::runs(by_size.len() + by_pairs.len(), half)
-            + starting.len() * starts,
-    );
+    let rounds_of = |part| if part == "table" { options.rounds } else { half };
+    let expected = cases.all().map(|(part, cases)| rounds::expected(cases, rounds_of(part)));
+    let expected = expected.iter().sum::<u64>() + start::expected(&starting, starts);
+    let bar = rounds::progress_bar(expected);
 
-    let table = measure(in_table, options.rounds, options, &bar)?;
+    let table = measure(cases.table, options.rounds, options, &bar)?;
     for placement in placements.iter().filter(|_| !table.is_empty()) {
         let text = table::comparison(&table, *placement);
         print(&bar, &heading(*placement, &options.cpus), &text);
     }
-    let sizes = measure(by_size, half, options, &bar)?;
-    if !sizes.is_empty() {
-        print(
-            &bar,
-            &format!("by size of the messages, {}", placements[0].name()),
-            &table::sizes(&sizes),
-        );
+    let transports = measure(cases.transports, half, options, &bar)?;
+    for placement in placements.iter() {
+        let text = table::of_transports(&transports, *placement);
+        if !text.is_empty() {
+            print(&bar, &format!("transports, {}", placement.name()), &text);
+        }
     }
-    let pairs = measure(by_pairs, half, options, &bar)?;
+    let sizes = measure(cases.sizes, half, options, &bar)?;
+    if !sizes.is_empty() {
+        let heading = format!("by size of the messages, {}", placements[0].name());
+        print(&bar, &heading, &table::sizes(&sizes));
+    }
+    let pairs = measure(cases.pairs, half, options, &bar)?;
     if !pairs.is_empty() {
         print(&bar, "many pairs at once", &table::pairs(&pairs));
     }
@@ -267,61 +293,80 @@ fn story(
     bar.finish_and_clear();
 
     let seconds = start.elapsed().as_secs();
-    let everything = json!({
+    let parts = Parts { table, transports, sizes, pairs };
+    let mut everything = json!({
         "command": command,
         "date": date,
         "seconds": seconds,
         "machine": machine.json(&options.cpus),
-        "table": table::json(&table),
-        "sizes": table::json(&sizes),
-        "pairs": table::json(&pairs),
         "start": starting.iter().map(Started::json).collect::<Vec<_>>(),
     });
-    std::fs::write(out.join(RESULTS), format!("{everything:#}\n"))?;
-    let mut files = vec![RESULTS];
-    files.extend(charts::draw(&out, &table, &sizes, &pairs)?);
+    for (part, all) in parts.all() {
+        everything[part] = table::json(all);
+    }
+    std::fs::write(out.join(RESULTS_JSON), format!("{everything:#}\n"))?;
+    let lines = table::csv(&parts.all().map(|(part, all)| (part, &all[..])));
+    std::fs::write(out.join(RESULTS_CSV), lines)?;
+    let mut files = vec![RESULTS_JSON, RESULTS_CSV];
+    files.extend(charts::draw(&out, &parts, &machine.footer(&date))?);
     println!("\n{seconds} s; in {}: {}", short(&out), files.join(", "));
-    let is_whole = [&table, &sizes, &pairs].iter().all(|part| part.iter().all(Measured::is_whole))
+    let is_whole = parts.all().iter().all(|(_, part)| part.iter().all(Measured::is_whole))
         && starting.iter().all(Started::is_whole);
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is to be run, by part.
+/// What is to be run. What is wanted and not there is printed.
 fn cases<'a>(
     contenders: &'a [Contender],
+    transports: &'a [Contender],
     placements: &[Placement],
     options: &Options,
-) -> (Vec<Case<'a>>, Vec<Case<'a>>, Vec<Case<'a>>) {
-    let ours = contenders.iter().find(|one| one.is_ours()).expect("always there");
-    let is_by_size = |one: &&Contender| one.is_ours() || one.is_floor() || one.is_md5();
-    let (mut in_table, mut by_size, mut by_pairs) = (Vec::new(), Vec::new(), Vec::new());
-    if options.wants("table") {
+) -> Parts<Vec<Case<'a>>> {
+    // Those with the right name that are there, in each placement.
+    let chosen = |all: &'a [Contender], placements: &[Placement]| -> Vec<Case<'a>> {
         let is_named = |one: &&Contender| {
-            options.names.is_empty() || options.names.iter().any(|word| one.name.contains(word))
+            let name = one.name.to_lowercase();
+            options.names.is_empty() || options.names.iter().any(|word| name.contains(word))
         };
         let (there, missing): (Vec<&Contender>, Vec<&Contender>) =
-            contenders.iter().filter(is_named).partition(|one| one.missing.is_none());
+            all.iter().filter(is_named).partition(|one| one.missing.is_none());
         for Contender { name, missing, .. } in missing {
             println!("{name}: left out, {}", missing.as_deref().unwrap_or_default());
         }
-        for placement in placements.iter().copied() {
-            let case = |contender| Case { contender, placement, pairs: 1, size: 32 };
-            in_table.extend(there.iter().copied().map(case));
-        }
+        let in_placement = |placement: &Placement| {
+            let placement = *placement;
+            // A CPU that both share is never idle.
+            let useful = there.iter().filter(move |one| !one.awake || placement.may_be_idle());
+            useful.map(move |contender| Case { contender, placement, pairs: 1, size: 32 })
+        };
+        placements.iter().flat_map(in_placement).collect()
+    };
+    let ours = contenders.iter().find(|one| one.is_ours()).expect("always there");
+    let mut parts =
+        Parts { table: Vec::new(), transports: Vec::new(), sizes: Vec::new(), pairs: Vec::new() };
+    if options.wants("table") {
+        parts.table = chosen(contenders, placements);
+    }
+    if options.wants("transports") {
+        // Left to the scheduler, a pair of processes is now on one CPU and now on two.
+        let placed: Vec<Placement> =
+            placements.iter().copied().filter(|one| *one != Placement::AllCpus).collect();
+        parts.transports = chosen(transports, &placed);
     }
     if options.wants("sizes") {
+        let is_by_size = |one: &&Contender| one.is_ours() || one.is_floor() || one.is_md5();
         for contender in contenders.iter().filter(is_by_size) {
             let case = |size| Case { contender, placement: placements[0], pairs: 1, size };
-            by_size.extend(SIZES.map(case));
+            parts.sizes.extend(SIZES.map(case));
         }
     }
     if options.wants("pairs") {
         for placement in placements.iter().copied() {
             let case = |pairs| Case { contender: ours, placement, pairs, size: 32 };
-            by_pairs.extend(PAIRS.map(case));
+            parts.pairs.extend(PAIRS.map(case));
         }
     }
-    (in_table, by_size, by_pairs)
+    parts
 }
 
 fn heading(placement: Placement, cpus: &[usize]) -> String {

@@ -1,7 +1,9 @@
 //! Rounds of runs: every case once a round, not always after the same one.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressStyle};
-use mq_sketch::mq::{Queue, QueueName, Wait};
+use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
 
 use crate::Options;
 use crate::contender::run_on;
@@ -17,11 +19,16 @@ const ENOUGH_ITERATIONS: u64 = 10_001;
 /// A shorter trial run says too little about how long the next one takes.
 const TRIAL_SECONDS: f64 = 0.2;
 
+/// After CPUs have been kept awake: how long until they sleep as before.
+const UNTIL_IDLE_AS_BEFORE: Duration = Duration::from_secs(2);
+
 /// A case and its outcomes, one a round.
 pub struct Measured<'a> {
     pub case: Case<'a>,
     /// Of each pair in each run.
     pub iterations: u64,
+    /// How many milliseconds a run probably takes.
+    expected: u64,
     pub outcomes: Vec<Outcome>,
     /// Why it was given up.
     pub error: Option<String>,
@@ -51,7 +58,32 @@ impl Spread {
     }
 }
 
-impl Measured<'_> {
+impl<'a> Measured<'a> {
+    fn new(case: Case<'a>) -> Measured<'a> {
+        Measured { case, iterations: 0, expected: 0, outcomes: Vec::new(), error: None }
+    }
+
+    /// Finds the number of iterations, unless it is given.
+    fn warm_up(&mut self, options: &Options, bar: &ProgressBar) -> Result<(), Ended> {
+        bar.set_message(format!("warm-up: {}", self.case.title()));
+        let found = match options.iterations {
+            Some(iterations) => Ok((iterations, RUN)),
+            None => warm_up(|iterations| self.case.run(iterations, &options.cpus)),
+        };
+        (self.iterations, self.expected) = settle(found, &mut self.error, bar)?.unwrap_or((0, 0));
+        Ok(())
+    }
+
+    /// One run, unless it has been given up.
+    fn run(&mut self, what: &str, options: &Options, bar: &ProgressBar) -> Result<(), Ended> {
+        if self.error.is_none() {
+            bar.set_message(format!("{what}: {}", self.case.title()));
+            let outcome = self.case.run(self.iterations, &options.cpus);
+            self.outcomes.extend(settle(outcome, &mut self.error, bar)?);
+        }
+        Ok(())
+    }
+
     fn reports(&self) -> impl Iterator<Item = &Report> {
         self.outcomes.iter().flat_map(|outcome| &outcome.reports)
     }
@@ -89,6 +121,14 @@ impl Measured<'_> {
         Spread::of(self.reports().filter_map(Report::user_percentage)).map(|spread| spread.median)
     }
 
+    /// How many times as long as another one: the median of the ratios in each round. Rounds
+    /// differ more than the cases within one.
+    pub fn times(&self, other: &Measured) -> Option<f64> {
+        let pairs = self.reports().zip(other.reports());
+        let ratios = pairs.map(|(a, b)| a.nanoseconds_each() / b.nanoseconds_each());
+        Spread::of(ratios).map(|spread| spread.median)
+    }
+
     /// The differences to runs of the same rounds, in nanoseconds an iteration.
     pub fn more_than(&self, other: &Measured) -> Option<Spread> {
         let pairs = self.reports().zip(other.reports());
@@ -96,68 +136,72 @@ impl Measured<'_> {
     }
 }
 
-/// The line on standard error, if that is a terminal. It is drawn between runs.
-pub fn progress_bar(runs: usize) -> ProgressBar {
-    let style = "{bar:30} {pos}/{len} runs, {eta} left: {wide_msg}";
-    ProgressBar::new(runs as u64).with_style(ProgressStyle::with_template(style).unwrap())
+/// The line on standard error, if that is a terminal. It is drawn between runs, and counts the
+/// milliseconds that they are expected to take.
+pub fn progress_bar(milliseconds: u64) -> ProgressBar {
+    let style = "{bar:30} {percent} %, {eta} left: {wide_msg}";
+    ProgressBar::new(milliseconds).with_style(ProgressStyle::with_template(style).unwrap())
 }
 
-/// How many runs the bar has to count for so many cases.
-pub fn runs(cases: usize, rounds: usize) -> usize {
-    cases * (rounds + 1)
+/// What to expect before anything is known, in milliseconds.
+const WARM_UP: u64 = 700;
+const RUN: u64 = 450;
+/// Of a run, beside its iterations.
+const START: u64 = 30;
+
+/// How many milliseconds the bar has to count for these cases.
+pub fn expected(cases: &[Case], rounds: usize) -> u64 {
+    cases.len() as u64 * (WARM_UP + RUN * rounds as u64)
 }
 
 /// Warms all cases up, and then runs each once a round. Every second round goes backwards, and each
-/// begins with another case. Only a signal makes it fail.
+/// begins with another case, but those with CPUs kept awake come last: a CPU that has been kept
+/// awake goes to sleep later than usual for a while. Only a signal makes it fail.
 pub fn measure<'a>(
     cases: impl IntoIterator<Item = Case<'a>>,
     rounds: usize,
     options: &Options,
     bar: &ProgressBar,
 ) -> Result<Vec<Measured<'a>>, Ended> {
-    let run = |what: &str, case: &Case, iterations: u64| {
-        bar.set_message(format!("{what}: {}", case.title()));
-        case.run(iterations, &options.cpus)
-    };
-    let mut all = Vec::new();
-    for case in cases {
-        let mut measured = Measured { case, iterations: 0, outcomes: Vec::new(), error: None };
-        let iterations = match options.iterations {
-            Some(iterations) => Ok(iterations),
-            None => warm_up(|iterations| run("warm-up", &case, iterations)),
-        };
-        measured.iterations = settle(iterations, &mut measured.error, bar)?.unwrap_or(0);
-        all.push(measured);
-        bar.inc(1);
-    }
+    let mut all: Vec<Measured> = cases.into_iter().map(Measured::new).collect();
     if all.is_empty() {
         return Ok(all);
     }
-    let mut aside = Vec::new();
-    for round in 0..rounds {
-        make_queues_aside(&mut aside, &options.cpus);
+    let (mut aside, mut kept_awake) = (Vec::new(), false);
+    for round in 0..=rounds {
+        if round > 0 {
+            occupy_memory(&mut aside, round, &options.cpus);
+        }
         let mut order: Vec<usize> = (0..all.len()).collect();
         if round % 2 == 1 {
             order.reverse();
         }
         order.rotate_left(round % all.len());
+        order.sort_by_key(|index| all[*index].case.contender.awake); // stable
         for index in order {
             let measured = &mut all[index];
-            if measured.error.is_none() {
-                let what = format!("round {} of {rounds}", round + 1);
-                let outcome = run(&what, &measured.case, measured.iterations);
-                let outcome = settle(outcome, &mut measured.error, bar)?;
-                measured.outcomes.extend(outcome);
+            if kept_awake && !measured.case.contender.awake {
+                std::thread::sleep(UNTIL_IDLE_AS_BEFORE);
             }
-            bar.inc(1);
+            kept_awake = measured.case.contender.awake;
+            if round == 0 {
+                measured.warm_up(options, bar)?;
+                bar.inc_length(measured.expected * rounds as u64);
+                bar.dec_length(RUN * rounds as u64);
+                bar.inc(WARM_UP);
+            } else {
+                measured.run(&format!("round {round} of {rounds}"), options, bar)?;
+                bar.inc(measured.expected);
+            }
         }
     }
     Ok(all)
 }
 
-/// Creates more queues, on the CPUs on which the measured ones are created, and removes their
-/// names. They only occupy memory, so the next queues lie elsewhere.
-fn make_queues_aside(aside: &mut Vec<Queue>, cpus: &[usize]) {
+/// Creates more queues and leaves messages in them, on the CPUs on which the measured ones are
+/// created, and removes their names. They only occupy memory, so the next queues and messages lie
+/// elsewhere.
+fn occupy_memory(aside: &mut Vec<Queue>, round: usize, cpus: &[usize]) {
     // The system allows 256 queues.
     const AT_ONCE: usize = 9;
     const AT_MOST: usize = 120;
@@ -168,10 +212,14 @@ fn make_queues_aside(aside: &mut Vec<Queue>, cpus: &[usize]) {
     let name = QueueName::new(name.as_bytes()).expect("a good name");
     for cpu in cpus.iter().take(2) {
         run_on(&[*cpu]);
-        for _ in 0..AT_ONCE {
+        for number in 0..AT_ONCE {
             let queue = Queue::create(&name, 0o600, 32, Wait::Poll);
             let _ = Queue::unlink(&name);
-            aside.extend(queue); // beyond a limit there are fewer
+            let Ok(queue) = queue else { continue }; // beyond a limit there are fewer
+            for _ in 0..(round * 5 + number) % 10 {
+                let _ = queue.send(&[b'0'; 32], &Deadline::NEVER);
+            }
+            aside.push(queue);
         }
     }
     run_on(cpus);
@@ -194,8 +242,8 @@ pub fn settle<T>(
     }
 }
 
-/// Finds the number of iterations for a run.
-fn warm_up(mut run: impl FnMut(u64) -> Result<Outcome, Failure>) -> Result<u64, Failure> {
+/// Finds the number of iterations for a run, and how many milliseconds it is going to take.
+fn warm_up(mut run: impl FnMut(u64) -> Result<Outcome, Failure>) -> Result<(u64, u64), Failure> {
     let mut iterations = 10;
     loop {
         let outcome = run(iterations)?;
@@ -207,6 +255,7 @@ fn warm_up(mut run: impl FnMut(u64) -> Result<Outcome, Failure>) -> Result<u64, 
         let each = slowest / iterations as f64;
         let is_worth_it = ENOUGH_ITERATIONS as f64 * each <= AT_MOST_SECONDS;
         let least = if is_worth_it { ENOUGH_ITERATIONS } else { 2 };
-        return Ok(((SECONDS / each) as u64).max(least));
+        let iterations = ((SECONDS / each) as u64).max(least);
+        return Ok((iterations, (1e3 * each * iterations as f64) as u64 + START));
     }
 }

@@ -15,8 +15,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::contender::{Contender, Placement, run_on, this_program};
-use crate::machine::keep_awake;
+use crate::contender::{self, Contender, Placement, run_on, this_program};
+use crate::machine::{Load, keep_awake};
+use crate::transports;
 
 /// A run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -25,8 +26,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The percentiles of a report, and how many round trips each needs.
-pub const PERCENTILES: [(&str, f64); 5] =
-    [("p50", 2.0), ("p90", 10.0), ("p99", 100.0), ("p99_9", 1_000.0), ("p99_99", 10_000.0)];
+pub const PERCENTILES: [(&str, f64); 6] = [
+    ("p50", 2.0),
+    ("p90", 10.0),
+    ("p99", 100.0),
+    ("p99_9", 1_000.0),
+    ("p99_99", 10_000.0),
+    ("max", 1.0),
+];
 
 /// What is to be run.
 #[derive(Clone, Copy)]
@@ -45,6 +52,16 @@ pub struct Outcome {
     pub reports: Vec<Report>,
     /// From the moment when all are let go to the end of the last process.
     pub wall_seconds: f64,
+    /// CPU time that other programs had meanwhile, on the CPUs that are used.
+    pub seconds_of_others: f64,
+}
+
+impl Outcome {
+    /// Other programs had more than a tenth of a CPU, and not only a tick or two of the kernel's
+    /// clock, by which it counts their time.
+    pub fn is_disturbed(&self) -> bool {
+        self.seconds_of_others > (0.1 * self.wall_seconds).max(0.03)
+    }
 }
 
 /// A signal asked this program to end.
@@ -101,13 +118,31 @@ impl Report {
     }
 }
 
-/// Names of queues. They are removed when this is dropped, however the programs ended.
-struct Names(Vec<String>);
+/// A queue that is removed when this is dropped, however the programs ended.
+enum Removed {
+    /// By its name, if it is there by then.
+    Posix(String),
+    SystemV(c_int),
+}
 
-impl Drop for Names {
+impl Removed {
+    /// As it stands on a command line.
+    fn word(&self) -> String {
+        match self {
+            Removed::Posix(name) => name.clone(),
+            Removed::SystemV(id) => id.to_string(),
+        }
+    }
+}
+
+impl Drop for Removed {
     fn drop(&mut self) {
-        for name in self.0.iter().filter_map(|name| QueueName::new(name.as_bytes())) {
-            let _ = Queue::unlink(&name); // ENOENT if all went well
+        match self {
+            Removed::Posix(name) => {
+                let name = QueueName::new(name.as_bytes()).expect("a good name");
+                let _ = Queue::unlink(&name); // ENOENT if all went well
+            }
+            Removed::SystemV(id) => transports::remove_system_v(*id),
         }
     }
 }
@@ -192,11 +227,16 @@ impl Case<'_> {
     pub fn run(&self, iterations: u64, cpus: &[usize]) -> Result<Outcome, Failure> {
         let failed = |error: String| Failure::Error(format!("{}: {error}", self.title()));
         let _awake = self.contender.awake.then(keep_awake).transpose().map_err(failed)?;
-        let name = |pair| format!("/mq-sketch-bench-{}-{pair}", std::process::id());
-        let names = Names((0..self.pairs).map(name).collect());
+        let queue = |pair| match self.contender.is_on_system_v() {
+            true => transports::create_system_v().map(Removed::SystemV),
+            false => Ok(Removed::Posix(format!("/mq-sketch-bench-{}-{pair}", std::process::id()))),
+        };
+        let queues: Result<Vec<Removed>, _> = (0..self.pairs).map(queue).collect();
+        let queues = queues.map_err(|error| failed(format!("msgget: {error}")))?;
         let mut processes = Processes::new();
+        let load = Load::new(cpus);
         let start = self
-            .start(&mut processes, &names, iterations, cpus)
+            .start(&mut processes, &queues, iterations, cpus)
             .map_err(|error| failed(error.to_string()))?;
 
         let (mut reports, mut end) = (BTreeMap::new(), start);
@@ -212,23 +252,34 @@ impl Case<'_> {
             reports.extend(report.map_err(failed)?.map(|report| (index, report)));
         }
         let wall_seconds = (end - start).as_secs_f64();
-        Ok(Outcome { reports: reports.into_values().collect(), wall_seconds })
+        let seconds_of_others = load.seconds_of_others();
+        Ok(Outcome { reports: reports.into_values().collect(), wall_seconds, seconds_of_others })
     }
 
     /// Starts all processes. They wait at a gate until the last one has been started.
     fn start(
         &self,
         processes: &mut Processes,
-        names: &Names,
+        queues: &[Removed],
         iterations: u64,
         cpus: &[usize],
     ) -> std::io::Result<Instant> {
         let (gate, _opener) = std::io::pipe()?;
-        for (pair, name) in names.0.iter().enumerate() {
-            for side in 0..self.contender.commands.len() {
-                let command = self.contender.command(side, name, iterations, self.size);
+        for (pair, queue) in queues.iter().enumerate() {
+            let cpu = |side| {
                 let cpu = self.placement.cpu(cpus, pair, side);
-                let mut command = at_the_gate(&command, cpu);
+                cpu.map_or("any".to_string(), |cpu| cpu.to_string())
+            };
+            let values = [
+                (contender::QUEUE, &*queue.word()),
+                (contender::SYSTEM_V_QUEUE, &queue.word()),
+                (contender::ITERATIONS, &iterations.to_string()),
+                (contender::SIZE, &self.size.to_string()),
+                (contender::PEER_CPU, &cpu(1)),
+            ];
+            for side in 0..self.contender.commands.len() {
+                let command = self.contender.command(side, &values);
+                let mut command = at_the_gate(&command, &cpu(side));
                 let index = pair * self.contender.commands.len() + side;
                 processes.start(index, command.stdin(gate.try_clone()?))?;
             }
@@ -236,7 +287,7 @@ impl Case<'_> {
         Ok(Instant::now())
     }
 
-    /// The report of premise; None for conclusion.
+    /// The report of premise, or of a single process; None for conclusion.
     fn read(&self, output: &Output, side: usize) -> Result<Option<Report>, String> {
         let program = ["premise", "conclusion"][side];
         if let Some(failure) = failure(output) {
@@ -263,7 +314,7 @@ pub fn from_start_to_exit(
     queue: &str,
 ) -> Result<Duration, Failure> {
     let failed = |error: String| Failure::Error(format!("{name}: {error}"));
-    let _names = Names(vec![queue.to_string()]);
+    let _removed = Removed::Posix(queue.to_string());
     let mut processes = Processes::new();
     let start = Instant::now();
     let started =
@@ -276,11 +327,10 @@ pub fn from_start_to_exit(
 }
 
 /// This program, which then becomes another one, on a CPU of its own: [`become_another`].
-fn at_the_gate(command: &[String], cpu: Option<usize>) -> Command {
+fn at_the_gate(command: &[String], cpu: &str) -> Command {
     let mut start = Command::new(this_program());
-    let cpu = cpu.map_or("any".to_string(), |cpu| cpu.to_string());
     let starter = std::process::id().to_string();
-    start.args(["start", &starter, &cpu]).args(command);
+    start.args(["start", &starter, cpu]).args(command);
     start
 }
 

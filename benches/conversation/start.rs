@@ -59,6 +59,12 @@ pub fn all() -> Vec<Started> {
     all
 }
 
+/// How many milliseconds all are going to take.
+pub fn expected(all: &[Started], times: usize) -> u64 {
+    const ONE: u64 = 2;
+    ONE * (all.len() * times) as u64
+}
+
 /// Starts all in turns, every second time in reverse order. One that fails is given up, with the
 /// reason. Only a signal makes this fail.
 pub fn measure(
@@ -76,7 +82,7 @@ pub fn measure(
                 let time = settle(time, &mut started.error, bar)?;
                 started.microseconds.extend(time.map(|time| time.as_secs_f64() * 1e6));
             }
-            bar.inc(1);
+            bar.inc(expected(&all[..1], 1));
         }
     }
     Ok(all)

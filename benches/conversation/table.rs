@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::contender::{Contender, Placement};
 use crate::rounds::{Measured, Spread};
-use crate::run::{PERCENTILES, Report};
+use crate::run::{Case, PERCENTILES, Report};
 use crate::start::Started;
+use crate::transports;
 
 /// A whole number with a comma every three digits.
 pub fn grouped(number: f64) -> String {
@@ -30,6 +31,12 @@ fn middle_half(spread: Spread) -> String {
         return "-".to_string();
     }
     format!("{} to {}", grouped(spread.low), grouped(spread.high))
+}
+
+/// How many runs of how many another program disturbed.
+fn disturbed(one: &Measured) -> String {
+    let disturbed = one.outcomes.iter().filter(|outcome| outcome.is_disturbed()).count();
+    format!("{disturbed}/{}", one.outcomes.len())
 }
 
 /// The first column to the left, the others to the right.
@@ -65,18 +72,17 @@ pub fn find<'m, 'a>(
 
 /// One placement: a row a contender, and what the seal costs.
 pub fn comparison(all: &[Measured], placement: Placement) -> String {
-    let median = |one: Option<&Measured>| Some(one?.nanoseconds_each()?.median);
-    let ours = median(find(all, placement, Contender::is_ours));
-    let floor = median(find(all, placement, Contender::is_floor));
+    let ours = find(all, placement, Contender::is_ours);
+    let floor = find(all, placement, Contender::is_floor);
     let head = [
         "contender", "ns an iteration", "middle half", "iterations/s", "times ours", "times floor",
-        "p50", "p99", "p99.99", "user CPU",
+        "p50", "p99", "p99.99", "user CPU", "disturbed",
     ];
     let here = || all.iter().filter(|one| one.case.placement == placement);
     let row = |one: &Measured| {
         let each = one.nanoseconds_each();
-        let times = |reference: Option<f64>| {
-            let ratio = each.zip(reference).map(|(each, reference)| each.median / reference);
+        let times = |reference: Option<&Measured>| {
+            let ratio = reference.and_then(|reference| one.times(reference));
             or_dash(ratio, |ratio| match ratio {
                 100.0.. => grouped(ratio),
                 _ => format!("{ratio:.2}"),
@@ -94,6 +100,7 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
             percentile(2),
             percentile(4),
             or_dash(one.user_percentage(), |percent| format!("{percent:.0} %")),
+            disturbed(one),
         ]
     };
     let mut text = aligned(&head, here().map(row).collect());
@@ -118,8 +125,10 @@ pub fn megabytes_per_second(nanoseconds_each: f64, size: usize) -> f64 {
 }
 
 pub fn sizes(all: &[Measured]) -> String {
-    let head =
-        ["contender", "bytes a message", "ns an iteration", "middle half", "iterations/s", "MB/s"];
+    let head = [
+        "contender", "bytes a message", "ns an iteration", "middle half", "iterations/s", "MB/s",
+        "disturbed",
+    ];
     let row = |one: &Measured| {
         let each = one.nanoseconds_each();
         vec![
@@ -131,13 +140,15 @@ pub fn sizes(all: &[Measured]) -> String {
             or_dash(each, |each| {
                 format!("{:.1}", megabytes_per_second(each.median, one.case.size))
             }),
+            disturbed(one),
         ]
     };
     aligned(&head, all.iter().map(row).collect())
 }
 
 pub fn pairs(all: &[Measured]) -> String {
-    let head = ["placement", "pairs", "iterations/s of all", "middle half", "times one pair"];
+    let head =
+        ["placement", "pairs", "iterations/s of all", "middle half", "times one pair", "disturbed"];
     let row = |one: &Measured| {
         let rate = one.iterations_per_second_by_wall();
         let of_one = all
@@ -150,9 +161,68 @@ pub fn pairs(all: &[Measured]) -> String {
             or_dash(rate, |rate| grouped(rate.median)),
             or_dash(rate, middle_half),
             or_dash(rate.zip(of_one), |(rate, one)| format!("{:.2}", rate.median / one.median)),
+            disturbed(one),
         ]
     };
     aligned(&head, all.iter().map(row).collect())
+}
+
+/// A row a transport: nanoseconds a round trip in each way to wait. Empty if there is none.
+pub fn of_transports(all: &[Measured], placement: Placement) -> String {
+    let head = ["ns a round trip", "poll", "block, awake", "block", "disturbed"];
+    let row = |(transport, _): &(&str, _)| {
+        let find = |way: &&str| {
+            let name = format!("{transport} {way}");
+            find(all, placement, |contender| contender.name == name)
+        };
+        let ways = &head[1..4];
+        let each = ways.iter().map(|way| {
+            or_dash(find(way).and_then(Measured::nanoseconds_each), |each| grouped(each.median))
+        });
+        let runs = || ways.iter().filter_map(find).flat_map(|one| &one.outcomes);
+        let disturbed = runs().filter(|outcome| outcome.is_disturbed()).count();
+        let mut row = vec![transport.to_string()];
+        row.extend(each);
+        row.push(format!("{disturbed}/{}", runs().count()));
+        row
+    };
+    let is_there = |row: &Vec<String>| row[1..4].iter().any(|cell| cell != "-");
+    let rows: Vec<_> = transports::ALL.iter().map(row).filter(is_there).collect();
+    if rows.is_empty() { String::new() } else { aligned(&head, rows) }
+}
+
+/// One line for each report: part, case, round, pair, and the figures. A figure that the run does
+/// not give is empty.
+pub fn csv(parts: &[(&str, &[Measured])]) -> String {
+    let mut text = "part,contender,placement,pairs,message_size,iterations,round,pair,\
+                    ns_an_iteration"
+        .to_string();
+    PERCENTILES.iter().for_each(|(name, _)| text += &format!(",{name}_ns"));
+    text += ",seconds_of_others,disturbed\n";
+    for (part, all) in parts {
+        for (one, round, outcome) in all.iter().flat_map(|one| {
+            one.outcomes.iter().enumerate().map(move |(i, outcome)| (one, i + 1, outcome))
+        }) {
+            let Case { contender, placement, pairs, size } = one.case;
+            for (pair, report) in outcome.reports.iter().enumerate() {
+                text += &format!(
+                    "{part},\"{}\",{},{pairs},{size},{},{round},{},{:.1}",
+                    contender.name,
+                    placement.name(),
+                    one.iterations,
+                    pair + 1,
+                    report.nanoseconds_each()
+                );
+                for percentile in PERCENTILES {
+                    let value = report.percentile(percentile).map(|value| value.to_string());
+                    text += &format!(",{}", value.unwrap_or_default());
+                }
+                let is_disturbed = u8::from(outcome.is_disturbed());
+                text += &format!(",{:.2},{is_disturbed}\n", outcome.seconds_of_others);
+            }
+        }
+    }
+    text
 }
 
 pub fn from_start(all: &[Started]) -> String {
@@ -199,6 +269,8 @@ pub fn json(all: &[Measured]) -> Value {
             "iterations_per_second_by_sum": spread(one.iterations_per_second_by_sum()),
             "rounds": one.outcomes.iter().map(|outcome| json!({
                 "wall_seconds": outcome.wall_seconds,
+                "seconds_of_others": outcome.seconds_of_others,
+                "disturbed": outcome.is_disturbed(),
                 "reports": outcome.reports.iter().map(raw).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
         })
