@@ -23,6 +23,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
 use nix::sys::signal::kill;
 use nix::sys::stat::{Mode, umask};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
@@ -207,6 +208,34 @@ fn a_program_that_is_stopped_and_continued_talks_on() {
             assert_eq!(report(&output)["corrupted"], 0);
         }
     }
+}
+
+/// premise has nothing to do. By the time that the one that polls has had half a second of a CPU,
+/// the others have had less than a tenth of that, however busy the machine is.
+#[test]
+fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
+    let cpu_time = |child: &Running| {
+        let clock = clock_getcpuclockid(Pid::from_raw(child.id() as i32)).unwrap();
+        Duration::from(clock_gettime(clock).unwrap())
+    };
+    let places = WAITS.map(|wait| Place::new(&format!("idle-{}", &wait[5..])));
+    let talks: Vec<[Running; 2]> = places
+        .iter()
+        .zip(WAITS)
+        .map(|(place, wait)| talking(place, wait, ["TIMEOUT=0", "TIMEOUT=0"]))
+        .collect();
+    talks.iter().for_each(|[_, conclusion]| stop(conclusion));
+
+    let used = || -> Vec<Duration> { talks.iter().map(|[premise, _]| cpu_time(premise)).collect() };
+    let before = used();
+    let enough = before[0] + Duration::from_millis(500);
+    let after = wait_until("one has polled for long", || {
+        let after = used();
+        (after[0] >= enough).then_some(after)
+    });
+    let used: Vec<Duration> =
+        after.iter().zip(before).map(|(after, before)| *after - before).collect();
+    assert!(used[1..].iter().all(|one| *one < used[0] / 10), "{WAITS:?}: {used:?}");
 }
 
 #[test]

@@ -4,12 +4,13 @@
 use std::error::Error;
 use std::path::Path;
 
+use crate::cases::{PAIRS, Parts, SIZES};
 use crate::contender::{Contender, Placement};
 use crate::drawing::*;
 use crate::rounds::{Measured, Spread};
 use crate::run::PERCENTILES;
 use crate::table::{self, find, megabytes_per_second, of_pairs};
-use crate::{PAIRS, Parts, SIZES, transports};
+use crate::transports;
 
 /// Draws the charts for which there are figures, and returns their names.
 pub fn draw(

@@ -5,8 +5,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
 
-use crate::Options;
 use crate::contender::run_on;
+use crate::options::Options;
 use crate::run::{Case, Ended, Failure, Outcome, Report};
 
 /// How long a run should take, from the first reply.

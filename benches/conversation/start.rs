@@ -8,6 +8,7 @@ use crate::compiler;
 use crate::programs;
 use crate::rounds::{Spread, settle};
 use crate::run::{self, Ended};
+use crate::say;
 
 pub struct Started {
     pub name: String,
@@ -54,7 +55,7 @@ pub fn all() -> Vec<Started> {
             all.push(Started::new("the same in C".to_string(), &[&plain, "both", &queue(), "1"]));
             all.push(Started::new("an empty main in C".to_string(), &[&empty]));
         }
-        Err(error) => println!("in C: left out, because of {error}"),
+        Err(error) => say(format_args!("left out: the same in C; an empty main in C; {error}")),
     }
     all
 }

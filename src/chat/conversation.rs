@@ -32,8 +32,9 @@ use crate::runtime::signals;
 /// because a poll takes longer than a `pause`.
 const POLLS_BEFORE_YIELD: u64 = 32;
 
-/// A program with WAIT=adaptive goes to sleep after this many rounds without progress.
-/// `benches/README.md` has the table from which the number was chosen.
+/// A program with WAIT=adaptive goes to sleep after this many rounds without progress, some 30 us:
+/// about as long as it takes to wake a sleeping CPU of a virtual machine. With 64 it already sleeps
+/// now and then although the peer answers at once; `benches/README.md` has the table.
 const ROUNDS_BEFORE_SLEEP: u64 = 256;
 
 /// After its own message a program yields after this many answers. If the two programs still share
