@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
-use mq_sketch::mq::{Mqd, attributes};
+use mq_sketch::mq::{Mqd, attributes, nonblocking};
 use mq_sketch::os::{Disposition, Errno, Fd, SignalSet};
 
 const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -152,6 +152,20 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn o_nonblock_can_be_set_and_cleared_later() {
+                with_queue("setattr", 1, 4, |mqd| {
+                    let mut buffer = [0; 4];
+                    for (is_nonblocking, errno) in
+                        [(true, Errno::EAGAIN), (false, Errno::ETIMEDOUT), (true, Errno::EAGAIN)]
+                    {
+                        mq::mq_setattr(mqd, &nonblocking(is_nonblocking)).unwrap();
+                        let empty = mq::mq_timedreceive(mqd, &mut buffer, Some(&EXPIRED));
+                        assert_eq!(empty, Err(errno));
+                    }
+                });
+            }
+
+            #[test]
             fn a_bad_deadline_is_refused_even_where_no_wait_is_needed() {
                 with_queue("deadline", 1, 4, |mqd| {
                     for tv_nsec in [-1, 1_000_000_000] {
@@ -181,6 +195,7 @@ macro_rules! conformance {
                 let bad = Errno::EBADF;
                 assert_eq!(mq::mq_timedsend(&mqd, b"", 0, Some(&EXPIRED)), Err(bad));
                 assert_eq!(mq::mq_timedreceive(&mqd, &mut [0; 4], Some(&EXPIRED)), Err(bad));
+                assert_eq!(mq::mq_setattr(&mqd, &nonblocking(true)), Err(bad));
                 assert_eq!(mq::mq_close(mqd), Err(bad));
                 // SAFETY: as above.
                 let fd = || unsafe { Fd::from_raw(NOBODYS) };
@@ -339,7 +354,7 @@ fn both_backends_have_the_same_functions_in_the_same_order() {
         });
         lines.filter(|name| !own.contains(&&**name)).collect()
     }
-    let mq = ["mq_open", "mq_close", "mq_unlink", "mq_timedsend", "mq_timedreceive"];
+    let mq = ["mq_open", "mq_close", "mq_unlink", "mq_setattr", "mq_timedsend", "mq_timedreceive"];
     assert_eq!(functions(include_str!("../src/mq/raw.rs"), &[]), mq);
     assert_eq!(functions(include_str!("../src/mq/ffi.rs"), &[]), mq);
     let raw = functions(include_str!("../src/os/raw.rs"), &["syscall"]);

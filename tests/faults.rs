@@ -210,14 +210,15 @@ fn a_program_that_is_stopped_and_continued_talks_on() {
     }
 }
 
+fn cpu_time(child: &Running) -> Duration {
+    let clock = clock_getcpuclockid(Pid::from_raw(child.id() as i32)).unwrap();
+    clock_gettime(clock).unwrap().into()
+}
+
 /// premise has nothing to do. By the time that the one that polls has had half a second of a CPU,
 /// the others have had less than a tenth of that, however busy the machine is.
 #[test]
 fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
-    let cpu_time = |child: &Running| {
-        let clock = clock_getcpuclockid(Pid::from_raw(child.id() as i32)).unwrap();
-        Duration::from(clock_gettime(clock).unwrap())
-    };
     let places = WAITS.map(|wait| Place::new(&format!("idle-{}", &wait[5..])));
     let talks: Vec<[Running; 2]> = places
         .iter()
@@ -303,6 +304,22 @@ fn every_signal_ends_a_talk_in_order_and_the_queue_is_removed() {
                 assert_eq!(report(&output)["end"], "signal");
             }
             assert!(!place.exists());
+        }
+    }
+}
+
+#[test]
+fn the_signal_of_its_timer_does_not_end_a_program_that_may_sleep() {
+    for wait in &WAITS[1..] {
+        let place = Place::new("timer-signal");
+        let both = talking(&place, wait, ["TIMEOUT=0", "TIMEOUT=0"]);
+        for _ in 0..3 {
+            both.iter().for_each(|child| drop(send(child, libc::SIGALRM)));
+            wait_for_talk(&place);
+        }
+        for child in both.into_iter().rev() {
+            signal(&child, SIGTERM);
+            assert_eq!(code(&finish(child)), 143);
         }
     }
 }
@@ -505,6 +522,22 @@ fn a_stack_of_128_kib_is_enough_in_release_and_in_debug_builds() {
                 assert_done(&output.join().unwrap());
             }
         }
+    }
+}
+
+/// It has the queue open already, from its creation.
+#[test]
+fn a_mode_that_locks_everybody_out_does_not_concern_premise_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    for wait in WAITS {
+        let place = Place::new("locked-out");
+        let mut premise = place.command_of_nobody(folder.path(), "premise");
+        let premise = start(premise.args(["PERMISSIONS=0", "REPORT=json", "TIMEOUT=0", wait]));
+        // Long enough for WAIT=adaptive to sleep.
+        let cpu_time = || cpu_time(&premise) > Duration::from_millis(5);
+        wait_until("it talks to itself", || cpu_time().then_some(()));
+        signal(&premise, SIGTERM);
+        assert_ended(&finish(premise), 143, "premise", "ended by SIGTERM after 0 of ");
     }
 }
 

@@ -151,6 +151,14 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
         // A round trip near a limit may be in the next bucket: they are kept with 0.8 % precision.
         let last = limits[limits.len() - 1] as f64;
         assert!((last / 2.02..last * 1.01).contains(&(ascending[5] as f64)), "{report}");
+        // The median is in the bucket in which half of all round trips are reached.
+        let (mut reached, median) = (0, ascending[0] as f64);
+        let middle = buckets.iter().find(|bucket| {
+            reached += bucket[1].as_u64().unwrap();
+            2 * reached > 19999
+        });
+        let limit = middle.unwrap()[0].as_u64().unwrap() as f64;
+        assert!((limit / 2.02..limit * 1.01).contains(&median), "{report}");
         let count = |name: &str| report[name].as_u64().unwrap();
         assert!(count("empty_polls") < u64::MAX, "{report}");
         assert!(count("yields") >= count("own_handed_back"), "{report}");

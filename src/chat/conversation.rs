@@ -1,9 +1,10 @@
 //! The hot loop: a queue, a dialogue, how to wait, and counting.
 //!
-//! An iteration is one receive and one send. While it waits, a program polls and yields. Five
-//! things make this fast; `benches/README.md` has the measurements:
+//! An iteration is one receive and one send. Between them a program waits: it polls, and yields now
+//! and then; or it sleeps in the kernel ([`Wait`]). Five things make this fast; `benches/README.md`
+//! has the measurements:
 //!
-//! - A poll never waits, because the queue is opened with O_NONBLOCK ([`Wait::Poll`]). No call has
+//! - A poll never waits, because the queue is opened with O_NONBLOCK. Neither a poll nor a sleep has
 //!   a deadline, which the kernel would have to read. A program that sleeps is woken by a timer
 //!   about once a second, to check the clock: that is faster than a deadline for each wait.
 //! - An empty poll builds nothing: EAGAIN is tested before anything else.
@@ -11,9 +12,9 @@
 //!   hashes ahead while the peer works. What remains is to compare the message and to write the
 //!   answer out.
 //! - A program that receives its own message sends it back and yields: the peer is not running, and
-//!   on one CPU it cannot run before this program yields. After that the program also yields after
-//!   each of its next answers, until it finds the queue empty: then the peer has taken the message
-//!   and runs on another CPU.
+//!   on one CPU it cannot run before this program yields. The program also yields after each of its
+//!   next answers, until it finds the queue empty, because then the peer has taken the message and
+//!   runs on another CPU; but after at most [`YIELDS_AFTER_OWN`] of them.
 //! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read about once a
 //!   second, and more often only at the beginning.
 
@@ -37,8 +38,9 @@ const POLLS_BEFORE_YIELD: u64 = 32;
 /// now and then although the peer answers at once; `benches/README.md` has the table.
 const ROUNDS_BEFORE_SLEEP: u64 = 256;
 
-/// After its own message a program yields after this many answers. If the two programs still share
-/// the CPU then, it receives its own message again, which is one round lost.
+/// A program that has received its own message yields after each of its next answers, at most this
+/// many. (One that sleeps never finds the queue empty, which would end this sooner.) If the two
+/// programs still share the CPU then, it receives its own message again, which is one round lost.
 const YIELDS_AFTER_OWN: u32 = 256;
 
 /// The cycle counter is read each time that this many rounds were without progress, about every 5
@@ -47,19 +49,19 @@ const ROUNDS_BEFORE_TICKS: u64 = 32;
 
 /// After this many rounds without progress a program that may sleep does so for [`NAP`] instead of
 /// yielding. Until the peer comes, it receives its own message at once, so it never blocks. The
-/// rounds take longer than the nap; otherwise the two programs could nap by turns for ever.
+/// rounds take longer than the nap, some 2 ms; otherwise the two could nap by turns for long.
 const ROUNDS_BEFORE_NAP: u64 = 4096;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
-/// After 1000 naps, more than a second, the peer is not about to come. Short naps take 2 % of a
-/// CPU.
+/// After 1000 naps, more than a second, the peer is not about to come. Long naps take a tenth of
+/// the CPU time of short ones.
 const ROUNDS_BEFORE_LONG_NAP: u64 = ROUNDS_BEFORE_NAP + 1000;
 const LONG_NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// How to hold a conversation.
 #[derive(Clone, Copy)]
 pub struct Settings {
-    /// How to wait. The queue must have been opened with the same value, by this process alone.
+    /// How to wait. The queue must have been opened with the same value.
     pub wait: Wait,
     /// Seconds without progress after which the conversation ends; 0: never.
     pub timeout: u64,
@@ -103,6 +105,8 @@ pub enum End {
     SendFailed(Errno),
     /// mq_timedreceive(3) failed.
     ReceiveFailed(Errno),
+    /// mq_setattr(3) failed.
+    SetWaitFailed(Errno),
     /// setitimer(2) failed.
     TimerFailed(Errno),
     /// The observer failed.
@@ -152,11 +156,10 @@ impl Transcript {
     }
 }
 
-/// Holds a conversation to its end. With [`Wait::Adaptive`], `sleeper` is the same queue opened
-/// with [`Wait::Block`]. If the program may sleep, SIGALRM must have a handler that does nothing.
+/// Holds a conversation to its end. If the program may sleep, SIGALRM must interrupt the sleep:
+/// [`signals::enable_timer_signal`].
 pub fn talk(
     queue: &Queue,
-    sleeper: Option<&Queue>,
     settings: Settings,
     transcript: &mut Transcript,
     observer: Observer<'_>,
@@ -167,12 +170,7 @@ pub fn talk(
     let slice = (silence_timer.slice() / 1000) as u32; // in microseconds, at most a second
     let mut conversation = Conversation {
         queue,
-        sleeper: sleeper.unwrap_or(queue),
-        rounds_before_sleep: match settings.wait {
-            Wait::Poll => u64::MAX,
-            Wait::Block => 0,
-            Wait::Adaptive => ROUNDS_BEFORE_SLEEP,
-        },
+        sleeps: settings.wait == Wait::Block,
         settings,
         observer,
         silence_timer,
@@ -195,11 +193,9 @@ pub fn talk(
 }
 
 struct Conversation<'a> {
-    /// For polling; the same as `sleeper` unless the program does both.
     queue: &'a Queue,
-    /// For sleeping.
-    sleeper: &'a Queue,
-    rounds_before_sleep: u64,
+    /// The next call may sleep: O_NONBLOCK is not set.
+    sleeps: bool,
     settings: Settings,
     observer: Observer<'a>,
     silence_timer: SilenceTimer,
@@ -207,8 +203,8 @@ struct Conversation<'a> {
     replies_at_check: u64,
     /// Rounds in a row without progress.
     fruitless_rounds: u64,
-    /// The program has received its own message, and has not found the queue empty since, so the
-    /// peer may run only when this program yields: after this many answers.
+    /// How many of the next answers are followed by a yield: the program has received its own
+    /// message, and has not found the queue empty since, so the peer may share its CPU.
     yields_due: u32,
     transcript: &'a mut Transcript,
 }
@@ -235,6 +231,9 @@ impl Conversation<'_> {
                         return Ok(());
                     }
                     self.transcript.dialogue.sent();
+                    if self.sleeps && self.settings.wait == Wait::Adaptive {
+                        self.set_sleeps(false)?; // the peer is there again
+                    }
                     if self.schedule.is_due(now) {
                         self.check_clock()?;
                     }
@@ -256,18 +255,11 @@ impl Conversation<'_> {
         }
     }
 
-    /// True if the program has polled for long enough, and its next call may sleep.
-    #[inline]
-    fn may_sleep(&self) -> bool {
-        self.fruitless_rounds >= self.rounds_before_sleep
-    }
-
     /// Receives the next message, whosever it is. Returns its length.
     #[inline]
     fn receive(&mut self) -> Result<usize, End> {
         loop {
-            let queue = if self.may_sleep() { self.sleeper } else { self.queue };
-            match queue.receive(&mut self.transcript.received, &Deadline::NEVER) {
+            match self.queue.receive(&mut self.transcript.received, &Deadline::NEVER) {
                 Ok(length) => {
                     if self.settings.verbose {
                         let message = &self.transcript.received[..length];
@@ -289,9 +281,8 @@ impl Conversation<'_> {
             (self.observer)(Event::Sending(message)).map_err(End::ObserverFailed)?;
         }
         loop {
-            let queue = if self.may_sleep() { self.sleeper } else { self.queue };
             let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
-            match queue.send(dialogue.own().bytes(scratch), &Deadline::NEVER) {
+            match self.queue.send(dialogue.own().bytes(scratch), &Deadline::NEVER) {
                 Ok(()) => return Ok(()),
                 Err(errno) => self.not_ready(errno, End::SendFailed)?,
             }
@@ -317,17 +308,20 @@ impl Conversation<'_> {
     /// Handles a failed call: the queue was empty or full, a signal came, or there is an error.
     #[cold]
     fn not_ready(&mut self, errno: Errno, failed: fn(Errno) -> End) -> Result<(), End> {
-        match (errno, self.may_sleep()) {
-            (Errno::EAGAIN, false) => {
+        match errno {
+            Errno::EAGAIN if !self.sleeps => {
                 self.transcript.stats.empty_polls += 1;
                 self.yields_due = 0;
                 if self.fruitless_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
                     self.yield_cpu();
                 }
             }
-            (Errno::EINTR, false) => {}
-            // The timer, or another signal.
-            (Errno::EINTR, true) => self.check_clock()?,
+            Errno::EINTR => {
+                check_signal()?;
+                if self.sleeps {
+                    self.check_clock()?; // the timer
+                }
+            }
             _ => return Err(failed(errno)),
         }
         self.fruitless_round()
@@ -335,18 +329,32 @@ impl Conversation<'_> {
 
     /// A round without progress: checks for a signal, and seldom the clock.
     fn fruitless_round(&mut self) -> Result<(), End> {
+        check_signal()?;
         self.fruitless_rounds += 1;
-        if self.fruitless_rounds.is_multiple_of(ROUNDS_BEFORE_TICKS)
-            && self.schedule.is_due(ticks())
-        {
+        if self.fruitless_rounds == ROUNDS_BEFORE_SLEEP && self.settings.wait == Wait::Adaptive {
+            self.set_sleeps(true)?;
+        }
+        let reads_ticks = self.fruitless_rounds.is_multiple_of(ROUNDS_BEFORE_TICKS) || self.naps();
+        if reads_ticks && self.schedule.is_due(ticks()) {
             self.check_clock()?;
         }
-        check_signal()
+        Ok(())
+    }
+
+    fn set_sleeps(&mut self, sleeps: bool) -> Result<(), End> {
+        self.queue.set_nonblocking(!sleeps).map_err(End::SetWaitFailed)?;
+        self.sleeps = sleeps;
+        Ok(())
+    }
+
+    /// True if the program naps instead of yielding.
+    fn naps(&self) -> bool {
+        self.settings.wait != Wait::Poll && self.fruitless_rounds >= ROUNDS_BEFORE_NAP
     }
 
     /// Lets other programs run, above all the peer.
     fn yield_cpu(&mut self) {
-        if self.settings.wait != Wait::Poll && self.fruitless_rounds >= ROUNDS_BEFORE_NAP {
+        if self.naps() {
             let is_long = self.fruitless_rounds >= ROUNDS_BEFORE_LONG_NAP;
             let _ = os::nanosleep(if is_long { &LONG_NAP } else { &NAP }); // EINTR: checked next
         } else {
@@ -371,8 +379,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Calls the
-    /// observer.
+    /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Calls
+    /// the observer.
     #[cold]
     fn check_clock(&mut self) -> Result<(), End> {
         let Transcript { dialogue, stats, .. } = &*self.transcript;

@@ -45,6 +45,8 @@ pub enum Call<'a> {
     },
     /// mq_timedreceive(3) from this queue.
     Receive(&'a QueueName),
+    /// mq_setattr(3) of this queue.
+    SetWait(&'a QueueName),
     /// open(2) or read(2) of this parameter file.
     ReadFile(&'a CStr),
     /// write(2) to standard output.
@@ -77,6 +79,7 @@ impl fmt::Display for Call<'_> {
             Call::Unlink(name) => write!(f, "mq_unlink {name}"),
             Call::Send { name, .. } => write!(f, "mq_timedsend {name}"),
             Call::Receive(name) => write!(f, "mq_timedreceive {name}"),
+            Call::SetWait(name) => write!(f, "mq_setattr {name}"),
             Call::ReadFile(path) => write!(f, "{}", Escaped(path.to_bytes())),
             Call::Write => f.write_str("write to standard output"),
             Call::Signals => f.write_str("sigaction"),

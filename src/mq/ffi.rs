@@ -33,6 +33,14 @@ pub mod c {
         /// `int mq_unlink(const char *name);`
         pub fn mq_unlink(name: *const c_char) -> c_int;
 
+        /// `int mq_setattr(mqd_t mqdes, const struct mq_attr *restrict newattr, struct mq_attr
+        /// *restrict oldattr);`
+        pub fn mq_setattr(
+            mqd: libc::mqd_t,
+            attributes: *const libc::mq_attr,
+            old: *mut libc::mq_attr,
+        ) -> c_int;
+
         /// `int mq_timedsend(mqd_t mqdes, const char *msg_ptr, size_t msg_len, unsigned msg_prio,
         /// const struct timespec *abs_timeout);`
         pub fn mq_timedsend(
@@ -83,6 +91,14 @@ pub fn mq_close(mqd: Mqd) -> Result<(), Errno> {
 pub fn mq_unlink(name: &CStr) -> Result<(), Errno> {
     // SAFETY: `name` is read up to its NUL.
     check(unsafe { c::mq_unlink(name.as_ptr()) } as isize).map(drop)
+}
+
+/// [mq_setattr](super#mq_setattr)
+#[inline]
+pub fn mq_setattr(mqd: &Mqd, attributes: &libc::mq_attr) -> Result<(), Errno> {
+    let old = null_mut(); // not asked for
+    // SAFETY: `attributes` is read.
+    check(unsafe { c::mq_setattr(mqd.0, attributes, old) } as isize).map(drop)
 }
 
 /// [mq_timedsend](super#mq_timedsend)

@@ -1,8 +1,8 @@
-//! The functions of POSIX message queues: mq_open, mq_close, mq_unlink, mq_timedsend,
+//! The functions of POSIX message queues: mq_open, mq_close, mq_unlink, mq_setattr, mq_timedsend,
 //! mq_timedreceive.
 //!
-//! This module shows FFI to POSIX IPC. [`ffi`] declares the five functions of the C library by
-//! hand, as `extern "C"`; [`raw`] makes the same five calls by number. Both have the same safe
+//! This module shows FFI to POSIX IPC. [`ffi`] declares the six functions of the C library by hand,
+//! as `extern "C"`; [`raw`] makes the same six calls by number. Both have the same safe
 //! functions in the same order, so they can be read side by side. The sections below document both.
 //! [`Queue`] is the safe handle on top of them.
 //!
@@ -55,11 +55,21 @@
 //! - ENOENT: there is no such queue. EINVAL: the name has no slash.
 //! - EACCES, EPERM: it belongs to another user.
 //!
+//! # mq_setattr
+//!
+//! Sets O_NONBLOCK of an open queue if `attributes` has it in mq_flags, and clears it otherwise. No
+//! other attribute can be changed after mq_open. The flag belongs to the open queue description, so
+//! it also holds for a process that has inherited the descriptor. mq_setattr(3).
+//!
+//! - EINVAL: another bit is set in mq_flags (Linux). EBADF.
+//!
 //! # mq_timedsend
 //!
 //! Appends a message of 0 to mq_msgsize bytes, behind those of the same priority (0 to 32767,
-//! higher first). Waits while the queue is full, until `deadline`: a point of CLOCK_REALTIME. None,
-//! a null pointer, is mq_send(3): there is no limit, and the kernel sets up no timer.
+//! higher first). Waits while the queue is full, until `deadline`: a point of CLOCK_REALTIME. None
+//! is mq_send(3): there is no limit, and the kernel sets up no timer. It is passed as a null
+//! pointer, which POSIX does not define and the header of glibc declares as non-null; but the
+//! kernels of Linux and FreeBSD, glibc and musl accept it, and glibc's mq_send passes it itself.
 //! mq_timedsend(3).
 //!
 //! - EAGAIN: it is full, and O_NONBLOCK is set.
@@ -98,7 +108,9 @@ use ffi as backend;
 #[cfg(freestanding)]
 use raw as backend;
 
-pub use backend::{BACKEND, mq_close, mq_open, mq_timedreceive, mq_timedsend, mq_unlink};
+pub use backend::{
+    BACKEND, mq_close, mq_open, mq_setattr, mq_timedreceive, mq_timedsend, mq_unlink,
+};
 pub use queue::{Deadline, Queue, QueueName, Wait};
 
 /// A message queue descriptor: `mqd_t`, an int on Linux, a pointer on FreeBSD.
@@ -119,11 +131,17 @@ impl Mqd {
 }
 
 /// The attributes of a queue to be created: at most `maxmsg` messages of at most `msgsize` bytes.
-/// The other fields are for mq_getattr(3).
 pub fn attributes(maxmsg: usize, msgsize: usize) -> libc::mq_attr {
     // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.
     let mut attributes: libc::mq_attr = unsafe { core::mem::zeroed() };
     attributes.mq_maxmsg = maxmsg as _;
     attributes.mq_msgsize = msgsize as _;
     attributes
+}
+
+/// The attributes for [`mq_setattr`]: O_NONBLOCK or not.
+pub fn nonblocking(is_nonblocking: bool) -> libc::mq_attr {
+    let mut nonblocking = attributes(0, 0); // mq_setattr does not read these two
+    nonblocking.mq_flags = if is_nonblocking { libc::O_NONBLOCK as _ } else { 0 };
+    nonblocking
 }

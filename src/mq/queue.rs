@@ -9,7 +9,10 @@ use core::mem::ManuallyDrop;
 
 use arrayvec::ArrayVec;
 
-use super::{Mqd, attributes, mq_close, mq_open, mq_timedreceive, mq_timedsend, mq_unlink};
+use super::{
+    Mqd, attributes, mq_close, mq_open, mq_setattr, mq_timedreceive, mq_timedsend, mq_unlink,
+    nonblocking,
+};
 use crate::os::{self, Errno};
 
 /// The name of a queue: a slash and 1 to 255 bytes more without a slash, mq_overview(7). It has no
@@ -62,10 +65,10 @@ pub enum Wait {
     /// waiting processes, and removes it again. `benches/README.md` has the difference, and the
     /// case in which polling loses: other programs that keep all CPUs busy.
     Poll,
-    /// Sleep in the kernel, until the deadline.
+    /// Sleep in the kernel, until a message comes, a signal, or the deadline.
     Block,
-    /// First poll, for a bounded time, and then sleep: with two descriptors, one for polling, which
-    /// is opened with this value, and one for sleeping, which is opened with [`Wait::Block`].
+    /// First poll, for a bounded time, and then sleep. The queue is opened with O_NONBLOCK, and
+    /// [`Queue::set_nonblocking`] changes from one to the other.
     Adaptive,
 }
 
@@ -139,6 +142,13 @@ impl Queue {
     pub fn open(name: &QueueName, wait: Wait) -> Result<Queue, Errno> {
         let mqd = mq_open(name.as_c_str(), libc::O_RDWR | wait.flag(), 0, None)?;
         Ok(Queue { mqd: ManuallyDrop::new(mqd) })
+    }
+
+    /// From now on calls do not wait (true), or wait until the deadline (false): O_NONBLOCK.
+    ///
+    /// Errors: those of [mq_setattr](super#mq_setattr).
+    pub fn set_nonblocking(&self, is_nonblocking: bool) -> Result<(), Errno> {
+        mq_setattr(&self.mqd, &nonblocking(is_nonblocking))
     }
 
     /// Sends `message` with priority 0.

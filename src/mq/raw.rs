@@ -8,7 +8,7 @@
 
 use core::ffi::{CStr, c_int, c_long};
 use core::mem::size_of;
-use core::ptr::{from_ref, null};
+use core::ptr::{from_ref, null, null_mut};
 
 use super::Mqd;
 use crate::os::Errno;
@@ -57,6 +57,16 @@ pub fn mq_unlink(name: &CStr) -> Result<(), Errno> {
     let name = without_slash(name)?.as_ptr() as usize;
     // SAFETY: the kernel reads `name` up to its NUL.
     unsafe { syscall(libc::SYS_mq_unlink, [name]) }.map(drop)
+}
+
+/// [mq_setattr](super#mq_setattr): `int mq_getsetattr(mqd_t, const struct mq_attr *attr, struct
+/// mq_attr *oattr)`
+#[inline]
+pub fn mq_setattr(mqd: &Mqd, attributes: &libc::mq_attr) -> Result<(), Errno> {
+    let attributes = from_ref(attributes) as usize;
+    let old = null_mut::<libc::mq_attr>() as usize; // not asked for
+    // SAFETY: the kernel reads `attributes`.
+    unsafe { syscall(libc::SYS_mq_getsetattr, [mqd.0 as usize, attributes, old]) }.map(drop)
 }
 
 /// [mq_timedsend](super#mq_timedsend): `int mq_timedsend(mqd_t, const char *msg, size_t len,

@@ -108,8 +108,8 @@ pub fn monotonic_nanoseconds() -> u64 {
     nanoseconds(libc::CLOCK_MONOTONIC)
 }
 
-/// CLOCK_REALTIME in nanoseconds since 1970: for people, and for deadlines, because
-/// mq_timedreceive(3) measures against this clock.
+/// CLOCK_REALTIME in nanoseconds since 1970: for people, and for the deadlines of
+/// mq_timedreceive(3).
 pub fn realtime_nanoseconds() -> u64 {
     nanoseconds(libc::CLOCK_REALTIME)
 }

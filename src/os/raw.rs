@@ -148,8 +148,8 @@ pub fn nanosleep(duration: &libc::timespec) -> Result<(), Errno> {
 }
 
 /// `int setitimer(int which, struct __kernel_old_itimerval *value, struct __kernel_old_itimerval
-/// *ovalue)`, kernel/time/itimer.c. SIGALRM comes whenever this many microseconds have passed, until
-/// the next call; 0: never.
+/// *ovalue)`, kernel/time/itimer.c. SIGALRM comes whenever this many microseconds have passed,
+/// until the next call; 0: never.
 #[inline]
 pub fn set_alarm_interval(microseconds: u32) -> Result<(), Errno> {
     let time = libc::timeval {

@@ -68,15 +68,12 @@ pub fn chat(params: &Params, mut progress: Progress) -> ExitCode {
         }
         Err(error) => return super::fail(NAME, &error),
     };
-    let opened = super::open_sleeper(params);
-    let sealed = opened.and_then(|sleeper| super::seal(params, seal::CONCLUSION).map(|()| sleeper));
-    let sleeper = match sealed {
-        Ok(sleeper) => sleeper,
-        Err(error) => return super::fail(NAME, &error),
-    };
+    if let Err(error) = super::seal(params, seal::CONCLUSION) {
+        return super::fail(NAME, &error);
+    }
     let dialogue = Dialogue::conclusion(params.iterations, params.message_size);
     let mut transcript = Transcript::new(dialogue);
-    let end = super::talk(NAME, params, (&queue, sleeper.as_ref()), &mut transcript, &mut progress);
+    let end = super::talk(NAME, params, &queue, &mut transcript, &mut progress);
     super::close(NAME, "premise", params, end, &transcript)
 }
 

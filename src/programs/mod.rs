@@ -93,16 +93,6 @@ fn install_handlers(params: &Params) -> Result<(), CallError<'static>> {
         .map_err(|errno| CallError { call: Call::Signals, errno })
 }
 
-/// The queue once more, for sleeping, if the program both polls and sleeps.
-fn open_sleeper(params: &Params) -> Result<Option<Queue>, CallError<'_>> {
-    if params.wait != Wait::Adaptive {
-        return Ok(None);
-    }
-    let (name, mode) = (&params.queue_name, params.permissions);
-    let opened = Queue::open(name, Wait::Block);
-    opened.map(Some).map_err(|errno| CallError { call: Call::Open { name, mode }, errno })
-}
-
 /// Installs the filter with this list, if SEALED asks for it.
 fn seal(params: &Params, list: &seal::List) -> Result<(), CallError<'static>> {
     let installed = if params.sealed { seal::install(list) } else { Ok(()) };
@@ -118,7 +108,7 @@ fn progress(program: &'static str, params: &Params) -> Progress {
 fn talk(
     program: &str,
     params: &Params,
-    (queue, sleeper): (&Queue, Option<&Queue>),
+    queue: &Queue,
     transcript: &mut Transcript,
     progress: &mut Progress,
 ) -> End {
@@ -128,7 +118,7 @@ fn talk(
         // With REPORT=json standard output is for the report alone.
         verbose: params.verbose && params.report == Report::Text,
     };
-    let end = conversation::talk(queue, sleeper, settings, transcript, &mut |event| match event {
+    let end = conversation::talk(queue, settings, transcript, &mut |event| match event {
         Event::Sending(message) => say(program, format_args!("Sending {}", Escaped(message))),
         Event::Received(message) => say(program, format_args!("Received {}", Escaped(message))),
         Event::ClockChecked { now, replies: (0, _), .. } => {
@@ -179,6 +169,7 @@ fn close(
             call_error(Call::Send { name, length }, errno)
         }
         End::ReceiveFailed(errno) => call_error(Call::Receive(name), errno),
+        End::SetWaitFailed(errno) => call_error(Call::SetWait(name), errno),
         End::TimerFailed(errno) => call_error(Call::Timer, errno),
         End::ObserverFailed(errno) => match signals::arrived() {
             Some(signal) if errno == Errno::EINTR => interrupted(program, signal, replies, params),

@@ -66,15 +66,10 @@ fn can_open_a_file() -> bool {
 /// anything is printed, because a reader may be slow.
 pub fn chat(params: &Params, queue: &Queue) -> ExitCode {
     let mut progress = super::progress(NAME, params);
-    let opened = super::open_sleeper(params);
-    let sealed = opened.and_then(|sleeper| super::seal(params, seal::PREMISE).map(|()| sleeper));
-    let sleeper = match sealed {
-        Ok(sleeper) => sleeper,
-        Err(error) => {
-            let _ = remove_queue(params, queue);
-            return super::fail(NAME, &error);
-        }
-    };
+    if let Err(error) = super::seal(params, seal::PREMISE) {
+        let _ = remove_queue(params, queue);
+        return super::fail(NAME, &error);
+    }
     let now = Message::time(os::realtime_nanoseconds() / 1_000_000_000);
     let dialogue = Dialogue::premise(now, params.iterations, params.message_size);
     let remove_after_panic = || {
@@ -82,7 +77,7 @@ pub fn chat(params: &Params, queue: &Queue) -> ExitCode {
     };
     let mut transcript = Transcript::new(dialogue);
     let end = with_panic_action(&remove_after_panic, || {
-        super::talk(NAME, params, (queue, sleeper.as_ref()), &mut transcript, &mut progress)
+        super::talk(NAME, params, queue, &mut transcript, &mut progress)
     });
     let removed = remove_queue(params, queue);
 

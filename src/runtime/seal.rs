@@ -37,15 +37,15 @@ mod lists {
     /// `premise`, once it has created the queue.
     pub const PREMISE: &List = &[
         SYS_mq_timedreceive, SYS_mq_timedsend, SYS_sched_yield, SYS_nanosleep, SYS_restart_syscall,
-        SYS_setitimer, SYS_clock_gettime, SYS_getrusage, SYS_rt_sigreturn, SYS_fstat,
-        SYS_mq_unlink, SYS_ppoll, SYS_write, SYS_close, SYS_exit_group,
+        SYS_mq_getsetattr, SYS_setitimer, SYS_clock_gettime, SYS_getrusage, SYS_rt_sigreturn,
+        SYS_fstat, SYS_mq_unlink, SYS_ppoll, SYS_write, SYS_close, SYS_exit_group,
     ];
 
     /// `conclusion`, once it has opened the queue.
     pub const CONCLUSION: &List = &[
         SYS_mq_timedreceive, SYS_mq_timedsend, SYS_sched_yield, SYS_nanosleep, SYS_restart_syscall,
-        SYS_setitimer, SYS_clock_gettime, SYS_getrusage, SYS_rt_sigreturn, SYS_ppoll, SYS_write,
-        SYS_close, SYS_exit_group,
+        SYS_mq_getsetattr, SYS_setitimer, SYS_clock_gettime, SYS_getrusage, SYS_rt_sigreturn,
+        SYS_ppoll, SYS_write, SYS_close, SYS_exit_group,
     ];
 
     /// `sketch`, once it has created the queue: what the parent does, what both children do up to
@@ -56,6 +56,7 @@ mod lists {
         SYS_sched_yield,
         SYS_nanosleep,
         SYS_restart_syscall,
+        SYS_mq_getsetattr,
         SYS_setitimer,
         SYS_clock_gettime,
         SYS_getrusage,
@@ -109,8 +110,10 @@ mod filter {
     use crate::arch::AUDIT_ARCH;
     use crate::os;
 
-    /// The longest list has 28 calls, and there are six instructions besides.
-    pub type Filter = ArrayVec<sock_filter, 48>;
+    /// Six instructions, and one for each call.
+    pub type Filter = ArrayVec<sock_filter, CAPACITY>;
+    const CAPACITY: usize = 48;
+    const _: () = assert!(super::SKETCH.len() + C_LIBRARY.len() + 6 <= CAPACITY);
 
     /// The filter that allows the calls of `list` and kills the process at any other. BPF has one
     /// register and jumps only forwards. `jt` is the number of instructions to skip if a comparison

@@ -4,6 +4,9 @@
 //! conversation reads the flag after each reply and after each empty poll. A signal during a wait
 //! makes the wait return EINTR. A signal between the reading and the wait is noticed when the timer
 //! of the conversation next interrupts the wait, after a second at most.
+//!
+//! That timer sends SIGALRM, so in a program that may sleep this signal ends nothing, whoever sends
+//! it: [`enable_timer_signal`].
 
 #![allow(unsafe_code)] // a handler is installed
 
@@ -104,7 +107,8 @@ fn ignore(signal: c_int) -> Result<(), Errno> {
     unsafe { os::sigaction(signal, Disposition::Ignore) }.map(drop)
 }
 
-/// Gives SIGALRM a handler that does nothing, so that a timer interrupts a wait and ends nothing.
+/// Gives SIGALRM a handler that does nothing and unblocks it, even if it was ignored or blocked
+/// when the program started. So a timer interrupts a wait and ends nothing.
 pub fn enable_timer_signal() -> Result<(), Errno> {
     // SAFETY: the handler does nothing.
     unsafe { os::sigaction(libc::SIGALRM, Disposition::Handler(do_nothing)) }?;

@@ -164,7 +164,8 @@ use Act::{Reply, SendNonsense, Take};
 
 /// The test plays the peer: it acts before the mq_timedreceive with this number. So the outcome of
 /// each round is known.
-fn play(script: &'static [(usize, &'static [Act])]) -> Interference {
+fn play(script: impl Into<Vec<(usize, &'static [Act])>>) -> Interference {
+    let script = script.into();
     let (mut receives, mut taken) = (0, Vec::new());
     Box::new(move |call, result, place| {
         if (call.number, result) != (SYS_mq_timedreceive, None) {
@@ -191,8 +192,8 @@ const FIRST: &[u8] = b"Sun Nov 22 23:42:00 2026";
 
 #[test]
 fn premise_makes_the_documented_calls_and_no_other() {
-    let yields = play(&[
-        (2, &[Take]),
+    let yields = play([
+        (2, &[Take][..]),
         (33, &[Reply]),
         (34, &[Take]),
         (98, &[Reply]),
@@ -203,15 +204,20 @@ fn premise_makes_the_documented_calls_and_no_other() {
         (104, &[Take, SendNonsense]),
     ]);
     let yields_and_blocks =
-        play(&[(2, &[Take, Reply]), (3, &[Take]), (4, &[Reply]), (5, &[Take, SendNonsense])]);
-    let polls_and_sleeps = play(&[(2, &[Take]), (258, &[Reply]), (259, &[Take, SendNonsense])]);
-    let verbose = play(&[(2, &[Take, Reply]), (3, &[Take, Reply]), (4, &[Take]), (5, &[Reply])]);
+        play([(2, &[Take, Reply][..]), (3, &[Take]), (4, &[Reply]), (5, &[Take, SendNonsense])]);
+    let yields_no_more = (2..=258).map(|nth| (nth, &[Take, Reply][..]));
+    let yields_no_more =
+        play(yields_no_more.chain([(259, &[Take, SendNonsense][..])]).collect::<Vec<_>>());
+    let polls_and_sleeps =
+        play([(2, &[Take][..]), (258, &[Reply]), (259, &[Take]), (260, &[SendNonsense])]);
+    let verbose = play([(2, &[Take, Reply][..]), (3, &[Take, Reply]), (4, &[Take]), (5, &[Reply])]);
     let table = vec![
         ("poll", Peer("conclusion"), none()),
         ("block", Peer("conclusion"), none()),
         ("sealed", Peer("conclusion"), none()),
         ("verbose", Nothing, verbose),
         ("yields", Nothing, yields),
+        ("yields no more", Nothing, yields_no_more),
         ("yields and blocks", Nothing, yields_and_blocks),
         ("adaptive", Peer("conclusion"), none()),
         ("polls and sleeps", Nothing, polls_and_sleeps),
@@ -222,6 +228,7 @@ fn premise_makes_the_documented_calls_and_no_other() {
         ("no filter", Nothing, refuse_the_filter()),
         ("signal", Nothing, at(SYS_mq_timedreceive, 40, end)),
         ("nap", Nothing, interrupt_a_nap()),
+        ("naps", Nothing, at(SYS_mq_timedreceive, 5098, end)),
         ("silence", Nothing, none()),
         ("refused", Nothing, refuse(SYS_mq_timedsend, Errno::EMSGSIZE)),
         ("no timer", Nothing, refuse(libc::SYS_setitimer, Errno::EPERM)),
@@ -232,7 +239,7 @@ fn premise_makes_the_documented_calls_and_no_other() {
 #[test]
 fn conclusion_makes_the_documented_calls_and_no_other() {
     let yields =
-        play(&[(3, &[Take, Reply]), (4, &[Take]), (36, &[Reply]), (37, &[Take, SendNonsense])]);
+        play([(3, &[Take, Reply][..]), (4, &[Take]), (36, &[Reply]), (37, &[Take, SendNonsense])]);
     let table = vec![
         ("poll", Peer("premise"), none()),
         ("sealed", Peer("premise"), none()),

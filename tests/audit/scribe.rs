@@ -4,8 +4,7 @@
 //!   (the md5 of what it received last), or its `own message` again; it receives `the first
 //!   message`, `the reply` (the md5 of what it sent last), its `own message`, or `another message`.
 //! - ENDING is the set of signals for which a handler is installed.
-//! - `mqd` is the descriptor of the queue, and `mqd 2` the second one. `child N` and `handler N` count
-//!   in order of appearance.
+//! - `mqd` is the descriptor of the queue. `child N` and `handler N` count in order of appearance.
 //! - The timer's signal may arrive between any two calls, so the rt_sigreturn after it is left out.
 //! - A pointer to what the kernel returns is left out. So is a result that is as it should be: 0,
 //!   or the length of all that was to be written.
@@ -35,8 +34,8 @@ macro_rules! named {
 /// The calls that can be shown.
 const CALLS: Named = named! {
     SYS_clock_gettime SYS_clone SYS_close SYS_exit_group SYS_fstat SYS_getrusage SYS_ioctl SYS_kill
-    SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep SYS_openat
-    SYS_ppoll SYS_prctl SYS_prlimit64 SYS_read SYS_restart_syscall SYS_rt_sigaction
+    SYS_mq_getsetattr SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep
+    SYS_openat SYS_ppoll SYS_prctl SYS_prlimit64 SYS_read SYS_restart_syscall SYS_rt_sigaction
     SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_setitimer SYS_umask
     SYS_wait4 SYS_write
     // The C library makes these.
@@ -59,7 +58,7 @@ const SA_FLAGS: Named =
 pub struct Process {
     /// Its calls, as they are shown.
     pub lines: Vec<String>,
-    mqds: Vec<u64>,
+    mqd: Option<u64>,
     sent: Vec<u8>,
     received: Vec<u8>,
 }
@@ -91,7 +90,7 @@ impl Scribe {
             let parent = self.processes.first().cloned().unwrap_or_default();
             let mut process = Process { lines: Vec::new(), ..parent };
             if self.processes.len() == 2 {
-                process.mqds.clear(); // conclusion opens the queue itself
+                process.mqd = None; // conclusion opens the queue itself
             }
             self.processes.push(process);
         }
@@ -125,11 +124,8 @@ impl Scribe {
         let time = |address| timespec(call, address);
         let path = |address| format!("{:?}", string(call.pid, address));
         let queue = |address| path(address).replace(&self.queue[1..], "NAME");
-        let mqds = &self.processes[call.process].mqds;
-        let fd = match mqds.iter().position(|mqd| *mqd == a) {
-            Some(index) => numbered_mqd(index),
-            None => (a as c_int).to_string(),
-        };
+        let is_mqd = self.processes[call.process].mqd == Some(a);
+        let fd = if is_mqd { "mqd".into() } else { (a as c_int).to_string() };
         let deadline = |address| if address == 0 { "NULL".into() } else { time(address) };
         match name {
             "prlimit64" => format!("{a}, {}, {}", constant(b, named!(RLIMIT_STACK)), null(c)),
@@ -150,6 +146,13 @@ impl Scribe {
                 format!("{}, {}, {c:04o}, {attributes}", queue(a), flags(b, OPEN_FLAGS))
             }
             "mq_unlink" => queue(a),
+            "mq_getsetattr" => {
+                let flags = match word(b) {
+                    0 => "0".into(),
+                    flags => self::flags(flags, named!(O_NONBLOCK)),
+                };
+                format!("{fd}, {{{flags}}}, {}", null(c))
+            }
             "mq_timedsend" => {
                 let message = self.message(call, c, true);
                 format!("{fd}, {message}, {d}, {}", deadline(e))
@@ -200,9 +203,8 @@ impl Scribe {
             ("write", _) if result == call.args[2] as i64 => String::new(),
             ("umask", _) => format!("{result:03o}"),
             ("mq_open", _) => {
-                let mqds = &mut self.processes[call.process].mqds;
-                mqds.push(result as u64);
-                numbered_mqd(mqds.len() - 1)
+                self.processes[call.process].mqd = Some(result as u64);
+                "mqd".into()
             }
             ("mq_timedreceive", _) => self.message(call, result as u64, false).into(),
             ("rt_sigtimedwait", _) => signal(result as u64),
@@ -293,10 +295,6 @@ fn word(call: &Call, address: u64) -> u64 {
 /// A pair of words, as a timespec is.
 fn timespec(call: &Call, address: u64) -> String {
     format!("{{{}, {}}}", word(call, address), word(call, address + 8))
-}
-
-fn numbered_mqd(index: usize) -> String {
-    if index == 0 { "mqd".into() } else { format!("mqd {}", index + 1) }
 }
 
 fn null(pointer: u64) -> &'static str {
