@@ -14,25 +14,86 @@
 
 #![allow(unsafe_code)] // a call by number
 
-#[path = "conversation/packages.rs"]
-mod packages;
-
+use std::ffi::CString;
 use std::hint::black_box;
 use std::time::Duration;
 
+use contenders::packages::{Buffer, Libc, MAXMSG, Nix, Package, Posixmq, SIZE, unless_empty};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use md5::{Digest, Md5};
 use mq_sketch::chat::dialogue::Dialogue;
 use mq_sketch::chat::message::{DIGEST_SIZE, Message};
-#[cfg(raw_backend)]
-use packages::Raw;
-use packages::{Buffer, EXPIRED, Ffi, Libc, Nix, Package, Posixmq, SIZE};
+use mq_sketch::mq::{self, Mqd};
+use mq_sketch::os::Errno;
 
 const MESSAGE: Buffer = *b"9e107d9d372bb6826bd81d3542a419d6";
 
+/// Do not wait; the kernel has a short cut for this value.
+const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+
 /// A deadline in the past for which the kernel sets up a timer.
 const PAST: libc::timespec = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// The functions of one of our backends are called in one and the same way.
+macro_rules! ours {
+    ($type:ident, $backend:ident) => {
+        struct $type(Option<Mqd>);
+
+        impl $type {
+            fn mqd(&self) -> &Mqd {
+                self.0.as_ref().expect("it is open")
+            }
+        }
+
+        impl Package for $type {
+            const NAME: &str = stringify!($backend);
+
+            fn create(name: &str, polls: bool) -> $type {
+                let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+                let flags = flags | if polls { libc::O_NONBLOCK } else { 0 };
+                let (name, attributes) =
+                    (CString::new(name).unwrap(), mq::attributes(MAXMSG, SIZE));
+                $type(Some(mq::$backend::mq_open(&name, flags, 0o600, Some(&attributes)).unwrap()))
+            }
+
+            fn open(name: &str, polls: bool) -> Option<$type> {
+                let name = CString::new(name).unwrap();
+                let flags = libc::O_RDWR | if polls { libc::O_NONBLOCK } else { 0 };
+                let mqd = mq::$backend::mq_open(&name, flags, 0, None).ok()?;
+                Some($type(Some(mqd)))
+            }
+
+            fn send(&self, message: &[u8]) {
+                mq::$backend::mq_timedsend(self.mqd(), message, 0, None).unwrap();
+            }
+
+            fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, None);
+                unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
+            }
+
+            fn receive_until(&self, buffer: &mut Buffer, until: &libc::timespec) -> Option<usize> {
+                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, Some(until));
+                unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
+            }
+
+            fn unlink(name: &str) {
+                mq::$backend::mq_unlink(&CString::new(name).unwrap()).unwrap();
+            }
+        }
+
+        impl Drop for $type {
+            fn drop(&mut self) {
+                let _ = self.0.take().map(mq::$backend::mq_close);
+            }
+        }
+    };
+}
+
+#[cfg(raw_backend)]
+ours!(Raw, raw);
+ours!(Ffi, ffi);
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 

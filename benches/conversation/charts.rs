@@ -10,7 +10,7 @@ use crate::drawing::*;
 use crate::rounds::{Measured, Spread};
 use crate::run::PERCENTILES;
 use crate::table::{self, find, megabytes_per_second, of_pairs};
-use crate::transports;
+use contenders::transports;
 
 /// Draws the charts for which there are figures, and returns their names.
 pub fn draw(

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 /// The path of `plain.c`, compiled, or why it is not to be had.
 pub static PLAIN: LazyLock<Result<String, String>> = LazyLock::new(|| {
-    compile(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/conversation/plain.c"), "plain")
+    compile(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/contenders/plain.c"), "plain")
 });
 
 /// The path of a program that does nothing, or why it is not to be had.

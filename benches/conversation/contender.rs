@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use contenders::transports;
 use mq_sketch::mq;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
 
-use crate::{compiler, machine, programs, transports};
+use crate::{compiler, machine, programs};
 
 /// The CPUs of premise and conclusion.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,19 +49,6 @@ impl Placement {
             Placement::OneCpu => Some(cpus[pair % cpus.len()]),
         }
     }
-}
-
-/// The CPUs that this process may run on.
-pub fn allowed_cpus() -> Vec<usize> {
-    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
-    (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
-}
-
-/// Lets this process run on these only.
-pub fn run_on(cpus: &[usize]) {
-    let mut set = CpuSet::new();
-    cpus.iter().for_each(|cpu| set.set(*cpu).unwrap());
-    sched_setaffinity(Pid::from_raw(0), &set).unwrap();
 }
 
 /// Placeholders in a command for what differs from run to run: the name of a POSIX queue, the number
@@ -215,8 +201,7 @@ impl Contender {
             _ => (QUEUE, None),
         };
         let command = [&*this_program(), "transport", transport, wait, queue, ITERATIONS, PEER_CPU];
-        let contender = Contender::new(format!("{transport} {wait}"), &[command]);
-        Contender { backend: Some(mq::BACKEND), missing, ..contender }
+        Contender { missing, ..Contender::new(format!("{transport} {wait}"), &[command]) }
     }
 
     /// The same, with CPUs that do not sleep.
@@ -228,7 +213,7 @@ impl Contender {
     /// The programs of `plain.py`. The interpreter tells its own path, because the one in PATH may
     /// be a script that looks for it first.
     fn python() -> Contender {
-        const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/conversation/plain.py");
+        const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/contenders/plain.py");
         let probe = Command::new("python3")
             .args(["-c", "import sys, posix_ipc; print(sys.executable)"])
             .stderr(Stdio::null())

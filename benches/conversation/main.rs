@@ -16,15 +16,12 @@ mod contender;
 mod drawing;
 mod machine;
 mod options;
-mod packages;
-mod plain;
 #[path = "../../tests/common/programs.rs"]
 mod programs;
 mod rounds;
 mod run;
 mod start;
 mod table;
-mod transports;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -35,6 +32,7 @@ use std::time::Instant;
 
 use cases::{Parts, cases};
 use contender::{Contender, Placement};
+use contenders::{plain, transports};
 use indicatif::ProgressBar;
 use machine::Machine;
 use mq_sketch::runtime::signals;

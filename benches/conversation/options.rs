@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::contender::{self, Contender};
+use crate::contender::Contender;
 
 pub const HELP: &str = "\
 cargo bench --bench conversation [-- OPTION...]
@@ -66,7 +66,7 @@ pub fn options<'a>(
         parts: PARTS.map(String::from).into(),
         names: Vec::new(),
         out: Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("conversation"),
-        cpus: contender::allowed_cpus(),
+        cpus: contenders::allowed_cpus(),
     };
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
@@ -115,7 +115,7 @@ fn number(option: &str, least: u64, value: OsString) -> Result<u64, lexopt::Erro
 
 /// The CPUs of a list, as taskset(1) takes it. From now on this process runs on no other.
 fn cpus(list: &str) -> Result<Vec<usize>, String> {
-    let allowed = contender::allowed_cpus();
+    let allowed = contenders::allowed_cpus();
     let one = |word: &str| {
         let cpu = word.parse().ok().filter(|cpu| allowed.contains(cpu));
         cpu.ok_or_else(|| format!("--cpus {list}: {word:?} is not one of the CPUs {allowed:?}"))
@@ -124,7 +124,7 @@ fn cpus(list: &str) -> Result<Vec<usize>, String> {
     if (1..cpus.len()).any(|i| cpus[..i].contains(&cpus[i])) {
         return Err(format!("--cpus {list}: names a CPU twice"));
     }
-    contender::run_on(&cpus);
+    contenders::run_on(&cpus);
     Ok(cpus)
 }
 

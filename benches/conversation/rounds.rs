@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use contenders::run_on;
 use indicatif::{ProgressBar, ProgressStyle};
 use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
 
-use crate::contender::run_on;
 use crate::options::Options;
 use crate::run::{Case, Ended, Failure, Outcome, Report};
 

@@ -15,9 +15,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::contender::{self, Contender, Placement, run_on, this_program};
+use crate::contender::{self, Contender, Placement, this_program};
 use crate::machine::{Load, keep_awake};
-use crate::transports;
+use contenders::{run_on, transports};
 
 /// A run that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(60);

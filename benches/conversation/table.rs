@@ -6,7 +6,7 @@ use crate::contender::{Contender, Placement};
 use crate::rounds::{Measured, Spread};
 use crate::run::{Case, PERCENTILES, Report};
 use crate::start::Started;
-use crate::transports;
+use contenders::transports;
 
 /// A whole number with a comma every three digits.
 pub fn grouped(number: f64) -> String {

@@ -1,40 +1,41 @@
-//! The same calls through each package that people use, and through both backends of this one. All
-//! are called as they are meant to be.
+//! The same calls through each package that people use, called as they are meant to be.
 
-#![allow(dead_code)] // each bench uses its part
 #![allow(unsafe_code)] // for the crate `libc`, whose functions are those of C
 
 use std::ffi::CString;
 use std::time::{Duration, SystemTime};
 
-use mq_sketch::mq::{self, Mqd};
-use mq_sketch::os::Errno;
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT};
 use nix::sys::stat::Mode;
 
-/// The attributes of the queues of our programs.
-const MAXMSG: usize = 10;
+/// The attributes of the queues: those of the programs that are compared.
+pub const MAXMSG: usize = 10;
+/// Bytes of a message.
 pub const SIZE: usize = 32;
 
+/// Space for a message.
 pub type Buffer = [u8; SIZE];
 
 /// A queue, as a package has it. Each is for sending and receiving, and is closed when dropped.
 pub trait Package: Sized {
+    /// The name of the package.
     const NAME: &str;
     /// A new queue, with O_NONBLOCK if `polls`.
     fn create(name: &str, polls: bool) -> Self;
     /// None as long as there is no such queue. With O_NONBLOCK if `polls`.
     fn open(name: &str, polls: bool) -> Option<Self>;
+    /// Sends with priority 0.
     fn send(&self, message: &[u8]);
     /// None from an empty queue with O_NONBLOCK.
     fn receive(&self, buffer: &mut Buffer) -> Option<usize>;
     /// None from a queue that is empty until then.
     fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize>;
+    /// Removes the name.
     fn unlink(name: &str);
 }
 
 /// What is not an error here, as None.
-fn unless_empty<E: PartialEq + std::fmt::Debug>(
+pub fn unless_empty<E: PartialEq + std::fmt::Debug>(
     result: Result<usize, E>,
     empty: [E; 2],
 ) -> Option<usize> {
@@ -45,69 +46,7 @@ fn unless_empty<E: PartialEq + std::fmt::Debug>(
     }
 }
 
-/// The functions of one of our backends are called in one and the same way.
-macro_rules! ours {
-    ($type:ident, $backend:ident) => {
-        pub struct $type(Option<Mqd>);
-
-        impl $type {
-            fn mqd(&self) -> &Mqd {
-                self.0.as_ref().expect("it is open")
-            }
-        }
-
-        impl Package for $type {
-            const NAME: &str = stringify!($backend);
-
-            fn create(name: &str, polls: bool) -> $type {
-                let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-                let flags = flags | if polls { libc::O_NONBLOCK } else { 0 };
-                let (name, attributes) =
-                    (CString::new(name).unwrap(), mq::attributes(MAXMSG, SIZE));
-                $type(Some(mq::$backend::mq_open(&name, flags, 0o600, Some(&attributes)).unwrap()))
-            }
-
-            fn open(name: &str, polls: bool) -> Option<$type> {
-                let name = CString::new(name).unwrap();
-                let flags = libc::O_RDWR | if polls { libc::O_NONBLOCK } else { 0 };
-                let mqd = mq::$backend::mq_open(&name, flags, 0, None).ok()?;
-                Some($type(Some(mqd)))
-            }
-
-            fn send(&self, message: &[u8]) {
-                mq::$backend::mq_timedsend(self.mqd(), message, 0, None).unwrap();
-            }
-
-            fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
-                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, None);
-                unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
-            }
-
-            fn receive_until(&self, buffer: &mut Buffer, until: &libc::timespec) -> Option<usize> {
-                let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, Some(until));
-                unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
-            }
-
-            fn unlink(name: &str) {
-                mq::$backend::mq_unlink(&CString::new(name).unwrap()).unwrap();
-            }
-        }
-
-        impl Drop for $type {
-            fn drop(&mut self) {
-                let _ = self.0.take().map(mq::$backend::mq_close);
-            }
-        }
-    };
-}
-
-/// Do not wait; the kernel has a short cut for this value.
-pub const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-
-#[cfg(raw_backend)]
-ours!(Raw, raw);
-ours!(Ffi, ffi);
-
+/// The package `nix`.
 pub struct Nix(Option<MqdT>);
 
 impl Package for Nix {
@@ -157,6 +96,7 @@ impl Drop for Nix {
     }
 }
 
+/// The package `posixmq`.
 pub struct Posixmq(posixmq::PosixMq);
 
 impl Package for Posixmq {
@@ -201,6 +141,7 @@ impl Package for Posixmq {
     }
 }
 
+/// The C library, by the declarations of the package `libc`.
 pub struct Libc(libc::mqd_t);
 
 /// A value below 0 is an error, and errno has its number.
@@ -212,7 +153,10 @@ impl Package for Libc {
     const NAME: &str = "libc";
 
     fn create(name: &str, polls: bool) -> Libc {
-        let (name, attributes) = (CString::new(name).unwrap(), mq::attributes(MAXMSG, SIZE));
+        let name = CString::new(name).unwrap();
+        // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.
+        let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
+        (attributes.mq_maxmsg, attributes.mq_msgsize) = (MAXMSG as _, SIZE as _);
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
         let flags = flags | if polls { libc::O_NONBLOCK } else { 0 };
         // SAFETY: the name ends with a NUL; after O_CREAT follow a mode, as wide as C promotes it,

@@ -15,19 +15,22 @@ use std::os::unix::process::parent_id;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::time::TimeValLike;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, pipe2, read, write};
+use serde_json::json;
 
-use crate::alone;
-use crate::contender::{allowed_cpus, run_on};
 use crate::packages::{Libc, Package, SIZE};
+use crate::{allowed_cpus, run_on};
 
 /// Their names, the fastest first, and the ways in which each can wait.
 pub const ALL: [(&str, &[&str]); 8] = [
@@ -44,7 +47,9 @@ const CACHE_LINE: &str = "shared cache line";
 const EVENTFD: &str = "eventfd";
 const FUTEX: &str = "futex";
 const PIPE: &str = "pipe";
+/// Two queues, one for each direction.
 pub const POSIX_QUEUE: &str = "POSIX queue";
+/// One queue, with a type of message for each direction.
 pub const SYSTEM_V_QUEUE: &str = "System V queue";
 const SEQPACKET: &str = "unix seqpacket";
 const STREAM: &str = "unix stream";
@@ -101,7 +106,7 @@ impl Start {
             }
             ForkResult::Parent { child } => {
                 let mut number = 0;
-                alone::time(self.iterations, || {
+                time(self.iterations, || {
                     own.send(&message(number));
                     assert_eq!(receive(&own, shares_cpu), message(number + 1));
                     number += 2;
@@ -111,6 +116,24 @@ impl Start {
             }
         }
     }
+}
+
+/// Times iterations, from the end of the first one, and reports as json.
+fn time(iterations: u64, mut iteration: impl FnMut()) {
+    iteration();
+    let usage = || getrusage(UsageWho::RUSAGE_SELF).expect("a known process");
+    let (start, before) = (Instant::now(), usage());
+    (1..iterations).for_each(|_| iteration());
+    let (seconds, after) = (start.elapsed().as_secs_f64(), usage());
+    let user = after.user_time() - before.user_time();
+    let system = after.system_time() - before.system_time();
+    let report = json!({
+        "iterations": iterations,
+        "seconds": seconds,
+        "user_seconds": user.num_microseconds() as f64 / 1e6,
+        "system_seconds": system.num_microseconds() as f64 / 1e6,
+    });
+    println!("{report}");
 }
 
 fn receive<E: End>(end: &E, shares_cpu: bool) -> [u8; SIZE] {
@@ -207,6 +230,7 @@ pub fn probe_system_v() -> Result<(), String> {
     create_system_v().map(remove_system_v).map_err(|error| format!("because msgget says: {error}"))
 }
 
+/// Removes a queue of System V.
 pub fn remove_system_v(id: c_int) {
     // SAFETY: this command takes no buffer.
     unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
