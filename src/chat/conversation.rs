@@ -13,8 +13,8 @@
 //!   answer out.
 //! - A program that receives its own message sends it back and yields: the peer is not running, and
 //!   on one CPU it cannot run before this program yields. The program also yields after each of its
-//!   next answers, until it finds the queue empty, because then the peer has taken the message and
-//!   runs on another CPU; but after at most [`YIELDS_AFTER_OWN`] of them.
+//!   next answers, but only until it finds the queue empty: then the peer has taken the message and
+//!   runs on another CPU.
 //! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read about once a
 //!   second, and more often only at the beginning.
 
