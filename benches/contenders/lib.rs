@@ -1,5 +1,5 @@
-//! What the benchmarks compare mq-sketch with, as an expert would write it. Nothing here is used
-//! by the programs, and nothing of theirs is used here.
+//! The programs that the benchmarks compare mq-sketch with: polling as an expert would write it,
+//! and blocking as one would plainly write it. They share no code with mq-sketch.
 
 pub mod packages;
 pub mod plain;

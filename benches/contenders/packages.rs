@@ -28,7 +28,7 @@ pub trait Package: Sized {
     fn send(&self, message: &[u8]);
     /// None from an empty queue with O_NONBLOCK.
     fn receive(&self, buffer: &mut Buffer) -> Option<usize>;
-    /// None from a queue that is empty until then.
+    /// None if the queue is still empty at the deadline.
     fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize>;
     /// Removes the name.
     fn unlink(name: &str);

@@ -1,8 +1,8 @@
 //! What one could use instead of a POSIX queue: the same dialogue over other means, without the
 //! md5. A round trip is a message of 32 bytes to the peer and one back; both check every byte.
 //!
-//! Each is used as an expert would: an own direction each way, O_NONBLOCK or its like to poll, and
-//! a yield now and then.
+//! Each is used as an expert would use it: one channel for each direction where there are channels,
+//! O_NONBLOCK or the like for polling, and a yield now and then.
 
 #![allow(unsafe_code)] // for fork(2), mmap(2), futex(2) and the queues of System V
 
@@ -56,7 +56,7 @@ const STREAM: &str = "unix stream";
 
 /// One side of a dialogue.
 trait End {
-    /// How many empty polls precede a yield. It takes a few microseconds.
+    /// Empty polls before a yield. Together they take a few microseconds.
     const EMPTY_POLLS: u32 = 32;
 
     fn send(&self, message: &[u8; SIZE]);

@@ -109,7 +109,7 @@ fn canvas(
 
 fn text(area: &Area, text: &str, at: Point, side: HPos, size: f64) -> Drawn {
     let ink = rgb(INK);
-    // plotters writes the 1.24th part of a size.
+    // plotters divides a font size by 1.24.
     let style = ("sans-serif", size * 1.24).into_text_style(area).color(&ink);
     Ok(area.draw(&Text::new(text, at, style.pos(Pos::new(side, VPos::Center))))?)
 }

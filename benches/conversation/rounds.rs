@@ -12,7 +12,8 @@ use crate::run::{Case, Ended, Failure, Outcome, Report};
 /// How long a run should take, from the first reply.
 const SECONDS: f64 = 0.4;
 
-/// How long it may take where the highest percentile needs that many round trips.
+/// How long it may take if [`ENOUGH_ITERATIONS`], for the highest percentile, take longer than
+/// that.
 const AT_MOST_SECONDS: f64 = 1.0;
 const ENOUGH_ITERATIONS: u64 = 10_001;
 

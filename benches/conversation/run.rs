@@ -95,7 +95,8 @@ impl Report {
         self.number("seconds")
     }
 
-    /// The times run from the first reply to the last: so one less than replies.
+    /// The time runs from the first reply to the last, so there is one round trip fewer than
+    /// replies.
     pub fn round_trips(&self) -> f64 {
         self.number("iterations") - 1.0
     }

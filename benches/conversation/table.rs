@@ -33,7 +33,7 @@ fn middle_half(spread: Spread) -> String {
     format!("{} to {}", grouped(spread.low), grouped(spread.high))
 }
 
-/// How many runs of how many another program disturbed.
+/// Disturbed runs and all runs, as `1/7`.
 fn disturbed(one: &Measured) -> String {
     let disturbed = one.outcomes.iter().filter(|outcome| outcome.is_disturbed()).count();
     format!("{disturbed}/{}", one.outcomes.len())

@@ -1,11 +1,11 @@
 //! The hot loop: a queue, a dialogue, how to wait, and counting.
 //!
-//! An iteration is one receive and one send. Between them a program waits: it polls, and yields now
-//! and then; or it sleeps in the kernel ([`Wait`]). Five things make this fast; `benches/README.md`
-//! has the measurements:
+//! In each program an iteration is one receive and one send. Between them it waits: it polls, and
+//! yields now and then; or it sleeps in the kernel ([`Wait`]). Five things make this fast;
+//! `benches/README.md` has the measurements:
 //!
-//! - A poll never waits, because the queue is opened with O_NONBLOCK. Neither a poll nor a sleep has
-//!   a deadline, which the kernel would have to read. A program that sleeps is woken by a timer
+//! - A poll never waits, because the queue is opened with O_NONBLOCK. Neither a poll nor a sleep
+//!   has a deadline, which the kernel would have to read. A program that sleeps is woken by a timer
 //!   about once a second, to check the clock: that is faster than a deadline for each wait.
 //! - An empty poll builds nothing: EAGAIN is tested before anything else.
 //! - Nothing is calculated between a receive and the send that answers it: [`Dialogue::sent`]
@@ -39,17 +39,18 @@ const POLLS_BEFORE_YIELD: u64 = 32;
 const ROUNDS_BEFORE_SLEEP: u64 = 256;
 
 /// A program that has received its own message yields after each of its next answers, at most this
-/// many. (One that sleeps never finds the queue empty, which would end this sooner.) If the two
-/// programs still share the CPU then, it receives its own message again, which is one round lost.
+/// many. (A program that sleeps never sees an empty queue, so it yields all these times.) If the
+/// two still share the CPU then, it receives its own message again, which is one round lost.
 const YIELDS_AFTER_OWN: u32 = 256;
 
 /// The cycle counter is read each time that this many rounds were without progress, about every 5
 /// us. It tells whether CLOCK_MONOTONIC is to be read.
 const ROUNDS_BEFORE_TICKS: u64 = 32;
 
-/// After this many rounds without progress a program that may sleep does so for [`NAP`] instead of
-/// yielding. Until the peer comes, it receives its own message at once, so it never blocks. The
-/// rounds take longer than the nap, some 2 ms; otherwise the two could nap by turns for long.
+/// After this many rounds without progress a program that may sleep naps for [`NAP`] instead of
+/// yielding. It would not sleep otherwise, because it receives its own message at once until the
+/// peer comes. The rounds take some 2 ms, longer than a nap, so that the two programs do not nap by
+/// turns.
 const ROUNDS_BEFORE_NAP: u64 = 4096;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
@@ -142,7 +143,7 @@ pub struct Transcript {
     pub dialogue: Dialogue,
     /// What was counted and timed.
     pub stats: Stats,
-    /// The last message received, at the beginning.
+    /// The last message received is at the beginning of this buffer.
     pub received: Buffer,
     /// Where long messages are written to be sent.
     scratch: Buffer,

@@ -53,9 +53,10 @@ impl Message {
         Message::from_digest(words, size)
     }
 
-    /// The answer to this message, in `size` bytes: the same as `answer_to`, and faster, because the
-    /// text need not be copied and buffered first (`benches/README.md` has the figures). The package does the difficult part, the compression of 64-byte blocks. Here is
-    /// the padding: one bit, zeros, and the length in bits at the end of the last block.
+    /// The answer to this message, in `size` bytes: the same as `answer_to`, and faster, because
+    /// the text need not be copied and buffered first (`benches/README.md` has the figures). The
+    /// package does the difficult part, the compression of 64-byte blocks. Here is the padding: one
+    /// bit, zeros, and the length in bits at the end of the last block.
     ///
     /// ```
     /// use mq_sketch::chat::message::Message;
@@ -182,8 +183,8 @@ static HEX: [[u8; 2]; 256] = {
 };
 
 /// Year, month (0 to 11) and day (1 to 31) of a day since 1970 in the Gregorian calendar. The
-/// calculation counts from 1 March, so the leap day is the last day of its year, and in eras of 400
-/// years, each of 146,097 days.
+/// calculation begins each year on 1 March, so that a leap day is the last day of its year. It
+/// counts in eras of 400 years, each of 146,097 days.
 fn civil_date(days_since_1970: u32) -> (u32, usize, u32) {
     let days = days_since_1970 + 719_468; // since 0000-03-01
     let (era, day_of_era) = (days / 146_097, days % 146_097);

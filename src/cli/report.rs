@@ -146,8 +146,8 @@ impl<'a> Summary<'a> {
         say(format_args!("CPU time: {user} s user, {system} s kernel"))
     }
 
-    /// The buckets from the fastest round trip to the slowest. Each is a limit in nanoseconds, which
-    /// is a power of two, and a count: how many took less, and were not counted before.
+    /// The buckets from the fastest round trip to the slowest. Each is a limit in nanoseconds,
+    /// which is a power of two, and a count: how many took less, and were not counted before.
     fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
         let is_empty = |count: &u64| *count == 0;
         let first = self.histogram.iter().take_while(|count| is_empty(count)).count();

@@ -1,7 +1,7 @@
 //! The safe handle: [`QueueName`], [`Deadline`], [`Queue`].
 //!
-//! A method is one call, and returns what the call returns. A caller that polls must handle EAGAIN,
-//! one that waits until a deadline ETIMEDOUT, and all EINTR.
+//! `send`, `receive` and `set_nonblocking` make one call each, and return its result. A polling
+//! caller must handle EAGAIN, a caller with a deadline ETIMEDOUT, and every caller EINTR.
 
 use core::ffi::{CStr, c_int};
 use core::fmt;

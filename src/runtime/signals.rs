@@ -1,4 +1,4 @@
-//! A signal that would end the program sets a flag, and the program ends in order.
+//! A signal that would end the program only sets a flag; the program then ends cleanly.
 //!
 //! A handler may do next to nothing (signal-safety(7)), so it only stores the signal's number. The
 //! conversation reads the flag after each reply and after each empty poll. A signal during a wait
