@@ -8,19 +8,21 @@
 //! - `freestanding`: the programs use them, start at their own `_start`, and link no C library. Not
 //!   with `--features ffi`, and not for musl.
 
-use std::{env, fs, path::Path};
+use std::{env, ffi::OsStr, fs, path::Path};
 
 const PROGRAMS: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/arch");
     println!("cargo:rustc-check-cfg=cfg(raw_backend, freestanding)");
 
     let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
     let (os, arch, pointer) = (target("OS"), target("ARCH"), target("POINTER_WIDTH"));
 
     // x32 is x86_64 with 32-bit pointers and its own system call numbers.
-    let raw_backend = os == "linux" && arch == "x86_64" && pointer == "64";
+    let has_file = Path::new("src/arch").join(format!("{arch}.rs")).exists();
+    let raw_backend = os == "linux" && has_file && pointer == "64";
     // For musl, rustc always links its own crt1.o, so there would be two definitions of `_start`.
     let is_gnu = target("ENV") == "gnu";
     let freestanding = raw_backend && is_gnu && env::var_os("CARGO_FEATURE_FFI").is_none();
@@ -30,7 +32,7 @@ fn main() {
     }
     if freestanding {
         println!("cargo:rustc-cfg=freestanding");
-        link_without_a_c_library();
+        link_without_a_c_library(&arch);
     } else {
         // The crate `libc` links the C library too, unless another package of the build has enabled
         // the crate's feature `std`. Then std would link it, but these programs have no std.
@@ -59,7 +61,7 @@ fn link_realtime_library(os: &str, env: &str) {
 
 /// Link arguments of the freestanding programs. They are given per program, because the test
 /// binaries are ordinary programs and would crash with them.
-fn link_without_a_c_library() {
+fn link_without_a_c_library(arch: &str) {
     // The crate `libc` puts -lc and the like on every command line. That is wrong for these
     // programs: GNU ld rejects a shared libc.so together with -static, and a linker that accepts it
     // silently binds an undefined memcpy to a libc.so that the program never loads. So these names
@@ -80,9 +82,23 @@ fn link_without_a_c_library() {
         "-Wl,--no-eh-frame-hdr",       // for unwinding at run time; debuggers do without
         &format!("-L{}", shadows.display()),
     ];
-    for program in PROGRAMS {
-        for argument in arguments {
-            println!("cargo:rustc-link-arg-bin={program}={argument}");
+    // cargo tells which linker was chosen, if one was.
+    let linker = env::var("RUSTC_LINKER").unwrap_or_default();
+    let linker = Path::new(&linker).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let is_bare = linker.contains("lld"); // the linker itself, and not a compiler that calls it
+    // clang can link for every processor, and must be told for which.
+    let target = format!("--target={arch}-linux-gnu");
+    let of_clang = linker.starts_with("clang").then_some(&*target);
+    for argument in arguments.into_iter().chain(of_clang) {
+        let words: Vec<&str> = match argument.strip_prefix("-Wl,") {
+            _ if is_bare && argument == "-nostartfiles" => continue, // a linker adds none by itself
+            Some(words) if is_bare => words.split(',').collect(),
+            _ => vec![argument],
+        };
+        for program in PROGRAMS {
+            for word in &words {
+                println!("cargo:rustc-link-arg-bin={program}={word}");
+            }
         }
     }
 }

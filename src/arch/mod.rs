@@ -1,19 +1,31 @@
-//! What depends on the processor: one file each, with the same items.
+//! What depends on the processor: one file each, with the same items. To port the programs to
+//! another one, write its file and add its line below; `build.rs` finds the file.
 //!
-//! | item | what it is |
-//! | --- | --- |
-//! | `syscall` | the instruction that enters the kernel |
-//! | `define_start!` | `_start`: from the kernel's stack to a Rust function |
-//! | `signal_restorer` | where a signal handler returns to |
-//! | `AUDIT_ARCH` | the processor's number in seccomp(2) |
-//! | `cycles` | a counter that ticks at a constant rate |
-//! | `copy_forward`, `copy_backward`, `fill` | the loops that the compiler must not recognise: see [`crate::runtime::memory`] |
+//! | item | what it is | where to look |
+//! | --- | --- | --- |
+//! | `syscall` | the instruction that enters the kernel | syscall(2); the kernel's entry.S for what it overwrites |
+//! | `define_start!` | `_start`: from the kernel's stack to a Rust function | the processor's ELF psABI: process initialisation, stack alignment |
+//! | `Restorer`, `signal_restorer` | where a signal handler returns to, and the field for it in the kernel's `struct sigaction`, if it has one | SA_RESTORER in the processor's asm/signal.h; setup_rt_frame in its signal.c |
+//! | `STAT_LAYOUT` | size of `struct stat`, and where st_nlink is | asm/stat.h |
+//! | `AUDIT_ARCH` | the processor's number in seccomp(2) | include/uapi/linux/audit.h |
+//! | `cycles` | a counter that ticks at a constant rate and may be read in user mode | the architecture manual |
+//! | `FEW_TICKS` | a fraction of a millisecond by it | |
+//! | `copy_forward`, `copy_backward`, `fill` | the loops that the compiler must not recognise: see [`crate::runtime::memory`]; `bytes` has them for any processor | |
+//!
+//! Newer processors have fewer system calls, so `os/raw.rs` uses those that all have: openat for
+//! open, ppoll for poll, clone for fork. The numbers are those of the crate `libc`.
 //!
 //! Where no file fits, the programs go through the C library and need nothing of this.
 
 #![allow(unsafe_code)] // instructions that the language cannot express
 
 #[cfg(raw_backend)]
-mod x86_64;
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+mod processor;
 #[cfg(raw_backend)]
-pub use x86_64::*;
+pub use processor::*;
+
+#[cfg(all(raw_backend, not(target_arch = "x86_64")))]
+mod bytes;

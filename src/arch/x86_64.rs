@@ -12,9 +12,13 @@
 //! Sources: System V ABI for AMD64, section 3.4.1 and appendix A.2.1; `arch/x86/entry/entry_64.S`.
 
 use core::arch::{asm, naked_asm, x86_64};
+use core::ffi::c_ulong;
 
 /// AUDIT_ARCH_X86_64 of include/uapi/linux/audit.h: the ELF machine, 64 bits wide, little-endian.
 pub const AUDIT_ARCH: u32 = libc::EM_X86_64 as u32 | 0x8000_0000 | 0x4000_0000;
+
+/// The size of the kernel's `struct stat`, and where st_nlink is: arch/x86/include/uapi/asm/stat.h.
+pub const STAT_LAYOUT: (usize, usize) = (144, 16);
 
 /// Enters the kernel, and returns what it returns, undecoded.
 ///
@@ -62,12 +66,19 @@ macro_rules! define_start {
     };
 }
 
-/// The address to which a signal handler returns: SA_RESTORER, which x86_64 demands.
+/// The field of the kernel's `struct sigaction` for the address to which a signal handler returns.
+pub type Restorer = usize;
+
+/// The flag SA_RESTORER, which x86_64 demands, and that address.
 ///
 /// gdb unwinds through it because it recognises exactly these two instructions in a function whose
 /// name contains `sigaction`. The `nop` in front of them is never executed: an unwinder looks up
 /// the byte before a return address, and must not find the end of another function there.
-pub fn signal_restorer() -> usize {
+pub fn signal_restorer() -> (c_ulong, Restorer) {
+    // arch/x86/include/uapi/asm/signal.h. The crate `libc` does not have it, because the C library
+    // sets it by itself.
+    const SA_RESTORER: c_ulong = 0x0400_0000;
+
     /// A naked function, because the kernel finds the signal frame by the stack pointer, so nothing
     /// may be pushed before the call.
     #[unsafe(naked)]
@@ -79,7 +90,7 @@ pub fn signal_restorer() -> usize {
             rt_sigreturn = const libc::SYS_rt_sigreturn,
         )
     }
-    sigaction_restorer as *const () as usize + 1
+    (SA_RESTORER, sigaction_restorer as *const () as usize + 1)
 }
 
 /// The time stamp counter. Its rate is constant on every processor of the last fifteen years
@@ -90,6 +101,9 @@ pub fn cycles() -> u64 {
     // SAFETY: reads a register; Linux permits it in user mode.
     unsafe { x86_64::_rdtsc() }
 }
+
+/// A short time by that counter: 0.2 to 0.5 ms.
+pub const FEW_TICKS: u64 = 1 << 20;
 
 /// Copies `length` bytes, the lowest first.
 ///

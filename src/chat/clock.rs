@@ -86,10 +86,13 @@ impl SilenceTimer {
     }
 }
 
-/// Ticks until CLOCK_MONOTONIC is first read: 0.4 ms at 2.5 GHz. The interval at most doubles with
+/// Ticks until CLOCK_MONOTONIC is first read, a fraction of a millisecond. The interval at most doubles with
 /// each check, until it is a slice. So an interval is at most twice as long as the time over which
 /// the counter's rate was measured, and an interruption between the two readings has little effect.
-const FIRST_INTERVAL: u64 = 1 << 20;
+#[cfg(raw_backend)]
+const FIRST_INTERVAL: u64 = crate::arch::FEW_TICKS;
+#[cfg(not(raw_backend))]
+const FIRST_INTERVAL: u64 = SECOND / 2048;
 
 /// Decides by the cycle counter when to read CLOCK_MONOTONIC.
 pub struct CheckSchedule {

@@ -367,8 +367,10 @@ impl Conversation<'_> {
     /// Before premise's last answer nothing else may be on the queue:
     /// [`Dialogue::must_check_empty_queue`].
     fn check_empty_queue(&mut self) -> Result<(), End> {
+        // In writable memory, because qemu-user writes a deadline back.
+        let expired = Deadline::EXPIRED;
         loop {
-            match self.queue.receive(&mut self.transcript.received, &Deadline::EXPIRED) {
+            match self.queue.receive(&mut self.transcript.received, &expired) {
                 Ok(length) => return Err(End::Corrupted(length)),
                 Err(Errno::EAGAIN | Errno::ETIMEDOUT) => {
                     self.transcript.stats.empty_polls += 1;

@@ -20,11 +20,10 @@ const _: () = {
     // include/uapi/linux/resource.h: two timevals and fourteen longs. The type of musl has reserved
     // space behind them.
     assert!(size_of::<libc::rusage>() >= size_of::<[c_long; 18]>());
-    // arch/x86/include/uapi/asm/stat.h: 18 longs; st_nlink is the third.
-    assert!(size_of::<libc::stat>() == size_of::<[c_long; 18]>());
-    assert!(offset_of!(libc::stat, st_nlink) == 2 * size_of::<c_long>());
-    // arch/x86/include/uapi/asm/signal.h: three words and a set of 64 bits.
-    assert!(size_of::<KernelSigaction>() == 32);
+    assert!(size_of::<libc::stat>() == arch::STAT_LAYOUT.0);
+    assert!(offset_of!(libc::stat, st_nlink) == arch::STAT_LAYOUT.1);
+    // include/linux/signal_types.h: two words, perhaps a third, and a set of 64 bits.
+    assert!(size_of::<KernelSigaction>() == 24 + size_of::<arch::Restorer>());
 };
 
 /// Makes the system call `number`. A result of -4095 to -1 is a negated error number, any other is
@@ -117,7 +116,9 @@ pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
     // SAFETY: the kernel writes a stat, into `stat`.
     unsafe { syscall(libc::SYS_fstat, [fd.0 as usize, stat.as_mut_ptr() as usize])? };
     // SAFETY: a stat is made of integers, and all bytes are initialised.
-    Ok(unsafe { stat.assume_init() }.st_nlink)
+    let links = unsafe { stat.assume_init() }.st_nlink;
+    #[allow(clippy::useless_conversion)] // it has 32 bits on some processors
+    Ok(links.into())
 }
 
 /// `int umask(int mask)`, kernel/sys.c. Returns the previous mask.
@@ -198,7 +199,7 @@ pub fn stack_limit() -> Result<u64, Errno> {
 struct KernelSigaction {
     handler: usize,
     flags: c_ulong,
-    restorer: usize,
+    restorer: arch::Restorer,
     mask: u64,
 }
 
@@ -211,9 +212,6 @@ struct KernelSigaction {
 /// forbids.
 #[inline]
 pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<bool, Errno> {
-    // include/uapi/asm-generic/signal-defs.h. The crate `libc` does not have it, because the C
-    // library sets it by itself.
-    const SA_RESTORER: c_ulong = 0x0400_0000;
     let (handler, flags) = match disposition {
         Disposition::Ignore => (libc::SIG_IGN, 0),
         Disposition::Handler(handler) => (handler as usize, 0),
@@ -222,9 +220,9 @@ pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<bool,
             (handler as usize, libc::SA_RESETHAND as u32 as c_ulong)
         }
     };
-    let (flags, restorer) = (flags | SA_RESTORER, arch::signal_restorer());
-    let new = KernelSigaction { handler, flags, restorer, mask: 0 };
-    let mut old = KernelSigaction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let (restorer_flag, restorer) = arch::signal_restorer();
+    let new = KernelSigaction { handler, flags: flags | restorer_flag, restorer, mask: 0 };
+    let mut old = KernelSigaction { handler: 0, flags: 0, restorer, mask: 0 };
     let (new, old_out) = (from_ref(&new) as usize, from_mut(&mut old) as usize);
     let arguments = [signal as usize, new, old_out, size_of::<u64>()];
     // SAFETY: the kernel reads `new` and writes `old`. The handler is the caller's promise; the

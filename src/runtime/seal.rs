@@ -75,7 +75,7 @@ mod lists {
         SYS_prctl,
         SYS_ioctl,
         SYS_mq_open,
-        #[cfg(not(freestanding))]
+        #[cfg(all(not(freestanding), target_arch = "x86_64"))]
         SYS_fork, // fork(2) of musl
         #[cfg(not(freestanding))]
         SYS_set_tid_address, // the same
@@ -90,7 +90,12 @@ mod lists {
     /// poll(2). Seen with glibc 2.36 and musl 1.2.5. If another version makes a call that is
     /// missing here, the program ends with SIGSYS and a test fails.
     #[cfg(not(freestanding))]
-    pub const C_LIBRARY: &List = &[SYS_clock_nanosleep, SYS_newfstatat, SYS_poll];
+    pub const C_LIBRARY: &List = &[
+        SYS_clock_nanosleep,
+        SYS_newfstatat,
+        #[cfg(target_arch = "x86_64")]
+        SYS_poll,
+    ];
     /// None: there is no C library.
     #[cfg(freestanding)]
     pub const C_LIBRARY: &List = &[];

@@ -71,7 +71,7 @@ impl Place {
     }
 
     pub fn command_at(&self, path: &Path) -> Command {
-        let mut command = with_default_signals(Command::new(path));
+        let mut command = with_default_signals(programs::command(path));
         command.arg(format!("MESSAGE_QUEUE_NAME={}", self.text));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

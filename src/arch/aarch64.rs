@@ -1,0 +1,100 @@
+//! aarch64 on Linux.
+//!
+//! ```text
+//! system call      x8 = number; x0 to x5 = arguments
+//!                  x0 = result; -4095 to -1 is a negated error number
+//!                  nothing else is overwritten
+//! at _start        [sp] = argc, then argv, 0, envp, 0, auxv; sp is a
+//!                  multiple of 16
+//! function call    x0 to x7; x30 = return address; sp is always a
+//!                  multiple of 16
+//! ```
+//!
+//! Sources: Procedure Call Standard for the Arm 64-bit Architecture, section 6; `svc` in
+//! `arch/arm64/kernel/entry.S`.
+
+use core::arch::asm;
+use core::ffi::c_ulong;
+
+pub use super::bytes::{copy_backward, copy_forward, fill};
+
+/// AUDIT_ARCH_AARCH64 of include/uapi/linux/audit.h: the ELF machine, 64 bits wide, little-endian.
+pub const AUDIT_ARCH: u32 = libc::EM_AARCH64 as u32 | 0x8000_0000 | 0x4000_0000;
+
+/// The size of the kernel's `struct stat`, and where st_nlink is: include/uapi/asm-generic/stat.h.
+pub const STAT_LAYOUT: (usize, usize) = (128, 20);
+
+/// Enters the kernel, and returns what it returns, undecoded.
+///
+/// # Safety
+/// The call must be sound with these arguments; a pointer among them must be valid for what the
+/// kernel does with it.
+#[inline(always)]
+pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
+    let result;
+    // SAFETY: the registers are those of the table above; what the kernel does with memory is the
+    // caller's promise.
+    unsafe {
+        asm!("svc 0", in("x8") number, inlateout("x0") a => result,
+             in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+             options(nostack, preserves_flags));
+    }
+    result
+}
+
+/// Defines `_start`, where the kernel starts the program. It goes on in `$start`, a function that
+/// takes the address of argc and never returns. Why it is a naked function and a macro: see
+/// x86_64.rs.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! define_start {
+    ($start:path) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        unsafe extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                ".cfi_undefined x30", // no caller: a debugger stops here
+                "mov x29, #0",        // marks the outermost frame, as the standard demands
+                "mov x30, #0",        // no return address
+                "mov x0, sp",         // first argument: the address of argc
+                "and sp, x0, #-16",   // already aligned by the kernel; made sure here
+                "bl {start}",
+                "brk #1",             // it does not return
+                ".cfi_endproc",
+                start = sym $start,
+            )
+        }
+
+        /// Never called. compiler_builtins refers to it from a constructor, which would look for
+        /// the processor's newer atomic instructions. No constructor runs here, so the older
+        /// instructions are used, which every processor has.
+        #[unsafe(no_mangle)]
+        extern "C" fn getauxval(_: core::ffi::c_ulong) -> core::ffi::c_ulong {
+            0
+        }
+    };
+}
+
+/// The kernel's `struct sigaction` has a field for a restorer, for 32-bit programs.
+pub type Restorer = usize;
+
+/// None is needed: a signal handler returns to the vDSO, which the kernel maps into every program
+/// (`arch/arm64/kernel/signal.c`, setup_return).
+pub fn signal_restorer() -> (c_ulong, Restorer) {
+    (0, 0)
+}
+
+/// The virtual counter. It has a constant rate, 1 MHz to 1 GHz, which Linux lets user mode read.
+#[inline]
+pub fn cycles() -> u64 {
+    let ticks;
+    // SAFETY: reads a register.
+    unsafe {
+        asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags));
+    }
+    ticks
+}
+
+/// A short time by that counter: 16 us to 16 ms.
+pub const FEW_TICKS: u64 = 1 << 14;

@@ -1,0 +1,92 @@
+//! riscv64 on Linux.
+//!
+//! ```text
+//! system call      a7 = number; a0 to a5 = arguments
+//!                  a0 = result; -4095 to -1 is a negated error number
+//!                  nothing else is overwritten
+//! at _start        [sp] = argc, then argv, 0, envp, 0, auxv; sp is a
+//!                  multiple of 16; gp has no value yet
+//! function call    a0 to a7; ra = return address; sp is a multiple of 16
+//! ```
+//!
+//! Sources: RISC-V ELF psABI, chapters 1 and 2; `arch/riscv/kernel/entry.S` and `syscall_table.c`.
+
+use core::arch::asm;
+use core::ffi::c_ulong;
+
+pub use super::bytes::{copy_backward, copy_forward, fill};
+
+/// AUDIT_ARCH_RISCV64 of include/uapi/linux/audit.h: the ELF machine, 64 bits wide, little-endian.
+pub const AUDIT_ARCH: u32 = libc::EM_RISCV as u32 | 0x8000_0000 | 0x4000_0000;
+
+/// The size of the kernel's `struct stat`, and where st_nlink is: include/uapi/asm-generic/stat.h.
+pub const STAT_LAYOUT: (usize, usize) = (128, 20);
+
+/// Enters the kernel, and returns what it returns, undecoded.
+///
+/// # Safety
+/// The call must be sound with these arguments; a pointer among them must be valid for what the
+/// kernel does with it.
+#[inline(always)]
+pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
+    let result;
+    // SAFETY: the registers are those of the table above; what the kernel does with memory is the
+    // caller's promise. Without `preserves_flags` the vector unit's state counts as changed, as the
+    // kernel may change it.
+    unsafe {
+        asm!("ecall", in("a7") number, inlateout("a0") a => result,
+             in("a1") b, in("a2") c, in("a3") d, in("a4") e, in("a5") f, options(nostack));
+    }
+    result
+}
+
+/// Defines `_start`, where the kernel starts the program. It goes on in `$start`, a function that
+/// takes the address of argc and never returns. Why it is a naked function and a macro: see
+/// x86_64.rs.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! define_start {
+    ($start:path) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        unsafe extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                ".cfi_startproc",
+                ".cfi_undefined ra", // no caller: a debugger stops here
+                ".option push",
+                ".option norelax",   // or the linker would load gp from gp
+                "lla gp, __global_pointer$", // data near it is addressed by gp
+                ".option pop",
+                "li fp, 0",          // marks the outermost frame
+                "li ra, 0",          // no return address
+                "mv a0, sp",         // first argument: the address of argc
+                "andi sp, sp, -16",  // already aligned by the kernel; made sure here
+                "call {start}",
+                "unimp",             // it does not return
+                ".cfi_endproc",
+                start = sym $start,
+            )
+        }
+    };
+}
+
+/// The kernel's `struct sigaction` has no field for a restorer.
+pub type Restorer = ();
+
+/// None is needed: a signal handler returns to the vDSO, which the kernel maps into every program
+/// (`arch/riscv/kernel/signal.c`, setup_rt_frame).
+pub fn signal_restorer() -> (c_ulong, Restorer) {
+    (0, ())
+}
+
+/// The timer that all CPUs share. It has a constant rate, mostly 1 to 100 MHz.
+#[inline]
+pub fn cycles() -> u64 {
+    let ticks;
+    // SAFETY: reads a register, which Linux permits in user mode.
+    unsafe { asm!("rdtime {}", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
+    ticks
+}
+
+/// A short time by that timer: 40 us to 4 ms.
+pub const FEW_TICKS: u64 = 1 << 12;
