@@ -82,7 +82,9 @@ fn link_without_a_c_library(arch: &str) {
         "-Wl,--no-eh-frame-hdr",       // for unwinding at run time; debuggers do without
         &format!("-L{}", shadows.display()),
     ];
-    // cargo tells which linker was chosen, if one was.
+    // cargo tells which linker was chosen, if one was. The usual way is this variable.
+    let target = env::var("TARGET").unwrap_or_default().to_uppercase().replace('-', "_");
+    println!("cargo:rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
     let linker = env::var("RUSTC_LINKER").unwrap_or_default();
     let linker = Path::new(&linker).file_name().and_then(OsStr::to_str).unwrap_or_default();
     let is_bare = linker.contains("lld"); // the linker itself, and not a compiler that calls it
