@@ -37,6 +37,10 @@ fn main() {
         // The crate `libc` links the C library too, unless another package of the build has enabled
         // the crate's feature `std`. Then std would link it, but these programs have no std.
         println!("cargo:rustc-link-lib=c");
+        // On 32-bit ARM each function has an unwind entry, which refers to a function of libgcc.
+        if arch == "arm" {
+            println!("cargo:rustc-link-lib=gcc_s");
+        }
     }
     link_realtime_library(&os, &target("ENV"));
 }
