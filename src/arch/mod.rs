@@ -12,8 +12,18 @@
 //! | `FEW_TICKS` | a fraction of a millisecond by it | |
 //! | `copy_forward`, `copy_backward`, `fill` | the loops that the compiler must not recognise: see [`crate::runtime::memory`]; `bytes` has them for any processor | |
 //!
-//! Newer processors have fewer system calls, so `os/raw.rs` uses those that all have: openat for
-//! open, ppoll for poll, clone for fork. The numbers are those of the crate `libc`.
+//! What a port can trip over:
+//!
+//! - Newer processors have fewer system calls, so `os/raw.rs` uses those that all have: openat for
+//!   open, ppoll for poll, clone for fork. The numbers are those of the crate `libc`.
+//! - The stack pointer must be a multiple of 16 where a function begins (on x86_64 before the call
+//!   pushes 8 bytes), or the first aligned access to the stack fails.
+//! - A register for global data, as gp on riscv64, has no value at `_start`.
+//! - The compiler may call helpers that ask the C library what the processor can do, as
+//!   getauxval(3) on aarch64.
+//! - A filter of seccomp(2) with the wrong `AUDIT_ARCH` kills the program at its next call.
+//! - Pages may be larger than 4 KiB. The linker then pads the file, and must: a segment begins in a
+//!   page of its own.
 //!
 //! Where no file fits, the programs go through the C library and need nothing of this.
 
