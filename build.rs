@@ -38,7 +38,7 @@ fn main() {
         // the crate's feature `std`. Then std would link it, but these programs have no std.
         println!("cargo:rustc-link-lib=c");
         // On 32-bit ARM each function has an unwind entry, which refers to a function of libgcc.
-        if arch == "arm" {
+        if arch == "arm" && is_gnu {
             println!("cargo:rustc-link-lib=gcc_s");
         }
     }
@@ -86,12 +86,9 @@ fn link_without_a_c_library(arch: &str) {
         "-Wl,--no-eh-frame-hdr",       // for unwinding at run time; debuggers do without
         &format!("-L{}", shadows.display()),
     ];
-    // cargo tells which linker was chosen, if one was. The usual way is this variable.
-    let target = env::var("TARGET").unwrap_or_default().to_uppercase().replace('-', "_");
-    println!("cargo:rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
-    let linker = env::var("RUSTC_LINKER").unwrap_or_default();
-    let linker = Path::new(&linker).file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let is_bare = linker.contains("lld"); // the linker itself, and not a compiler that calls it
+    let linker = linker();
+    // The linker itself, and not a compiler that calls it: rustc decides by the same names.
+    let is_bare = linker == "ld" || linker.ends_with("-ld") || linker.contains("lld");
     // clang can link for every processor, and must be told for which.
     let target = format!("--target={arch}-linux-gnu");
     let of_clang = linker.starts_with("clang").then_some(&*target);
@@ -107,4 +104,20 @@ fn link_without_a_c_library(arch: &str) {
             }
         }
     }
+}
+
+/// The name of the chosen linker without its folder; empty if none was chosen.
+///
+/// It can be chosen by a variable of the environment, by flags, or in a file for cargo. cargo does
+/// not run this script again when such a file has another one: `cargo clean` does.
+fn linker() -> String {
+    let target = env::var("TARGET").unwrap_or_default().to_uppercase().replace('-', "_");
+    println!("cargo:rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let mut of_flags = flags.split('\x1f').filter_map(|flag| {
+        flag.strip_prefix("-C").unwrap_or(flag).strip_prefix("linker=").map(String::from)
+    });
+    let linker = of_flags.next_back().or_else(|| env::var("RUSTC_LINKER").ok()).unwrap_or_default();
+    let name = Path::new(&linker).file_name().and_then(OsStr::to_str);
+    name.unwrap_or_default().to_string()
 }

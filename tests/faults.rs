@@ -523,6 +523,7 @@ fn a_stack_of_128_kib_is_enough_in_release_and_in_debug_builds() {
         let place = Place::new("stack");
         let start = |name| {
             let mut command = place.command_at(&programs.join(name));
+            command.env("QEMU_STACK_SIZE", (128 << 10).to_string()); // an emulator has its own limit
             start(limited(command.arg(&file), Resource::RLIMIT_STACK, 128 << 10))
         };
         for programs in [&["premise", "conclusion"][..], &["sketch"], &["cleanup"]] {

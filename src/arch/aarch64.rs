@@ -3,7 +3,8 @@
 //! ```text
 //! system call      x8 = number; x0 to x5 = arguments
 //!                  x0 = result; -4095 to -1 is a negated error number
-//!                  nothing else is overwritten
+//!                  nothing else is overwritten, but with SVE the upper bits
+//!                  of z0 to z31, p0 to p15 and ffr are lost
 //! at _start        [sp] = argc, then argv, 0, envp, 0, auxv; sp is a
 //!                  multiple of 16
 //! function call    x0 to x7; x30 = return address; sp is always a
@@ -15,6 +16,9 @@
 
 use core::arch::asm;
 use core::ffi::c_ulong;
+
+#[cfg(target_feature = "sve")]
+compile_error!("`syscall` does not tell the compiler that the kernel clears registers of SVE");
 
 pub use super::bytes::{copy_backward, copy_forward, fill};
 
@@ -66,9 +70,9 @@ macro_rules! define_start {
             )
         }
 
-        /// Never called. compiler_builtins refers to it from a constructor, which would look for
-        /// the processor's newer atomic instructions. No constructor runs here, so the older
-        /// instructions are used, which every processor has.
+        /// Never called. compiler_builtins refers to it from its constructors, which would look for
+        /// the processor's newer instructions. No constructor runs here, so atomic accesses use the
+        /// older instructions, which every processor has.
         #[unsafe(no_mangle)]
         extern "C" fn getauxval(_: core::ffi::c_ulong) -> core::ffi::c_ulong {
             0
@@ -76,7 +80,7 @@ macro_rules! define_start {
     };
 }
 
-/// The kernel's `struct sigaction` has a field for a restorer, for 32-bit programs.
+/// The kernel's `struct sigaction` has a field for a restorer, which is optional here.
 pub type Restorer = usize;
 
 /// None is needed: a signal handler returns to the vDSO, which the kernel maps into every program
@@ -96,5 +100,5 @@ pub fn cycles() -> u64 {
     ticks
 }
 
-/// A short time by that counter: 16 us to 16 ms.
+/// A short time by that counter: 16 ms at most.
 pub const FEW_TICKS: u64 = 1 << 14;

@@ -9,7 +9,7 @@
 //! | `STAT_LAYOUT` | size of `struct stat`, and where st_nlink is | asm/stat.h |
 //! | `AUDIT_ARCH` | the processor's number in seccomp(2) | include/uapi/linux/audit.h |
 //! | `cycles` | a counter that ticks at a constant rate and may be read in user mode | the architecture manual |
-//! | `FEW_TICKS` | a fraction of a millisecond by it | |
+//! | `FEW_TICKS` | a short time by it: some milliseconds at most | |
 //! | `copy_forward`, `copy_backward`, `fill` | the loops that the compiler must not recognise: see [`crate::runtime::memory`]; `bytes` has them for any processor | |
 //!
 //! What a port can trip over:
@@ -37,5 +37,5 @@ mod processor;
 #[cfg(raw_backend)]
 pub use processor::*;
 
-#[cfg(all(raw_backend, not(target_arch = "x86_64")))]
-mod bytes;
+#[cfg(all(raw_backend, any(test, not(target_arch = "x86_64"))))]
+pub(crate) mod bytes;

@@ -3,13 +3,14 @@
 //! ```text
 //! system call      a7 = number; a0 to a5 = arguments
 //!                  a0 = result; -4095 to -1 is a negated error number
-//!                  nothing else is overwritten
+//!                  v0 to v31 and the vector unit's state are lost
 //! at _start        [sp] = argc, then argv, 0, envp, 0, auxv; sp is a
 //!                  multiple of 16; gp has no value yet
 //! function call    a0 to a7; ra = return address; sp is a multiple of 16
 //! ```
 //!
-//! Sources: RISC-V ELF psABI, chapters 1 and 2; `arch/riscv/kernel/entry.S` and `syscall_table.c`.
+//! Sources: RISC-V ELF psABI, chapters 1 and 2; `do_trap_ecall_u` in `arch/riscv/kernel/traps.c`;
+//! Documentation/arch/riscv/vector.rst.
 
 use core::arch::asm;
 use core::ffi::c_ulong;
@@ -31,11 +32,19 @@ pub const STAT_LAYOUT: (usize, usize) = (128, 20);
 pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     let result;
     // SAFETY: the registers are those of the table above; what the kernel does with memory is the
-    // caller's promise. Without `preserves_flags` the vector unit's state counts as changed, as the
-    // kernel may change it.
+    // caller's promise.
     unsafe {
         asm!("ecall", in("a7") number, inlateout("a0") a => result,
-             in("a1") b, in("a2") c, in("a3") d, in("a4") e, in("a5") f, options(nostack));
+             in("a1") b, in("a2") c, in("a3") d, in("a4") e, in("a5") f,
+             lateout("v0") _, lateout("v1") _, lateout("v2") _, lateout("v3") _,
+             lateout("v4") _, lateout("v5") _, lateout("v6") _, lateout("v7") _,
+             lateout("v8") _, lateout("v9") _, lateout("v10") _, lateout("v11") _,
+             lateout("v12") _, lateout("v13") _, lateout("v14") _, lateout("v15") _,
+             lateout("v16") _, lateout("v17") _, lateout("v18") _, lateout("v19") _,
+             lateout("v20") _, lateout("v21") _, lateout("v22") _, lateout("v23") _,
+             lateout("v24") _, lateout("v25") _, lateout("v26") _, lateout("v27") _,
+             lateout("v28") _, lateout("v29") _, lateout("v30") _, lateout("v31") _,
+             options(nostack));
     }
     result
 }
@@ -88,5 +97,5 @@ pub fn cycles() -> u64 {
     ticks
 }
 
-/// A short time by that timer: 40 us to 4 ms.
+/// A short time by that timer: 4 ms at most.
 pub const FEW_TICKS: u64 = 1 << 12;

@@ -86,7 +86,7 @@ impl SilenceTimer {
     }
 }
 
-/// Ticks until CLOCK_MONOTONIC is first read, a fraction of a millisecond. The interval at most doubles with
+/// Ticks until CLOCK_MONOTONIC is first read: some milliseconds at most. The interval at most doubles with
 /// each check, until it is a slice. So an interval is at most twice as long as the time over which
 /// the counter's rate was measured, and an interruption between the two readings has little effect.
 #[cfg(raw_backend)]

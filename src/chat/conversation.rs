@@ -19,6 +19,7 @@
 //!   second, and more often only at the beginning.
 
 use core::ffi::c_int;
+use core::hint::black_box;
 
 use super::clock::{CheckSchedule, Instant, SilenceTimer, ticks};
 use super::dialogue::{Dialogue, Received};
@@ -367,8 +368,8 @@ impl Conversation<'_> {
     /// Before premise's last answer nothing else may be on the queue:
     /// [`Dialogue::must_check_empty_queue`].
     fn check_empty_queue(&mut self) -> Result<(), End> {
-        // In writable memory, because qemu-user writes a deadline back.
-        let expired = Deadline::EXPIRED;
+        // qemu-user writes a deadline back, so it must not be a constant in read-only memory.
+        let expired = black_box(Deadline::EXPIRED);
         loop {
             match self.queue.receive(&mut self.transcript.received, &expired) {
                 Ok(length) => return Err(End::Corrupted(length)),

@@ -1,8 +1,9 @@
 //! memcpy and its siblings. The compiler calls them whether or not there is a C library.
 //!
 //! Written as plain loops they could end up calling themselves: the optimiser recognises a loop
-//! that copies, fills or measures, and replaces it by a call of memcpy, memset or strlen. Hence one
-//! instruction of the processor for the first two ([`arch`]), and volatile reads for the last.
+//! that copies, fills or measures, and replaces it by a call of memcpy, memset or strlen. Hence an
+//! instruction of the processor, or a loop with an empty `asm!`, for the first two ([`arch`]), and
+//! volatile reads for the last.
 //!
 //! The symbols themselves are defined in the programs, by [`program!`](crate::program).
 
@@ -97,6 +98,29 @@ mod tests {
                 unsafe {
                     copy_overlapping(base.add(to), base.add(from), length);
                     fill(base.add(120), 7, length);
+                }
+                assert_eq!(ours, theirs, "{length} bytes from {from} to {to}");
+            }
+        }
+    }
+
+    /// The loops of other processors, where the test runs them itself.
+    #[test]
+    #[cfg_attr(miri, ignore = "assembly")]
+    fn the_loops_for_any_processor_copy_and_fill_too() {
+        use crate::arch::bytes::{copy_backward, copy_forward, fill};
+        for (from, to) in [(0_usize, 20_usize), (20, 0), (5, 6), (6, 5), (7, 7)] {
+            for length in [0, 1, 7, 32] {
+                let mut ours: [u8; 64] = core::array::from_fn(|i| i as u8);
+                let mut theirs = ours;
+                theirs.copy_within(from..from + length, to);
+                theirs[..3].fill(9);
+                let base = ours.as_mut_ptr();
+                // SAFETY: all of it lies within the 64 bytes of `ours`, and the direction fits.
+                unsafe {
+                    let copy = if to > from { copy_backward } else { copy_forward };
+                    copy(base.add(to), base.add(from), length);
+                    fill(base, 9, 3);
                 }
                 assert_eq!(ours, theirs, "{length} bytes from {from} to {to}");
             }
