@@ -18,6 +18,8 @@
 //!   open, ppoll for poll, clone for fork. The numbers are those of the crate `libc`.
 //! - The stack pointer must be a multiple of 16 where a function begins (on x86_64 before the call
 //!   pushes 8 bytes), or the first aligned access to the stack fails.
+//! - x86_64 lets a function use 128 bytes below the stack pointer, which a signal handler spares.
+//!   On the others everything below it may be overwritten at any moment.
 //! - A register for global data, as gp on riscv64, has no value at `_start`.
 //! - The compiler may call helpers that ask the C library what the processor can do, as
 //!   getauxval(3) on aarch64.
