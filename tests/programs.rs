@@ -38,15 +38,11 @@ fn segments(bytes: &[u8]) -> Vec<(u32, u32)> {
     map_segments(bytes, |endian, header| (header.p_type(endian), header.p_flags(endian)))
 }
 
-/// Bytes of the segments, and of the padding between them where pages have 4 KiB. Where they have
-/// 64 KiB, as on aarch64, the file may be larger.
+/// Bytes of the segments, without the padding between them. Pages of 64 KiB, as on aarch64, need
+/// much of it.
 fn size(bytes: &[u8]) -> u64 {
     let size_of_segment = |endian, header: &ProgramHeader64<Endianness>| {
-        if header.p_type(endian) == PT_LOAD {
-            header.p_filesz(endian).next_multiple_of(4096)
-        } else {
-            0
-        }
+        if header.p_type(endian) == PT_LOAD { header.p_filesz(endian) } else { 0 }
     };
     map_segments(bytes, size_of_segment).iter().sum()
 }

@@ -71,17 +71,23 @@ fn main() -> ExitCode {
 }
 
 fn compare(args: Vec<OsString>) -> ExitCode {
-    let (contenders, transports) = (contender::all(), contender::transports());
-    let options = match options(args, contenders.iter().chain(&transports)) {
+    let bad_usage = |error: &dyn std::fmt::Display| {
+        eprintln!("conversation: {error}; --help shows the options");
+        ExitCode::from(2)
+    };
+    let options = match options(args) {
         Ok(Some(options)) => options,
         Ok(None) => {
             say(HELP.trim_end());
             return ExitCode::SUCCESS;
         }
-        Err(error) => {
-            eprintln!("conversation: {error}; --help shows the options");
-            return ExitCode::from(2);
-        }
+        Err(error) => return bad_usage(&error),
+    };
+    eprintln!("conversation: building the programs that are measured, unless they are up to date");
+    let (contenders, transports) = (contender::all(), contender::transports());
+    let options = match options.prepare(contenders.iter().chain(&transports)) {
+        Ok(options) => options,
+        Err(error) => return bad_usage(&error),
     };
     let _ = signals::install_handlers();
     story(&contenders, &transports, &options).unwrap_or_else(|error| {

@@ -45,6 +45,25 @@ impl Options {
         self.parts.iter().any(|wanted| wanted == part)
     }
 
+    /// Checks the words of `--only` against the names that there are, and makes the folder for the
+    /// results.
+    pub fn prepare<'a>(
+        mut self,
+        contenders: impl Iterator<Item = &'a Contender>,
+    ) -> Result<Options, String> {
+        let names: Vec<String> = contenders.map(|one| one.name.to_lowercase()).collect();
+        let is_in_one = |word: &str| names.iter().any(|name| name.contains(word));
+        if let Some(word) = self.names.iter().find(|word| word.is_empty() || !is_in_one(word)) {
+            let words = names.iter().flat_map(|name| name.split([' ', ',', '(', ')']));
+            let words: BTreeSet<&str> = words.filter(|word| !word.is_empty()).collect();
+            let (parts, words) = (PARTS.join(", "), Vec::from_iter(words).join(" "));
+            let is_neither = format!("is neither a part ({parts}) nor in a name");
+            return Err(format!("--only {word:?} {is_neither}; names have the words {words}"));
+        }
+        self.out = results_folder(&self.out, &self.date)?;
+        Ok(self)
+    }
+
     /// A contender of this name is to be measured.
     pub fn names_one(&self, name: &str) -> bool {
         let name = name.to_lowercase();
@@ -52,11 +71,8 @@ impl Options {
     }
 }
 
-/// None: only help is asked for.
-pub fn options<'a>(
-    args: Vec<OsString>,
-    contenders: impl Iterator<Item = &'a Contender>,
-) -> Result<Option<Options>, lexopt::Error> {
+/// None: only help is asked for. [`Options::prepare`] comes next.
+pub fn options(args: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut options = Options {
         command: command_line(&args),
@@ -93,16 +109,6 @@ pub fn options<'a>(
             _ => return Err(arg.unexpected()),
         }
     }
-    let names: Vec<String> = contenders.map(|one| one.name.to_lowercase()).collect();
-    let is_in_one = |word: &str| names.iter().any(|name| name.contains(word));
-    if let Some(word) = options.names.iter().find(|word| word.is_empty() || !is_in_one(word)) {
-        let words = names.iter().flat_map(|name| name.split([' ', ',', '(', ')']));
-        let words: BTreeSet<&str> = words.filter(|word| !word.is_empty()).collect();
-        let (parts, words) = (PARTS.join(", "), Vec::from_iter(words).join(" "));
-        let is_neither = format!("is neither a part ({parts}) nor in a name");
-        return Err(format!("--only {word:?} {is_neither}; names have the words {words}").into());
-    }
-    options.out = results_folder(&options.out, &options.date)?;
     Ok(Some(options))
 }
 
