@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::{
-    ALL, Peer, Place, Running, assert_done, code, finish, program, programs, report, signal, start,
+    ALL, Peer, Place, Running, assert_done, code, emulator, finish, program, report, signal, start,
     state, stdout, stop, the_one_line, wait_for_state, wait_until,
 };
 use mq_sketch::mq::{Deadline, Queue, Wait};
@@ -275,7 +275,7 @@ fn ending_signals() -> impl Iterator<Item = libc::c_int> {
     }
     let of_c_library = if cfg!(freestanding) { 0..0 } else { 32..34 };
     // An emulator uses faults itself, and gives real-time signals other numbers.
-    let is_emulated = programs::emulator().is_some();
+    let is_emulated = emulator().is_some();
     let faults = [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS];
     let is_kept = move |number: &i32| is_emulated && (*number >= 32 || faults.contains(number));
     (1..=64)
@@ -456,7 +456,7 @@ fn a_queue_that_another_program_removed_is_told_in_the_end() {
 
 #[test]
 fn the_two_meanings_of_emfile_are_told_apart() {
-    let is_emulated = programs::emulator().is_some(); // an emulator needs descriptors itself
+    let is_emulated = emulator().is_some(); // an emulator needs descriptors itself
     for program in ["premise", "sketch"] {
         let place = Place::new("limits");
         let mut command = place.command(program);
@@ -518,7 +518,7 @@ fn a_stack_of_128_kib_is_enough_in_release_and_in_debug_builds() {
     let params = "MESSAGE_SIZE=8192\nVERBOSE=1\nITERATIONS=5\n#";
     fs::write(&file, format!("{params:x<16384}")).unwrap();
     let debug = Path::new(env!("CARGO_BIN_EXE_sketch")).parent().unwrap();
-    let debug = programs::emulator().is_none().then_some(debug); // it is for this processor
+    let debug = emulator().is_none().then_some(debug); // it is for this processor
     for programs in [Some(program("").as_path()), debug].into_iter().flatten() {
         let place = Place::new("stack");
         let start = |name| {

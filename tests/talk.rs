@@ -4,7 +4,7 @@ mod common;
 
 use std::process::{Command, Stdio};
 
-use common::{Place, assert_done, finish, programs, start, stdout, wait_for_state, wait_until};
+use common::{Place, assert_done, emulator, finish, start, stdout, wait_for_state, wait_until};
 use mq_sketch::mq::{Queue, Wait};
 use serde_json::Value;
 
@@ -174,7 +174,7 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
 #[test]
 fn messages_of_any_size_are_exchanged_and_checked() {
     // An emulator accepts no filter.
-    let sealed = if programs::emulator().is_some() { "SEALED=0" } else { "SEALED=1" };
+    let sealed = if emulator().is_some() { "SEALED=0" } else { "SEALED=1" };
     for size in [32, 64, 96, 4096, 8192] {
         for how in [["WAIT=poll", sealed], ["WAIT=block", "VERBOSE=0"]] {
             let place = Place::new("sizes");

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
 use common::{
-    ALL, Place, assert_done, code, finish, program, programs, start, stdout, the_one_line,
+    ALL, Place, assert_done, code, command_of, finish, program, start, stdout, the_one_line,
 };
 use mq_sketch::cli::output::Escaped;
 
@@ -33,7 +33,7 @@ fn refused_file(test: &str, content: &[u8]) -> String {
 
 /// Runs a program with these arguments only.
 fn run(name: &str, args: &[&str]) -> Output {
-    let mut command = programs::command(&program(name));
+    let mut command = command_of(&program(name));
     finish(start(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped())))
 }
 
@@ -64,7 +64,7 @@ fn help_and_version_say_what_to_do() {
 #[test]
 fn help_that_cannot_be_printed_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut command = programs::command(&program("premise"));
+    let mut command = command_of(&program("premise"));
     let output = finish(start(command.arg("--help").stdout(full).stderr(Stdio::piped())));
     assert_eq!(code(&output), 3);
     assert_eq!(

@@ -33,7 +33,7 @@ pub struct Options {
     parts: Vec<String>,
     /// A contender's name must contain one of these words. Empty: all names do.
     names: Vec<String>,
-    /// A folder for the results of this run, which exists and is empty.
+    /// The folder of `--out`; after [`Options::prepare`] the new one in it for this run.
     pub out: PathBuf,
     /// The CPUs that this process may run on.
     pub cpus: Vec<usize>,

@@ -86,9 +86,10 @@ impl SilenceTimer {
     }
 }
 
-/// Ticks until CLOCK_MONOTONIC is first read: some milliseconds at most. The interval at most doubles with
-/// each check, until it is a slice. So an interval is at most twice as long as the time over which
-/// the counter's rate was measured, and an interruption between the two readings has little effect.
+/// Ticks until CLOCK_MONOTONIC is first read: some milliseconds at most. The interval at most
+/// doubles with each check, until it is a slice. So an interval is at most twice as long as the
+/// time over which the counter's rate was measured, and an interruption between the two readings
+/// has little effect.
 #[cfg(raw_backend)]
 const FIRST_INTERVAL: u64 = crate::arch::FEW_TICKS;
 #[cfg(not(raw_backend))]

@@ -7,6 +7,7 @@
 #![allow(dead_code)] // each test file uses its part
 #![allow(unsafe_code)] // signals are set to their defaults between fork and exec
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
@@ -30,6 +31,24 @@ pub const ALL: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
 /// The path of a program.
 pub fn program(name: &str) -> PathBuf {
     programs::folder().join(name)
+}
+
+/// A command that runs a program: with MQ_SKETCH_EMULATOR through that emulator, which is for the
+/// programs of another processor in MQ_SKETCH_PROGRAMS.
+pub fn command_of(path: &Path) -> Command {
+    match emulator() {
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.arg(path);
+            command
+        }
+        None => Command::new(path),
+    }
+}
+
+/// For example qemu-aarch64-static.
+pub fn emulator() -> Option<OsString> {
+    std::env::var_os("MQ_SKETCH_EMULATOR")
 }
 
 /// A queue name that no other test has. No queue of that name exists before and after.
@@ -71,7 +90,7 @@ impl Place {
     }
 
     pub fn command_at(&self, path: &Path) -> Command {
-        let mut command = with_default_signals(programs::command(path));
+        let mut command = with_default_signals(command_of(path));
         command.arg(format!("MESSAGE_QUEUE_NAME={}", self.text));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -2,8 +2,7 @@
 //! --locked`. What cargo builds for a test is something else, because the tests' own packages
 //! change the features of shared ones.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -21,26 +20,6 @@ pub fn folder() -> &'static PathBuf {
         }
         None => build(cfg!(feature = "ffi")).unwrap_or_else(|error| panic!("{error}")),
     })
-}
-
-/// A command that runs a program: with MQ_SKETCH_EMULATOR through that emulator, which is for the
-/// programs of another processor in MQ_SKETCH_PROGRAMS.
-#[allow(dead_code)] // the benches do not emulate
-pub fn command(path: &Path) -> Command {
-    match emulator() {
-        Some(emulator) => {
-            let mut command = Command::new(emulator);
-            command.arg(path);
-            command
-        }
-        None => Command::new(path),
-    }
-}
-
-/// For example qemu-aarch64-static.
-#[allow(dead_code)]
-pub fn emulator() -> Option<OsString> {
-    std::env::var_os("MQ_SKETCH_EMULATOR")
 }
 
 /// Builds the programs for one of the backends, unless they are up to date, and returns their
