@@ -1,5 +1,5 @@
-//! SEALED=1 on real processes: a call that is not on the program's list kills the program. `audit`
-//! compares the lists with the documented calls.
+//! SEALED=1 on real processes: a call that is not on the program's list kills the program, and so
+//! does a call with an argument that is not. `audit` compares the lists with the documented calls.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 
@@ -7,39 +7,64 @@ mod common;
 #[path = "common/trace.rs"]
 mod trace;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use common::{Place, assert_done, code, finish, report, signal, wait_until};
 use mq_sketch::mq::{Deadline, Queue, Wait};
-use mq_sketch::runtime::seal::{C_LIBRARY, List, filter};
+use mq_sketch::runtime::seal::{List, filter};
 use nix::sys::ptrace;
-use nix::sys::signal::Signal::{SIGSYS, SIGTERM};
-use trace::{SEALS, Verdict, installs_filter, trace};
+use nix::sys::signal::Signal::{self, SIGSYS, SIGTERM};
+use nix::sys::signal::kill;
+use trace::{SEALS, Seal, Verdict, installs_filter, trace};
 
-/// Runs a sealed program. In the process of that index the first call after the filter's
-/// installation is replaced.
-fn run_sealed(place: &Place, program: &str, process: usize, instead: i64) -> Output {
-    let mut command = place.command(program);
+/// Runs a sealed program. In the process of that index the first call after the installation of its
+/// nth filter is replaced. Returns also whether the kernel has let that call pass; the program is
+/// killed then.
+fn run_sealed(
+    command: &mut Command,
+    (process, nth): (usize, usize),
+    (number, args): (i64, [u64; 6]),
+) -> (Output, bool) {
     command.args(["SEALED=1", "REPORT=json", "TIMEOUT=5"]);
-    let mut is_next = false;
-    trace(&mut command, |call, result| {
+    let (mut filters, mut is_replaced, mut has_passed) = (0, false, false);
+    let output = trace(command, |call, result| {
+        let is_entry = result.is_none();
         if call.process != process {
             return Verdict::Pass;
         }
-        if is_next && result.is_none() {
-            is_next = false;
-            return Verdict::Replace(instead);
+        if is_entry && is_replaced && !has_passed {
+            has_passed = true; // this is the next call
+            kill(call.pid, Signal::SIGKILL).unwrap();
+        } else if is_entry && filters == nth && !is_replaced {
+            is_replaced = true;
+            return Verdict::Replace(number, args);
         }
-        is_next |= result == Some(0) && installs_filter(call);
+        filters += usize::from(result == Some(0) && installs_filter(call));
         Verdict::Pass
-    })
+    });
+    (output, has_passed)
 }
 
-/// The calls that the filter with this list allows.
+/// Whether the kernel kills the program when it makes this call behind this filter. Every call
+/// either passes or kills with SIGSYS.
+fn is_killed(place: &Place, seal: &Seal, number: i64, args: [u64; 6]) -> bool {
+    if seal.program == "conclusion" {
+        let _ = Queue::create(&place.name, 0o600, 32, Wait::Block);
+    }
+    let mut command = place.command(seal.program);
+    let (output, has_passed) = run_sealed(&mut command, (0, seal.nth), (number, args));
+    let _ = Queue::unlink(&place.name);
+    let expected = if has_passed { Signal::SIGKILL } else { SIGSYS };
+    let Seal { name, .. } = seal;
+    assert_eq!(output.status.signal(), Some(expected as i32), "{name}, call {number} {args:?}");
+    !has_passed
+}
+
+/// The numbers of the calls that the filter with this list allows.
 fn allowed(list: &List) -> BTreeSet<i64> {
-    list.iter().chain(C_LIBRARY).copied().collect()
+    list.iter().copied().flatten().map(|rule| rule.number).collect()
 }
 
 /// x32's numbers of what it shares with x86_64 have this bit.
@@ -51,56 +76,160 @@ fn a_call_that_is_not_on_the_list_kills_the_program() {
     // its log. A new kernel lets uretprobe and uprobe through every filter.
     const UPROBES: [i64; 2] = [335, 336];
     let place = Place::new("seal-kills");
-    for (program, list) in SEALS {
-        let allowed = allowed(list);
+    for seal in SEALS {
+        let allowed = allowed(seal.list);
         let near = allowed.iter().flat_map(|call| [call - 1, call + 1, call | X32]);
         let numbers: BTreeSet<_> = near.filter(|call| !allowed.contains(call)).collect();
         for number in numbers.into_iter().filter(|number| !UPROBES.contains(number)) {
-            if program == "conclusion" {
-                let _ = Queue::create(&place.name, 0o600, 32, Wait::Block);
-            }
-            let output = run_sealed(&place, program, 0, number);
-            assert_eq!(output.status.signal(), Some(SIGSYS as i32), "{program}, call {number}");
-            let _ = Queue::unlink(&place.name);
+            assert!(is_killed(&place, &seal, number, [0; 6]), "{}, call {number}", seal.name);
         }
+    }
+}
+
+/// Arguments with which a call does no harm, but for the one that a filter checks.
+fn arguments(number: i64, index: usize, value: u64) -> [u64; 6] {
+    const NO_PROCESS: u64 = i32::MAX as u64;
+    let mut args = [0; 6];
+    args[0] = if number == libc::SYS_kill { NO_PROCESS } else { 0 };
+    args[index] = value;
+    args
+}
+
+#[test]
+fn an_argument_that_is_on_the_list_passes_and_its_neighbour_kills_the_program() {
+    let place = Place::new("seal-arguments");
+    let mut names = BTreeSet::new();
+    for seal in SEALS {
+        for rule in seal.list.iter().copied().flatten() {
+            let Some((index, values)) = rule.argument else { continue };
+            names.insert(rule.number);
+            let is_allowed = |value: &u32| values.iter().any(|range| range.contains(value));
+            let mut tried = BTreeSet::new();
+            for range in values {
+                let (first, last) = (*range.start(), *range.end());
+                tried.extend([first - 1, first, last, last + 1]);
+            }
+            for value in tried {
+                let args = arguments(rule.number, index, value.into());
+                let is_killed = is_killed(&place, &seal, rule.number, args);
+                let (name, number) = (seal.name, rule.number);
+                assert_eq!(is_killed, !is_allowed(&value), "{name}, call {number} {value:#x}");
+            }
+        }
+    }
+    use libc::{SYS_clone, SYS_ioctl, SYS_kill, SYS_mq_open, SYS_prctl, SYS_write};
+    let known = [SYS_clone, SYS_ioctl, SYS_kill, SYS_mq_open, SYS_prctl, SYS_write];
+    assert_eq!(names, BTreeSet::from(known));
+}
+
+#[test]
+fn a_sealed_sketch_creates_no_queue_and_starts_no_thread_and_no_namespace() {
+    let place = Place::new("seal-sketch-arguments");
+    let seal = SEALS.iter().find(|seal| seal.name == "sketch").unwrap();
+    let create = libc::O_RDWR | libc::O_CREAT;
+    let thread = libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND;
+    let namespace = libc::SIGCHLD | libc::CLONE_NEWUSER;
+    for (number, index, value) in [
+        (libc::SYS_mq_open, 1, create),
+        (libc::SYS_clone, 0, thread),
+        (libc::SYS_clone, 0, namespace),
+        (libc::SYS_ioctl, 1, libc::TIOCSTI as i32),
+        (libc::SYS_prctl, 0, libc::PR_SET_MM),
+    ] {
+        let args = arguments(number, index, value as u64);
+        assert!(is_killed(&place, seal, number, args), "call {number} {value:#x}");
     }
 }
 
 /// What the kernel does with a filter, as far as the instructions used here go.
-fn run_filter(filter: &[libc::sock_filter], arch: u32, number: u32) -> u32 {
+fn run_filter(filter: &[libc::sock_filter], arch: u32, number: u32, args: [u64; 6]) -> u32 {
+    // struct seccomp_data: the number, the architecture, an address, and the arguments.
+    let mut data = vec![number, arch, 0, 0];
+    data.extend(args.iter().flat_map(|arg| [*arg as u32, (arg >> 32) as u32]));
     let (mut register, mut at) = (0, 0);
     loop {
         let instruction = filter[at];
         at += 1;
-        match (u32::from(instruction.code), instruction.k) {
-            (0x20, 0) => register = number,
-            (0x20, 4) => register = arch,
-            (0x15, k) => {
-                at += usize::from(if register == k { instruction.jt } else { instruction.jf });
+        let k = instruction.k;
+        let is_true = match instruction.code {
+            0x20 => {
+                register = data[k as usize / 4];
+                continue;
             }
-            (0x06, k) => return k,
+            0x15 => register == k,
+            0x25 => register > k,
+            0x35 => register >= k,
+            0x06 => return k,
             _ => panic!("{instruction:?}"),
-        }
+        };
+        at += usize::from(if is_true { instruction.jt } else { instruction.jf });
     }
 }
 
 #[test]
-fn a_filter_allows_the_numbers_of_its_list_on_its_architecture_and_none_elsewhere() {
+fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere() {
     const X86_64: u32 = 0xc000_003e;
     const I386: u32 = 0x4000_0003;
     const AARCH64: u32 = 0xc000_00b7;
-    for (program, list) in SEALS {
-        let (filter, allowed) = (filter(list), allowed(list));
+    for Seal { name, list, .. } in SEALS {
+        let filter = filter(list);
+        let verdict = |arch, number, args| match run_filter(&filter, arch, number, args) {
+            libc::SECCOMP_RET_ALLOW => true,
+            libc::SECCOMP_RET_KILL_PROCESS => false,
+            other => panic!("{name}: {other:#x}"),
+        };
+        let rules: BTreeMap<_, _> =
+            list.iter().copied().flatten().map(|rule| (rule.number as u32, *rule)).collect();
         let low = 0..1 << 16;
         let numbers = low.clone().chain(low.map(|number| number | X32 as u32)).chain([u32::MAX]);
         for number in numbers {
-            for arch in [X86_64, I386, AARCH64, 0] {
-                let is_allowed = arch == X86_64 && allowed.contains(&number.into());
-                let (allow, kill) = (libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS);
-                let expected = if is_allowed { allow } else { kill };
-                let verdict = run_filter(&filter, arch, number);
-                assert_eq!(verdict, expected, "{program}, call {number} on {arch:#x}");
+            let rule = rules.get(&number).copied();
+            let (index, values) = rule.and_then(|rule| rule.argument).unwrap_or_default();
+            for (arch, value) in [(X86_64, 1), (X86_64, u64::MAX), (I386, 1), (AARCH64, 1), (0, 1)]
+            {
+                let mut args = [value; 6];
+                let is_right =
+                    values.is_empty() || values.iter().any(|r| r.contains(&(value as u32)));
+                let is_allowed = arch == X86_64 && rule.is_some() && is_right;
+                let message = format!("{name}, call {number} on {arch:#x} with {value:#x}");
+                assert_eq!(verdict(arch, number, args), is_allowed, "{message}");
+                // The kernel ignores the upper half of an int.
+                args[index] = value ^ 0xabcd_0000_0000;
+                assert_eq!(verdict(arch, number, args), is_allowed, "{message}");
             }
+            // Each value, and each that differs from it in one bit.
+            for value in values.iter().cloned().flatten() {
+                for near in [0].into_iter().chain((0..32).map(|bit| 1 << bit)) {
+                    let mut args = [u64::MAX; 6];
+                    args[index] = (value ^ near).into();
+                    let is_allowed = values.iter().any(|range| range.contains(&(value ^ near)));
+                    let message = format!("{name}, call {number} with {:#x}", value ^ near);
+                    assert_eq!(verdict(X86_64, number, args), is_allowed, "{message}");
+                }
+            }
+        }
+    }
+}
+
+/// How the kernel finds out which calls a filter allows with any arguments: it runs the filter with
+/// a number and stops at a load of anything else (`kernel/seccomp.c`, seccomp_is_const_allow).
+#[test]
+fn the_kernel_need_not_run_a_filter_for_the_calls_of_the_hot_loop() {
+    const LOAD: u16 = 0x20;
+    for Seal { name, list, .. } in SEALS {
+        let filter = filter(list);
+        for number in [libc::SYS_mq_timedreceive, libc::SYS_mq_timedsend, libc::SYS_sched_yield] {
+            if !allowed(list).contains(&number) {
+                continue;
+            }
+            let mut without_arguments = filter.clone();
+            for instruction in &mut without_arguments {
+                if instruction.code == LOAD && instruction.k >= 16 {
+                    instruction.code = u16::MAX; // run_filter panics here
+                }
+            }
+            let verdict = run_filter(&without_arguments, 0xc000_003e, number as u32, [0; 6]);
+            assert_eq!(verdict, libc::SECCOMP_RET_ALLOW, "{name}, call {number}");
         }
     }
 }
@@ -135,7 +264,8 @@ fn a_number_on_the_list_kills_the_program_when_it_is_another_architectures() {
 fn a_sketch_removes_the_queue_of_a_premise_that_its_filter_killed() {
     let place = Place::new("seal-sketch");
     for (process, name) in [(1, "premise"), (2, "conclusion")] {
-        let output = run_sealed(&place, "sketch", process, libc::SYS_getpid);
+        let getpid = (libc::SYS_getpid, [0; 6]);
+        let (output, _) = run_sealed(&mut place.command("sketch"), (process, 1), getpid);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.contains(&format!("sketch: {name} was killed by signal 31 (")), "{error}");
         assert_eq!(code(&output), 159, "{name}");

@@ -72,12 +72,12 @@ fn perform<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallEr
         Ok(()) => conclusion::chat(params, Progress::none()),
         Err(error) => super::fail(conclusion::NAME, &error),
     });
-    let fork_error = premise.and(conclusion).err();
+    let forked = premise.and(conclusion).map_err(|errno| CallError { call: Call::Fork, errno });
     let children = Children {
         running: [premise.ok(), conclusion.ok()],
         status: ExitCode::DONE,
         killed: None,
-        error: fork_error.map(|errno| CallError { call: Call::Fork, errno }),
+        error: forked.and_then(|_| super::seal(params, seal::PARENT)).err(),
     };
     children.supervise(params, &queue)
 }

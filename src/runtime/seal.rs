@@ -5,20 +5,38 @@
 //! case. The files in `tests/audit` show where each of them is made, and a test compares them with
 //! the lists. Its README.md says what a filter does and does not prevent, and what it costs.
 //!
+//! Where another argument would make a call a different one, the list has the argument too:
+//! mq_open(2) may open a queue and not create one. The calls of the hot loop have no such rule. The
+//! kernel calculates once which numbers a filter allows with any arguments, and then does not run
+//! the filter for them (`kernel/seccomp.c`, seccomp_cache_prepare).
+//!
 //! The filter is classic BPF. It checks the architecture first: on another one the same numbers are
 //! other calls, and an x86_64 kernel accepts i386 calls through `int 0x80`. (The calls of x32 have
 //! a bit in their number that is on no list.)
 //!
 //! A filter cannot be removed, and another one can only narrow it. So `sketch` installs a wide one
-//! before it becomes three processes; its two children then install the narrow ones of `premise`
-//! and `conclusion`.
+//! before it becomes three processes. Each of the three then installs a narrow one: [`PARENT`],
+//! [`PREMISE`] or [`CONCLUSION`].
 
 #![allow(unsafe_code)] // a filter can fake the results of calls; these filters do not
 
+use core::ffi::c_long;
+use core::ops::RangeInclusive;
+
 use crate::os::Errno;
 
-/// The numbers of the calls that a program may still make.
-pub type List = [libc::c_long];
+/// The calls that a program may still make, in groups.
+pub type List = [&'static [Rule]];
+
+/// A call that a program may still make.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The number of the call.
+    pub number: c_long,
+    /// An argument that is checked: its index, and its values. The C type of the argument is `int`
+    /// or `unsigned int`, so the kernel ignores its upper half, and so does the filter.
+    pub argument: Option<(usize, &'static [RangeInclusive<u32>])>,
+}
 
 #[cfg(raw_backend)]
 pub use filter::{filter, install};
@@ -29,76 +47,120 @@ pub use lists::*;
 mod lists {
     use libc::*;
 
-    use super::List;
+    use super::{List, RangeInclusive, Rule};
 
-    // restart_syscall is the kernel's own, after SIGSTOP and SIGCONT; rt_sigreturn is how a signal
-    // handler returns; ppoll comes after a signal, before a write.
+    /// The call with any arguments.
+    const fn any(number: c_long) -> Rule {
+        Rule { number, argument: None }
+    }
+
+    /// The call with one of these values as its argument `index`.
+    const fn only(number: c_long, index: usize, values: &'static [RangeInclusive<u32>]) -> Rule {
+        Rule { number, argument: Some((index, values)) }
+    }
+
+    /// A single value.
+    const fn one(value: c_int) -> RangeInclusive<u32> {
+        value as u32..=value as u32
+    }
+
+    /// What the conversation makes and nothing else does.
+    const CONVERSATION: &[Rule] = &[
+        any(SYS_mq_timedreceive),
+        any(SYS_mq_timedsend),
+        any(SYS_sched_yield),
+        any(SYS_mq_getsetattr),
+        any(SYS_setitimer),
+        any(SYS_clock_gettime),
+        any(SYS_getrusage),
+        only(SYS_write, 0, &[1..=2]), // standard output and standard error
+    ];
+
+    const REMOVE_THE_QUEUE: &[Rule] = &[any(SYS_fstat), any(SYS_mq_unlink)];
+
+    /// What each of the three processes makes. restart_syscall is the kernel's own, after SIGSTOP
+    /// and SIGCONT; rt_sigreturn is how a signal handler returns; ppoll comes after a signal,
+    /// before a write.
+    const COMMON: &[Rule] = &[
+        any(SYS_nanosleep),
+        any(SYS_restart_syscall),
+        any(SYS_rt_sigreturn),
+        any(SYS_ppoll),
+        any(SYS_close),
+        any(SYS_exit_group),
+    ];
+
+    /// What the parent of two processes makes.
+    const SUPERVISE: &[Rule] = &[
+        any(SYS_wait4),
+        any(SYS_rt_sigtimedwait),
+        any(SYS_rt_sigprocmask),
+        only(SYS_kill, 1, SIGNALS),
+    ];
+
+    /// The signals of [`ENDING`](crate::runtime::signals::ENDING), which the parent passes on;
+    /// SIGKILL, and SIGCONT.
+    const SIGNALS: &[RangeInclusive<u32>] = &[
+        SIGHUP as u32..=SIGUSR2 as u32,
+        SIGALRM as u32..=SIGSTKFLT as u32,
+        one(SIGCONT),
+        one(SIGXCPU),
+        SIGVTALRM as u32..=SIGPROF as u32,
+        SIGIO as u32..=64,
+    ];
+
+    /// How `sketch` becomes three processes, and what two of them make before they install their
+    /// own filters.
+    const START_CHILDREN: &[Rule] = &[
+        #[cfg(freestanding)]
+        only(SYS_clone, 0, &[one(SIGCHLD)]), // a process, no thread and no namespace
+        #[cfg(not(freestanding))]
+        only(SYS_clone, 0, &[one(SIGCHLD), one(SIGCHLD | FORK_OF_GLIBC)]),
+        #[cfg(all(not(freestanding), target_arch = "x86_64"))]
+        any(SYS_fork), // fork(2) of musl
+        #[cfg(not(freestanding))]
+        any(SYS_set_tid_address), // the same
+        #[cfg(not(freestanding))]
+        any(SYS_set_robust_list), // fork(2) of glibc
+        only(SYS_prctl, 0, &[one(PR_SET_PDEATHSIG), one(PR_SET_SECCOMP), one(PR_SET_NO_NEW_PRIVS)]),
+        only(SYS_ioctl, 1, &[TIOCGWINSZ as u32..=TIOCGWINSZ as u32]),
+        only(SYS_mq_open, 1, &[one(O_RDWR), one(O_RDWR | O_NONBLOCK)]), // without O_CREAT
+    ];
+
+    #[cfg(not(freestanding))]
+    const FORK_OF_GLIBC: c_int = CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID;
 
     /// `premise`, once it has created the queue.
-    pub const PREMISE: &List = &[
-        SYS_mq_timedreceive, SYS_mq_timedsend, SYS_sched_yield, SYS_nanosleep, SYS_restart_syscall,
-        SYS_mq_getsetattr, SYS_setitimer, SYS_clock_gettime, SYS_getrusage, SYS_rt_sigreturn,
-        SYS_fstat, SYS_mq_unlink, SYS_ppoll, SYS_write, SYS_close, SYS_exit_group,
-    ];
+    pub const PREMISE: &List = &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, C_LIBRARY];
 
     /// `conclusion`, once it has opened the queue.
-    pub const CONCLUSION: &List = &[
-        SYS_mq_timedreceive, SYS_mq_timedsend, SYS_sched_yield, SYS_nanosleep, SYS_restart_syscall,
-        SYS_mq_getsetattr, SYS_setitimer, SYS_clock_gettime, SYS_getrusage, SYS_rt_sigreturn,
-        SYS_ppoll, SYS_write, SYS_close, SYS_exit_group,
-    ];
+    pub const CONCLUSION: &List = &[CONVERSATION, COMMON, C_LIBRARY];
 
-    /// `sketch`, once it has created the queue: what the parent does, what both children do up to
-    /// their own filters, and what those allow.
-    pub const SKETCH: &List = &[
-        SYS_mq_timedreceive,
-        SYS_mq_timedsend,
-        SYS_sched_yield,
-        SYS_nanosleep,
-        SYS_restart_syscall,
-        SYS_mq_getsetattr,
-        SYS_setitimer,
-        SYS_clock_gettime,
-        SYS_getrusage,
-        SYS_rt_sigreturn,
-        SYS_fstat,
-        SYS_mq_unlink,
-        SYS_ppoll,
-        SYS_write,
-        SYS_close,
-        SYS_exit_group,
-        SYS_clone,
-        SYS_wait4,
-        SYS_rt_sigtimedwait,
-        SYS_rt_sigprocmask,
-        SYS_kill,
-        SYS_prctl,
-        SYS_ioctl,
-        SYS_mq_open,
-        #[cfg(all(not(freestanding), target_arch = "x86_64"))]
-        SYS_fork, // fork(2) of musl
-        #[cfg(not(freestanding))]
-        SYS_set_tid_address, // the same
-        #[cfg(not(freestanding))]
-        SYS_set_robust_list, // fork(2) of glibc
-    ];
+    /// `sketch`, once it has created the queue.
+    pub const SKETCH: &List =
+        &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, SUPERVISE, START_CHILDREN, C_LIBRARY];
+
+    /// The parent of the three processes, once it has started the two others.
+    pub const PARENT: &List =
+        &[REMOVE_THE_QUEUE, COMMON, SUPERVISE, &[only(SYS_write, 0, &[2..=2])], C_LIBRARY];
 
     /// `cleanup`, once it has read its parameters.
-    pub const CLEANUP: &List = &[SYS_mq_unlink, SYS_write, SYS_exit_group];
+    pub const CLEANUP: &List =
+        &[&[any(SYS_mq_unlink), only(SYS_write, 0, &[1..=2]), any(SYS_exit_group)], C_LIBRARY];
 
     /// The other ways that the C library takes to some of these calls: nanosleep(2), fstat(2) and
     /// poll(2). Seen with glibc 2.36 and musl 1.2.5. If another version makes a call that is
     /// missing here, the program ends with SIGSYS and a test fails.
     #[cfg(not(freestanding))]
-    pub const C_LIBRARY: &List = &[
-        SYS_clock_nanosleep,
-        SYS_newfstatat,
+    pub const C_LIBRARY: &[Rule] = &[
+        any(SYS_clock_nanosleep),
+        any(SYS_newfstatat),
         #[cfg(target_arch = "x86_64")]
-        SYS_poll,
+        any(SYS_poll),
     ];
     /// None: there is no C library.
     #[cfg(freestanding)]
-    pub const C_LIBRARY: &List = &[];
+    pub const C_LIBRARY: &[Rule] = &[];
 }
 
 #[cfg(raw_backend)]
@@ -107,22 +169,25 @@ mod filter {
 
     use arrayvec::ArrayVec;
     use libc::{
-        BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
-        SECCOMP_RET_KILL_PROCESS, seccomp_data, sock_filter,
+        BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
+        SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS, seccomp_data, sock_filter,
     };
 
-    use super::{C_LIBRARY, Errno, List};
+    use super::{Errno, List, Rule};
     use crate::arch::AUDIT_ARCH;
     use crate::os;
 
-    /// Six instructions, and one for each call.
-    pub type Filter = ArrayVec<sock_filter, CAPACITY>;
-    const CAPACITY: usize = 48;
-    const _: () = assert!(super::SKETCH.len() + C_LIBRARY.len() + 6 <= CAPACITY);
+    /// The instructions of a filter. The longest one is that of `sketch`.
+    pub type Filter = ArrayVec<sock_filter, 128>;
 
-    /// The filter that allows the calls of `list` and kills the process at any other. BPF has one
-    /// register and jumps only forwards. `jt` is the number of instructions to skip if a comparison
-    /// is true, `jf` if it is false.
+    /// Where the lower half of the first argument is.
+    const ARGUMENTS: usize =
+        offset_of!(seccomp_data, args) + if cfg!(target_endian = "big") { 4 } else { 0 };
+
+    /// The filter that allows the calls of `list` and kills the process at any other.
+    ///
+    /// BPF has one register, into which a word of [`seccomp_data`] is loaded. It jumps only
+    /// forwards: a comparison skips `jt` instructions if it is true, and `jf` if it is false.
     pub fn filter(list: &List) -> Filter {
         let instruction = |code: u32, k: u32, jt: usize, jf: usize| sock_filter {
             code: code as u16,
@@ -131,20 +196,32 @@ mod filter {
             k,
         };
         let load = |offset: usize| instruction(BPF_LD | BPF_W | BPF_ABS, offset as u32, 0, 0);
-        let is_equal = |k: u32, jt, jf| instruction(BPF_JMP | BPF_JEQ | BPF_K, k, jt, jf);
+        let compare = |how: u32, k: u32, jt, jf| instruction(BPF_JMP | how | BPF_K, k, jt, jf);
         let result = |k: u32| instruction(BPF_RET | BPF_K, k, 0, 0);
+        let (allow, kill) = (result(SECCOMP_RET_ALLOW), result(SECCOMP_RET_KILL_PROCESS));
 
         let mut filter = Filter::new();
         filter.push(load(offset_of!(seccomp_data, arch)));
-        filter.push(is_equal(AUDIT_ARCH, 1, 0));
-        filter.push(result(SECCOMP_RET_KILL_PROCESS));
+        filter.push(compare(BPF_JEQ, AUDIT_ARCH, 1, 0));
+        filter.push(kill);
         filter.push(load(offset_of!(seccomp_data, nr)));
-        let calls = || list.iter().chain(C_LIBRARY);
-        for (i, call) in calls().enumerate() {
-            filter.push(is_equal(*call as u32, calls().count() - i, 0)); // to the last one
+        for Rule { number, argument } in list.iter().copied().flatten() {
+            match argument {
+                None => filter.push(compare(BPF_JEQ, *number as u32, 0, 1)),
+                Some((index, values)) => {
+                    filter.push(compare(BPF_JEQ, *number as u32, 0, 2 * values.len() + 3));
+                    filter.push(load(ARGUMENTS + 8 * index));
+                    for (i, range) in values.iter().enumerate() {
+                        let to_allow = 2 * (values.len() - i) - 1;
+                        filter.push(compare(BPF_JGT, *range.end(), 1, 0));
+                        filter.push(compare(BPF_JGE, *range.start(), to_allow, 0));
+                    }
+                    filter.push(kill);
+                }
+            }
+            filter.push(allow);
         }
-        filter.push(result(SECCOMP_RET_KILL_PROCESS));
-        filter.push(result(SECCOMP_RET_ALLOW));
+        filter.push(kill);
         filter
     }
 
@@ -172,6 +249,8 @@ mod elsewhere {
     pub const CONCLUSION: &List = &[];
     /// No list for this system.
     pub const SKETCH: &List = &[];
+    /// No list for this system.
+    pub const PARENT: &List = &[];
     /// No list for this system.
     pub const CLEANUP: &List = &[];
 

@@ -5,8 +5,8 @@
 //! pattern.rs says how such a file is written, scribe.rs how a call is shown.
 //!
 //! A new call takes a line in each file whose program makes it; its words in scribe.rs and its
-//! place in [`SOURCES`], if it is new there; its number in `src/runtime/seal.rs`, if it comes after
-//! the filter; and a line under `with the C library`, if that makes another call.
+//! place in [`SOURCES`], if it is new there; a rule in `src/runtime/seal.rs`, if it comes after the
+//! filter; and a line under `with the C library`, if that makes another call.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 
@@ -24,13 +24,14 @@ use std::process::Command;
 use common::{Place, assert_done, finish, report};
 use libc::{SYS_mq_open, SYS_mq_timedreceive, SYS_mq_timedsend};
 use mq_sketch::mq::{Deadline, Queue, Wait};
-use mq_sketch::runtime::seal::C_LIBRARY;
+use mq_sketch::runtime::seal::PARENT;
+use mq_sketch::runtime::signals::ENDING;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use pattern::Golden;
-use scribe::{Scribe, calls};
-use trace::{Call, ERESTART_RESTARTBLOCK, SEALS, Verdict, trace};
+use scribe::{Scribe, calls, checked_argument};
+use trace::{Call, ERESTART_RESTARTBLOCK, SEALS, Seal, Verdict, installs_filter, trace};
 
 /// What there is before a run begins.
 enum Before {
@@ -134,11 +135,52 @@ fn kill_premise() -> Interference {
     })
 }
 
+/// The parent of a sketch cannot install its second filter.
+fn refuse_the_second_filter() -> Interference {
+    let mut filters = 0;
+    Box::new(move |call, result, _| {
+        let is_it = call.process == 0 && installs_filter(call) && result.is_none();
+        filters += u32::from(is_it);
+        if is_it && filters == 2 { Verdict::Refuse(Errno::EINVAL) } else { Verdict::Pass }
+    })
+}
+
+/// premise is killed, and SIGTERM comes just before its parent unblocks it.
+fn kill_premise_and_end() -> Interference {
+    let mut kill_premise = kill_premise();
+    Box::new(move |call, result, place| {
+        let unblock = (0, libc::SYS_rt_sigprocmask, libc::SIG_UNBLOCK as u64);
+        if (call.process, call.number, call.args[0]) == unblock && result.is_none() {
+            end(call);
+        }
+        kill_premise(call, result, place)
+    })
+}
+
+/// The parent of a sketch cannot wait for a signal. Then its pause is interrupted.
+fn cannot_wait() -> Interference {
+    let mut is_refused = false;
+    Box::new(move |call, result, _| {
+        if call.process == 0 && result.is_none() {
+            match call.number {
+                libc::SYS_rt_sigtimedwait if !is_refused => {
+                    is_refused = true;
+                    return Verdict::Refuse(Errno::EPERM);
+                }
+                NAP => kill(call.pid, Signal::SIGSTOP).unwrap(),
+                _ => {}
+            }
+        }
+        Verdict::Pass
+    })
+}
+
+/// The call by which a program sleeps.
+const NAP: i64 = if cfg!(freestanding) { libc::SYS_nanosleep } else { libc::SYS_clock_nanosleep };
+
 /// SIGSTOP and SIGCONT during a nap, until it has interrupted one: a nap may have been over before.
 /// Then SIGTERM.
 fn interrupt_a_nap() -> Interference {
-    const NAP: i64 =
-        if cfg!(freestanding) { libc::SYS_nanosleep } else { libc::SYS_clock_nanosleep };
     let (mut is_interrupted, mut is_ended) = (false, false);
     Box::new(move |call, result, _| {
         is_interrupted |= call.number == NAP && result == Some(-ERESTART_RESTARTBLOCK);
@@ -268,8 +310,11 @@ fn sketch_makes_the_documented_calls_and_no_other() {
         ("adaptive", Nothing, none()),
         ("signal", Nothing, at(libc::SYS_rt_sigtimedwait, 1, end)),
         ("killed", Nothing, kill_premise()),
+        ("signal at the end", Nothing, kill_premise_and_end()),
+        ("cannot wait", Nothing, cannot_wait()),
         ("no process", Nothing, refuse(libc::SYS_clone, Errno::EAGAIN)),
         ("no filter", Nothing, refuse_the_filter()),
+        ("no second filter", Nothing, refuse_the_second_filter()),
     ];
     audit("sketch", table);
 }
@@ -307,41 +352,93 @@ fn the_reported_counts_are_those_of_the_trace() {
     }
 }
 
-/// The calls that stand in a golden file after a filter, in any run, children included.
-fn after_the_filter(golden: &Golden, program: &str) -> BTreeSet<i64> {
-    let mut documented = BTreeSet::new();
-    for run in golden.runs.iter().filter(|run| run.program == program) {
-        let mut is_sealed = false;
-        golden.walk(&run.lines, &mut |line| {
-            let Some((name, _)) = line.split_once('(') else { return };
-            let known = calls().find(|(_, known)| *known == name);
-            let (number, _) = known.unwrap_or_else(|| panic!("{name} is not in CALLS"));
-            documented.extend(is_sealed.then_some(number));
-            is_sealed |= line.starts_with("prctl(PR_SET_SECCOMP") && line.ends_with(')');
-        });
+/// The lines that stand in the golden files behind each filter, by its name: all calls of a process
+/// from its installation to that of the next one. A child has its parent's filter.
+fn behind_the_filters(golden: &Golden) -> BTreeMap<String, BTreeSet<String>> {
+    let mut behind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for run in &golden.runs {
+        let (children, lines): (Vec<_>, Vec<_>) =
+            run.lines.iter().cloned().partition(|line| line.text.starts_with("child "));
+        let mut inherited = None;
+        for process in [lines].into_iter().chain(children.into_iter().map(|child| child.below)) {
+            let mut filter: Option<String> = inherited.clone();
+            golden.walk(&process, &mut |line| {
+                if let Some(filter) = filter.clone().filter(|_| line.contains('(')) {
+                    behind.entry(filter).or_default().insert(line.into());
+                }
+                let installed = line.strip_prefix("prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ");
+                if let Some(name) = installed.and_then(|rest| rest.strip_suffix(')')) {
+                    filter = Some(name.into());
+                    // The children are started behind the first filter.
+                    inherited = inherited.take().or(filter.clone());
+                }
+            });
+        }
     }
-    documented
+    // What sketch starts may make all calls of these.
+    for inner in ["premise", "conclusion", "parent"] {
+        let inner = behind[inner].clone();
+        behind.get_mut("sketch").unwrap().extend(inner);
+    }
+    behind
+}
+
+/// The number of the call in a line of a golden file.
+fn number_of(line: &str) -> i64 {
+    let (name, _) = line.split_once('(').expect("a call");
+    let known = calls().find(|(_, known)| *known == name);
+    known.unwrap_or_else(|| panic!("{name} is not in CALLS")).0
 }
 
 #[test]
 fn a_seal_allows_what_is_documented_and_nothing_else() {
     let golden = Golden::load();
-    for (program, list) in SEALS {
-        let mut allowed: BTreeSet<_> = list.iter().copied().collect();
-        assert_eq!(allowed.len(), list.len(), "{program}: a call twice");
-        let mut documented = after_the_filter(&golden, program);
-        if program == "sketch" {
-            // Its children may make all calls that premise and conclusion may make.
-            documented.extend(after_the_filter(&golden, "premise"));
-            documented.extend(after_the_filter(&golden, "conclusion"));
-        }
+    let documented = behind_the_filters(&golden);
+    assert_eq!(documented.len(), SEALS.len(), "filters");
+    for Seal { name, list, .. } in SEALS {
+        let rules: Vec<_> = list.iter().copied().flatten().collect();
+        let mut allowed: BTreeSet<_> = rules.iter().map(|rule| rule.number).collect();
+        assert_eq!(allowed.len(), rules.len(), "{name}: a call twice");
+        let lines = &documented[name];
+        let documented: BTreeSet<_> = lines.iter().map(|line| number_of(line)).collect();
         if !cfg!(freestanding) {
             // C libraries differ, and the lists are for all that are known.
-            allowed = allowed.into_iter().chain(C_LIBRARY.iter().copied()).collect();
             allowed.retain(|call| documented.contains(call));
         }
-        assert_eq!(allowed, documented, "{program}: the list and the golden files");
+        assert_eq!(allowed, documented, "{name}: the list and the golden files");
+
+        for rule in rules {
+            let Some((index, values)) = rule.argument else { continue };
+            let made_here = lines.iter().filter(|line| number_of(line) == rule.number);
+            let documented: BTreeSet<_> = made_here.map(|line| argument(line, index)).collect();
+            let (_, call) = calls().find(|(number, _)| *number == rule.number).unwrap();
+            let allowed = values.iter().cloned().flatten();
+            let allowed: BTreeSet<_> =
+                allowed.map(|value| checked_argument(call, value.into())).collect();
+            if call == "kill" || !cfg!(freestanding) {
+                // The parent passes on any signal, and no run has them all.
+                assert!(allowed.is_superset(&documented), "{name}: {call}: {documented:?}");
+            } else {
+                assert_eq!(allowed, documented, "{name}: {call}");
+            }
+        }
     }
+}
+
+/// The argument of that index in a line of a golden file.
+fn argument(line: &str, index: usize) -> String {
+    let (_, arguments) = line.split_once('(').expect("a call");
+    let arguments = arguments.rsplit_once(')').expect("a call").0;
+    arguments.split(", ").nth(index).expect("an argument").into()
+}
+
+#[test]
+fn the_parent_of_a_sketch_may_send_the_signals_that_end_a_process_and_sigcont() {
+    let kill = PARENT.iter().copied().flatten().find(|rule| rule.number == libc::SYS_kill);
+    let (_, values) = kill.unwrap().argument.unwrap();
+    let allowed: BTreeSet<_> = values.iter().cloned().flatten().map(|n| n as i32).collect();
+    let sent = ENDING.iter().chain([libc::SIGKILL, libc::SIGCONT]).collect();
+    assert_eq!(allowed, sent);
 }
 
 /// Which file of src makes which calls, by the functions of `os`. The calls on message queues are

@@ -15,14 +15,14 @@ use std::ffi::c_int;
 
 use libc::sock_filter;
 use mq_sketch::os::SignalSet;
-use mq_sketch::runtime::seal::{List, filter};
+use mq_sketch::runtime::seal::filter;
 use mq_sketch::runtime::signals::ENDING;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use crate::common::{Place, md5_hex};
 use crate::pattern::Run;
-use crate::trace::{Call, ERESTART_RESTARTBLOCK, SEALS, memory, string};
+use crate::trace::{Call, ERESTART_RESTARTBLOCK, SEALS, Seal, memory, string};
 
 type Named = &'static [(u32, &'static str)];
 
@@ -137,13 +137,13 @@ impl Scribe {
             "write" => format!("{fd}, {}", self.text(call)),
             "close" | "fstat" => fd,
             "newfstatat" => format!("{fd}, {}, {}", path(b), constant(d, named!(AT_EMPTY_PATH))),
-            "ioctl" => format!("{fd}, {}", constant(b, named!(TIOCGWINSZ))),
+            "ioctl" => format!("{fd}, {}", checked_argument(name, b)),
             "umask" => format!("{a:03o}"),
             "ppoll" => format!("{}, {b}, {}, {}", pollfd(word(a)), time(c), null(d)),
             "poll" => format!("{}, {b}, {c}", pollfd(word(a))),
             "mq_open" => {
                 let attributes = if d == 0 { "NULL".into() } else { time(d + 8) };
-                format!("{}, {}, {c:04o}, {attributes}", queue(a), flags(b, OPEN_FLAGS))
+                format!("{}, {}, {c:04o}, {attributes}", queue(a), checked_argument(name, b))
             }
             "mq_unlink" => queue(a),
             "mq_getsetattr" => {
@@ -178,18 +178,20 @@ impl Scribe {
                 format!("{how}, {}, {}, {d}", signals(word(b)), null(c))
             }
             "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), null(c)),
-            "clone" => format!("{}, {}", flags(a, CLONE_FLAGS), null(b)),
+            "clone" => format!("{}, {}", checked_argument(name, a), null(b)),
             "wait4" => format!("{}, {}, {}", a as i32, constant(c, named!(WNOHANG)), null(d)),
-            "kill" => format!("{}, {}", self.child(a as i64), signal(b)),
-            "prctl" => match a as c_int {
-                libc::PR_SET_PDEATHSIG => format!("PR_SET_PDEATHSIG, {}", signal(b)),
-                libc::PR_SET_NO_NEW_PRIVS => format!("PR_SET_NO_NEW_PRIVS, {b}, {c}, {d}, {e}"),
-                libc::PR_SET_SECCOMP => {
-                    let mode = constant(b, named!(SECCOMP_MODE_FILTER));
-                    format!("PR_SET_SECCOMP, {mode}, {}", list_of(call, c))
-                }
-                option => format!("{option}, {b}"),
-            },
+            "kill" => format!("{}, {}", self.child(a as i64), checked_argument(name, b)),
+            "prctl" => {
+                let rest = match a as c_int {
+                    libc::PR_SET_PDEATHSIG => signal(b),
+                    libc::PR_SET_SECCOMP => {
+                        let mode = constant(b, named!(SECCOMP_MODE_FILTER));
+                        format!("{mode}, {}", name_of_filter(call, c))
+                    }
+                    _ => format!("{b}, {c}, {d}, {e}"),
+                };
+                format!("{}, {rest}", checked_argument(name, a))
+            }
             _ => String::new(),
         }
     }
@@ -340,15 +342,28 @@ fn signals(set: u64) -> String {
     format!("ENDING{}{}", names("-", ENDING.0 & !set), names("+", set & !ENDING.0))
 }
 
-/// The program whose list the filter has.
-fn list_of(call: &Call, filter_program: u64) -> &'static str {
+/// An argument that a filter checks, as it is shown.
+pub fn checked_argument(name: &str, value: u64) -> String {
+    match name {
+        "write" => value.to_string(),
+        "ioctl" => constant(value, named!(TIOCGWINSZ)),
+        "prctl" => constant(value, named!(PR_SET_PDEATHSIG PR_SET_NO_NEW_PRIVS PR_SET_SECCOMP)),
+        "kill" => signal(value),
+        "clone" => flags(value, CLONE_FLAGS),
+        "mq_open" => flags(value, OPEN_FLAGS),
+        _ => panic!("scribe.rs does not know an argument of {name}"),
+    }
+}
+
+/// The name of the filter.
+fn name_of_filter(call: &Call, filter_program: u64) -> &'static str {
     let (length, address) = (word(call, filter_program) as u16, word(call, filter_program + 8));
-    let is_it = |list: &&List| {
+    let is_it = |seal: &&Seal| {
         let bytes = |i: &sock_filter| {
             u64::from(i.code) | u64::from(i.jt) << 16 | u64::from(i.jf) << 24 | u64::from(i.k) << 32
         };
         let mine = (0..length.into()).map(|i| word(call, address + 8 * i));
-        mine.eq(filter(list).iter().map(bytes))
+        mine.eq(filter(seal.list).iter().map(bytes))
     };
-    SEALS.iter().find(|(_, list)| is_it(list)).map_or("another list", |(program, _)| program)
+    SEALS.iter().find(is_it).map_or("another filter", |seal| seal.name)
 }

@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
-use mq_sketch::runtime::seal::{CLEANUP, CONCLUSION, List, PREMISE, SKETCH};
+use mq_sketch::runtime::seal::{CLEANUP, CONCLUSION, List, PARENT, PREMISE, SKETCH};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::resource::{Resource, setrlimit};
@@ -36,11 +36,12 @@ pub struct Call {
 /// What is to become of a call.
 pub enum Verdict {
     Pass,
-    /// The kernel makes this call instead. A seccomp filter sees the new number.
-    Replace(i64),
-    /// sched_yield(2) is made instead, and the program gets this error.
+    /// The kernel makes this call instead. A seccomp filter sees the new one.
+    Replace(i64, [u64; 6]),
+    /// Nothing is written to standard error instead, which every filter allows, and the program
+    /// gets this error.
     Refuse(Errno),
-    /// sched_yield(2) is made instead, and the program gets this result.
+    /// The same with this result.
     Return(i64),
 }
 
@@ -156,16 +157,17 @@ fn at_a_call(
             let entry = unsafe { info.u.entry };
             let (number, args) = (entry.nr as i64, entry.args);
             let call = Call { process: index, pid, number, args, signal: process.signal };
-            let (number, result) = match watch(&call, None) {
-                Verdict::Pass => (number, None),
-                Verdict::Replace(number) => (number, None),
-                // sched_yield is on the lists of seccomp.
-                Verdict::Refuse(errno) => (libc::SYS_sched_yield, Some(-(errno as i64))),
-                Verdict::Return(result) => (libc::SYS_sched_yield, Some(result)),
+            let harmless = Some((libc::SYS_write, [2, 0, 0, 0, 0, 0]));
+            let (instead, result) = match watch(&call, None) {
+                Verdict::Pass => (None, None),
+                Verdict::Replace(number, args) => (Some((number, args)), None),
+                Verdict::Refuse(errno) => (harmless, Some(-(errno as i64))),
+                Verdict::Return(result) => (harmless, Some(result)),
             };
             process.inside = Some((call, result));
-            if number != call.number {
+            if let Some((number, args)) = instead {
                 registers.orig_rax = number as u64;
+                set_arguments(&mut registers, args);
                 let _ = ptrace::setregs(pid, registers);
             }
         }
@@ -174,11 +176,18 @@ fn at_a_call(
             let result = instead.unwrap_or(unsafe { info.u.exit.sval });
             if instead.is_some() {
                 registers.rax = result as u64;
+                set_arguments(&mut registers, call.args); // a program finds them as they were
                 let _ = ptrace::setregs(pid, registers);
             }
             watch(&call, Some(result));
         }
     }
+}
+
+/// The registers in which a call of x86_64 has its arguments.
+fn set_arguments(registers: &mut libc::user_regs_struct, args: [u64; 6]) {
+    let r = registers;
+    [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] = args;
 }
 
 /// So many bytes of a stopped process.
@@ -199,9 +208,23 @@ pub fn string(pid: Pid, address: u64) -> String {
 /// (include/linux/errno.h). Only a tracer sees it.
 pub const ERESTART_RESTARTBLOCK: i64 = 516;
 
-/// The programs' seals.
-pub const SEALS: [(&str, &List); 4] =
-    [("premise", PREMISE), ("conclusion", CONCLUSION), ("sketch", SKETCH), ("cleanup", CLEANUP)];
+/// A filter that a process installs.
+pub struct Seal {
+    pub name: &'static str,
+    pub list: &'static List,
+    /// The program, and which of its first process's filters it is, from 1.
+    pub program: &'static str,
+    pub nth: usize,
+}
+
+/// All filters. `parent` is the second one of `sketch`.
+pub const SEALS: [Seal; 5] = [
+    Seal { name: "premise", list: PREMISE, program: "premise", nth: 1 },
+    Seal { name: "conclusion", list: CONCLUSION, program: "conclusion", nth: 1 },
+    Seal { name: "sketch", list: SKETCH, program: "sketch", nth: 1 },
+    Seal { name: "parent", list: PARENT, program: "sketch", nth: 2 },
+    Seal { name: "cleanup", list: CLEANUP, program: "cleanup", nth: 1 },
+];
 
 /// Whether a call installs a seccomp filter.
 pub fn installs_filter(call: &Call) -> bool {
