@@ -33,7 +33,7 @@ macro_rules! named {
 
 /// The calls that can be shown.
 const CALLS: Named = named! {
-    SYS_clock_gettime SYS_clone SYS_close SYS_exit_group SYS_fstat SYS_getrusage SYS_ioctl SYS_kill
+    SYS_clock_gettime SYS_clone SYS_close SYS_execve SYS_exit_group SYS_fstat SYS_getrusage SYS_ioctl SYS_kill
     SYS_mq_getsetattr SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep
     SYS_openat SYS_ppoll SYS_prctl SYS_prlimit64 SYS_read SYS_restart_syscall SYS_rt_sigaction
     SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_setitimer SYS_umask

@@ -90,7 +90,12 @@ impl Place {
     }
 
     pub fn command_at(&self, path: &Path) -> Command {
-        let mut command = with_default_signals(command_of(path));
+        self.prepare(command_of(path))
+    }
+
+    /// Adds to a command what makes its program talk here.
+    pub fn prepare(&self, command: Command) -> Command {
+        let mut command = with_default_signals(command);
         command.arg(format!("MESSAGE_QUEUE_NAME={}", self.text));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -1,0 +1,341 @@
+//! The lists that an auditor takes away, tests/audit/published/ARCHITECTURE/PROGRAM.*: every system
+//! call of a program's whole life, from execve(2) to its end.
+//!
+//! They are made from the golden files. `MQ_SKETCH_PUBLISH=1 cargo test --test audit published`
+//! writes them again; without that variable the same test compares them. The other tests run the
+//! programs behind the lists.
+
+#![allow(unsafe_code)] // a filter is installed between fork and exec
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS, sock_filter};
+use mq_sketch::mq::{Queue, Wait};
+use mq_sketch::os;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::SOURCES;
+use crate::common::{self, ALL, Place, assert_done, code, finish, start};
+use crate::pattern::Golden;
+use crate::scribe::calls;
+use crate::trace::SEALS;
+
+/// The name of an architecture for Rust and for libseccomp.
+const ARCHITECTURES: [(&str, &str); 3] = [
+    ("x86_64", "SCMP_ARCH_X86_64"),
+    ("aarch64", "SCMP_ARCH_AARCH64"),
+    ("riscv64", "SCMP_ARCH_RISCV64"),
+];
+
+/// The number of a call.
+fn number(name: &str) -> i64 {
+    let known = calls().find(|(_, known)| *known == name).map(|(number, _)| number);
+    known.unwrap_or_else(|| panic!("{name} is not in CALLS"))
+}
+
+/// Where a call is made.
+struct Made {
+    in_set_up: bool,
+    behind_the_filter: bool,
+}
+
+/// Every call of a program, from its golden files and its seal.
+fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Made> {
+    let seal = SEALS.iter().find(|seal| seal.program == program).unwrap();
+    let rules = seal.list.iter().copied().flatten();
+    let sealed: BTreeSet<_> = rules.map(|rule| rule.number).collect();
+    let (mut all, mut set_up) = (BTreeSet::from(["execve"]), BTreeSet::new());
+    // What its children do as premise and conclusion stands in the files of those.
+    let is_its = |of: &str| of == program || program == "sketch" && of != "cleanup";
+    for run in golden.runs.iter().filter(|run| is_its(run.program)) {
+        let (mut before, mut is_sealed, mut fails) = (BTreeSet::new(), false, false);
+        golden.walk(&run.lines, &mut |line| {
+            let name = line.split_once('(').map(|(name, _)| name);
+            let Some((_, name)) = calls().find(|(_, known)| Some(*known) == name) else { return };
+            all.insert(name);
+            if !is_sealed {
+                before.insert(name);
+                fails = name == "exit_group" && line != "exit_group(0)";
+            }
+            is_sealed |= line.starts_with("prctl(PR_SET_SECCOMP") && line.ends_with(')');
+        });
+        // A run without a filter does not say where set-up ends, unless it fails there.
+        let fails_in_set_up = fails && !before.contains("mq_timedsend");
+        if (is_sealed || fails_in_set_up) && run.program == program {
+            set_up.extend(before);
+        }
+    }
+    let made = |name| {
+        let behind_the_filter = sealed.contains(&number(name));
+        // A signal can arrive in either phase. After it, ppoll precedes a write.
+        let is_for_signals = ["rt_sigreturn", "ppoll"].contains(&name);
+        let in_set_up = set_up.contains(name) || is_for_signals || !behind_the_filter;
+        (name, Made { in_set_up, behind_the_filter })
+    };
+    all.into_iter().map(made).collect()
+}
+
+/// The files of src that make a call in a program, or who else makes it.
+fn made_by(call: &str, program: &str, architecture: &str) -> String {
+    let own = format!("programs/{program}.rs");
+    let is_its = |file: &&str| match program {
+        "sketch" => *file != "programs/cleanup.rs",
+        // It opens no queue, has no conversation, and reports nothing.
+        "cleanup" if call != "mq_unlink" => {
+            ["cli/output.rs", "cli/params.rs", "programs/mod.rs", &own].contains(file)
+                || file.starts_with("runtime/")
+        }
+        _ => !file.starts_with("programs/") || ["programs/mod.rs", &own].contains(file),
+    };
+    let files = SOURCES.iter().filter(|(_, known, _)| *known == call);
+    let files: BTreeSet<_> =
+        files.flat_map(|(_, _, files)| files.split(' ')).filter(is_its).collect();
+    let files: Vec<_> = files.into_iter().map(|file| format!("src/{file}")).collect();
+    match call {
+        "execve" => "the process that starts the program".into(),
+        "restart_syscall" => "the kernel, after SIGSTOP and SIGCONT".into(),
+        "rt_sigreturn" if architecture == "x86_64" => "src/arch/x86_64.rs".into(),
+        "rt_sigreturn" => "the kernel's vDSO, when a signal handler returns".into(),
+        _ => {
+            assert!(!files.is_empty(), "{call} of {program} is not in SOURCES");
+            files.join(" ")
+        }
+    }
+}
+
+const ORIGIN: &str = "Made from tests/audit/*.txt of mq-sketch by tests/audit/published.rs.";
+
+/// Every file below tests/audit/published, with its text.
+fn published(golden: &Golden) -> BTreeMap<PathBuf, String> {
+    let mut files = BTreeMap::new();
+    for ((architecture, scmp), program) in
+        ARCHITECTURES.iter().flat_map(|architecture| ALL.map(|program| (architecture, program)))
+    {
+        let life = whole_life(golden, program);
+        let names: Vec<_> = life.keys().copied().collect();
+        let oci = json!({
+            "defaultAction": "SCMP_ACT_KILL_PROCESS",
+            "architectures": [scmp],
+            "syscalls": [{ "names": names, "action": "SCMP_ACT_ALLOW" }],
+        });
+        let oci = serde_json::to_string_pretty(&oci).unwrap() + "\n";
+
+        let mut policy = format!("# {ORIGIN}\n");
+        names.iter().for_each(|name| writeln!(policy, "{name}: 1").unwrap());
+
+        let systemd = format!(
+            "# {ORIGIN}\n[Service]\nSystemCallArchitectures=native\nSystemCallFilter={}\n\
+             SystemCallErrorNumber=kill\n",
+            names.join(" ")
+        );
+
+        let mut text = format!(
+            "# {ORIGIN}\n# Every system call of {program} on {architecture}, its phase, and what \
+             makes it.\n# set-up: before the filter of SEALED=1 is installed. sealed: after that.\n"
+        );
+        for (name, Made { in_set_up, behind_the_filter }) in life {
+            let phase = match (in_set_up, behind_the_filter) {
+                (true, true) => "set-up, sealed",
+                (true, false) => "set-up",
+                _ => "sealed",
+            };
+            let by = made_by(name, program, architecture);
+            writeln!(text, "{name:16} {phase:15} {by}").unwrap();
+        }
+
+        let folder = Path::new(architecture);
+        for (ending, text) in
+            [("oci.json", oci), ("policy", policy), ("systemd", systemd), ("txt", text)]
+        {
+            files.insert(folder.join(format!("{program}.{ending}")), text);
+        }
+    }
+    files
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit/published")
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn the_published_lists_are_those_of_the_audit() {
+    let made = published(&Golden::load());
+    if std::env::var_os("MQ_SKETCH_PUBLISH").is_some() {
+        for (path, text) in &made {
+            let path = folder().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+    let mut found = BTreeSet::new();
+    for architecture in fs::read_dir(folder()).unwrap() {
+        let architecture = architecture.unwrap();
+        for file in fs::read_dir(architecture.path()).unwrap() {
+            let path = Path::new(&architecture.file_name()).join(file.unwrap().file_name());
+            let text = fs::read_to_string(folder().join(&path)).unwrap();
+            let remedy = "MQ_SKETCH_PUBLISH=1 cargo test --test audit published makes it";
+            assert_eq!(Some(&text), made.get(&path), "{path:?}: {remedy}");
+            found.insert(path);
+        }
+    }
+    assert_eq!(found, made.into_keys().collect(), "the files that are there");
+}
+
+/// A published list of this architecture.
+fn list(program: &str, ending: &str) -> PathBuf {
+    folder().join(std::env::consts::ARCH).join(format!("{program}.{ending}"))
+}
+
+/// The names of the calls in an OCI list, after everything else in it has been checked.
+fn names_in(oci: &Value) -> Vec<String> {
+    assert_eq!(oci["defaultAction"], "SCMP_ACT_KILL_PROCESS");
+    assert_eq!(oci["architectures"], json!(["SCMP_ARCH_X86_64"]));
+    let [group] = &oci["syscalls"].as_array().unwrap()[..] else { panic!("one group") };
+    assert_eq!(group["action"], "SCMP_ACT_ALLOW");
+    group["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().into()).collect()
+}
+
+/// A command whose program runs behind an OCI list from its execve(2) on, but for the call
+/// `without`. The kernel gets the filter that a container runtime would make of the list.
+fn behind(mut command: Command, program: &str, without: &str) -> Command {
+    let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
+    let names = names_in(&serde_json::from_str(&oci).unwrap());
+    let numbers = names.iter().filter(|name| **name != without).map(|name| number(name));
+    let instruction = |code, jt, jf, k: u32| sock_filter { code, jt, jf, k };
+    const LOAD: u16 = 0x20;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+    let mut filter = vec![
+        instruction(LOAD, 0, 0, 4), // the architecture
+        instruction(JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH_X86_64),
+        instruction(RETURN, 0, 0, SECCOMP_RET_KILL_PROCESS),
+        instruction(LOAD, 0, 0, 0), // the number
+    ];
+    for number in numbers {
+        filter.push(instruction(JUMP_IF_EQUAL, 0, 1, number as u32));
+        filter.push(instruction(RETURN, 0, 0, SECCOMP_RET_ALLOW));
+    }
+    filter.push(instruction(RETURN, 0, 0, SECCOMP_RET_KILL_PROCESS));
+    let install = move || {
+        // SAFETY: every path through the filter ends with one of the two results.
+        let installed =
+            os::set_no_new_privileges().and_then(|()| unsafe { os::set_seccomp_filter(&filter) });
+        installed.map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
+    };
+    // SAFETY: the closure makes two system calls and nothing else.
+    unsafe { command.pre_exec(install) };
+    command
+}
+
+/// Runs all programs in all their ways. `prefix` returns the command for a program, to which the
+/// arguments are added.
+fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
+    let place = Place::new(test);
+    let begin = |program, args: &[&str]| start(place.prepare(prefix(program)).args(args));
+    let run = |program, args: &[&str]| finish(begin(program, args));
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+        for sealed in ["SEALED=0", "SEALED=1"] {
+            let args = [wait, sealed, "ITERATIONS=500"];
+            let premise = begin("premise", &args);
+            assert_done(&run("conclusion", &args));
+            assert_done(&finish(premise));
+            assert_done(&run("sketch", &args));
+        }
+    }
+    let verbose = run("sketch", &["VERBOSE=1", "ITERATIONS=3"]);
+    assert!(common::stdout(&verbose).contains("Received"));
+    assert_done(&run("sketch", &["REPORT=json"]));
+    assert_eq!(code(&run("conclusion", &["TIMEOUT=1"])), 4); // there is no queue
+    assert_eq!(code(&run("premise", &["no such file"])), 2);
+    let _queue = Queue::create(&place.name, 0o600, 32, Wait::Poll).unwrap();
+    assert_eq!(code(&run("premise", &[])), 3); // there is one
+    assert_done(&run("cleanup", &["SEALED=1"]));
+    assert_done(&run("cleanup", &[]));
+    assert!(!place.exists());
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn behind_the_published_oci_list_every_program_does_its_work() {
+    run_everything("published-oci", |program| {
+        behind(Command::new(common::program(program)), program, "")
+    });
+
+    let place = Place::new("published-signal");
+    for program in ["premise", "sketch"] {
+        let command = behind(place.command(program), program, "");
+        let running = start({ command }.args(["ITERATIONS=9223372036854775807", "WAIT=block"]));
+        drop(place.open());
+        common::signal(&running, Signal::SIGTERM);
+        assert_eq!(code(&finish(running)), 143, "{program}");
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn without_a_call_of_the_published_list_a_program_is_killed_from_its_execve_on() {
+    let place = Place::new("published-without");
+    for call in
+        ["prlimit64", "openat", "rt_sigaction", "umask", "mq_open", "mq_timedsend", "exit_group"]
+    {
+        let mut command = behind(place.command("premise"), "premise", call);
+        let output = finish(start(command.args(["TIMEOUT=1", "REPORT=json"])));
+        let _ = Queue::unlink(&place.name);
+        assert_eq!(output.status.signal(), Some(Signal::SIGSYS as i32), "without {call}");
+    }
+    let mut command = behind(place.command("premise"), "premise", "execve");
+    let error = command.spawn().map(|mut child| child.wait());
+    let status = error.expect("spawn reads no error from a killed child").unwrap();
+    assert_eq!(status.signal(), Some(Signal::SIGSYS as i32), "without execve");
+}
+
+/// Whether a program for lists is there, which users need not have.
+fn is_installed(tool: &str) -> bool {
+    let is_there = Command::new(tool).arg("--help").output().is_ok();
+    if !is_there {
+        println!("left out: there is no {tool}");
+    }
+    is_there
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn minijail0_runs_every_program_with_the_published_policy() {
+    if !is_installed("minijail0") {
+        return;
+    }
+    run_everything("published-minijail", |program| {
+        let mut command = Command::new("minijail0");
+        // A static program cannot be given the filter by a library.
+        command.args(["-n", "-T", "static", "-S"]).arg(list(program, "policy"));
+        command.arg("--").arg(common::program(program));
+        command
+    });
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn systemd_runs_every_program_with_the_published_settings() {
+    if !Path::new("/run/systemd/system").exists() || !is_installed("systemd-run") {
+        println!("left out: this machine was not started by systemd");
+        return;
+    }
+    run_everything("published-systemd", |program| {
+        let mut command = Command::new("systemd-run");
+        command.args(["--quiet", "--wait", "--pipe", "--collect"]);
+        let settings = fs::read_to_string(list(program, "systemd")).unwrap();
+        let settings = settings.lines().filter(|line| line.starts_with("SystemCall"));
+        command.args(settings.map(|setting| format!("--property={setting}")));
+        command.arg(common::program(program));
+        command
+    });
+}
