@@ -15,7 +15,10 @@ const PROGRAMS: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/arch");
+    println!("cargo:rerun-if-changed=src/runtime/link.ld");
     println!("cargo:rustc-check-cfg=cfg(raw_backend, freestanding)");
+    // For --version.
+    println!("cargo:rustc-env=MQ_SKETCH_TARGET={}", env::var("TARGET").unwrap_or_default());
 
     let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
     let (os, arch, pointer) = (target("OS"), target("ARCH"), target("POINTER_WIDTH"));
@@ -76,14 +79,13 @@ fn link_without_a_c_library(arch: &str) {
     for name in ["libc.a", "libm.a", "librt.a", "libpthread.a"] {
         fs::write(shadows.join(name), "!<arch>\n").expect("OUT_DIR is writable");
     }
+    let script = env::current_dir().expect("a package has a folder").join("src/runtime/link.ld");
     let arguments = [
-        "-nostartfiles",               // no crt1.o: `_start` is in the program
-        "-static",                     // no interpreter, nothing NEEDED
-        "-no-pie",                     // nothing relocates the program; rustc asks for -pie
-        "-Wl,-z,separate-code",        // no page with code holds anything else
-        "-Wl,-z,common-page-size=256", // GNU ld would pad the data to a page of the file
-        "-Wl,-z,norelro",              // RELRO is for what a loader writes; there is none
-        "-Wl,--no-eh-frame-hdr",       // for unwinding at run time; debuggers do without
+        "-nostartfiles",                    // no crt1.o: `_start` is in the program
+        "-static",                          // no interpreter, nothing NEEDED
+        "-no-pie",                          // nothing relocates the program; rustc asks for -pie
+        &format!("-T{}", script.display()), // the segments
+        "-Wl,--no-eh-frame-hdr",            // for unwinding at run time; debuggers do without
         &format!("-L{}", shadows.display()),
     ];
     let linker = linker();

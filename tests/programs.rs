@@ -8,7 +8,8 @@ use std::process::Command;
 
 use common::{Place, assert_done, finish, program, start};
 use object::elf::{
-    FileHeader64, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader64,
+    FileHeader64, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD,
+    ProgramHeader64, SHF_ALLOC,
 };
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Architecture, Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags};
@@ -38,6 +39,16 @@ fn segments(bytes: &[u8]) -> Vec<(u32, u32)> {
     map_segments(bytes, |endian, header| (header.p_type(endian), header.p_flags(endian)))
 }
 
+/// The flags of the segment into which the kernel maps an address.
+fn rights_at(bytes: &[u8], address: u64) -> u32 {
+    let rights = map_segments(bytes, |endian, header| {
+        let first = header.p_vaddr(endian);
+        let is_there = (first..first + header.p_memsz(endian)).contains(&address);
+        (header.p_type(endian) == PT_LOAD && is_there).then(|| header.p_flags(endian))
+    });
+    rights.into_iter().flatten().next().expect("a segment")
+}
+
 /// Bytes of the segments, without the padding between them. Pages of 64 KiB, as on aarch64, need
 /// much of it.
 fn size(bytes: &[u8]) -> u64 {
@@ -52,8 +63,6 @@ fn assert_freestanding(path: &Path, bytes: &[u8]) {
     let segments = segments(bytes);
     let dynamic = segments.iter().find(|(kind, _)| [PT_INTERP, PT_DYNAMIC].contains(kind));
     assert_eq!(dynamic, None, "{path:?} needs a loader");
-    assert_eq!(segments.iter().filter(|s| **s == (PT_LOAD, PF_R | PF_X)).count(), 1, "{path:?}");
-
     let file = object::File::parse(bytes).unwrap();
     assert!(file.imports().unwrap().is_empty(), "{path:?}");
     let undefined = file
@@ -62,8 +71,23 @@ fn assert_freestanding(path: &Path, bytes: &[u8]) {
     assert!(undefined.is_none(), "{path:?}: {undefined:?}");
     for section in file.sections() {
         let SectionFlags::Elf { sh_flags } = section.flags() else { panic!("no ELF") };
-        let is_executable = sh_flags & u64::from(object::elf::SHF_EXECINSTR) != 0;
-        assert_eq!(is_executable, section.name() == Ok(".text"), "{path:?}: {:?}", section.name());
+        if sh_flags & u64::from(SHF_ALLOC) == 0 || section.size() == 0 {
+            continue;
+        }
+        let rights = match section.name().unwrap() {
+            ".text" => PF_R | PF_X,
+            ".data" | ".bss" => PF_R | PF_W,
+            _ => PF_R, // constants, those with addresses in them included
+        };
+        assert_eq!(rights_at(bytes, section.address()), rights, "{path:?}: {:?}", section.name());
+        let last = section.address() + section.size() - 1;
+        assert_eq!(rights_at(bytes, last), rights, "{path:?}: {:?}", section.name());
+    }
+    let relro = |endian, header: &ProgramHeader64<Endianness>| {
+        (header.p_type(endian) == PT_GNU_RELRO).then(|| header.p_vaddr(endian))
+    };
+    for address in map_segments(bytes, relro).into_iter().flatten() {
+        assert_eq!(rights_at(bytes, address), PF_R, "{path:?}: PT_GNU_RELRO");
     }
 }
 
@@ -79,7 +103,7 @@ fn no_program_has_an_executable_stack_or_a_segment_that_is_writable_and_executab
 
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn a_freestanding_program_is_static_and_small_and_has_no_executable_constants() {
+fn a_freestanding_program_is_static_and_small_and_its_constants_are_only_readable() {
     for (path, bytes) in programs(common::programs::folder()) {
         assert_freestanding(&path, &bytes);
         assert!(size(&bytes) <= MAX_SIZE, "{path:?}: {} bytes", size(&bytes));
@@ -101,6 +125,29 @@ fn through_the_c_library_a_program_has_a_loader_and_imports_the_queue() {
             imports.iter().any(|import| import.name().starts_with(b"mq_")),
             "{name}: {imports:?}"
         );
+    }
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn checksec_misses_only_what_cannot_be() {
+    let version = Command::new("checksec").arg("--version").output();
+    if !version.is_ok_and(|output| output.stdout.starts_with(b"checksec v2")) {
+        println!("left out: there is no checksec 2");
+        return;
+    }
+    for (path, bytes) in programs(common::programs::folder()) {
+        let file = format!("--file={}", path.display());
+        let output = Command::new("checksec").args(["--format=json", &file]).output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found = &report[path.to_str().unwrap()];
+        // "full" is for dynamic linking. GNU ld cannot make "partial" from link.ld.
+        let has_relro = segments(&bytes).iter().any(|(kind, _)| *kind == PT_GNU_RELRO);
+        let relro = if has_relro { "partial" } else { "no" };
+        let expected = [("relro", relro), ("nx", "yes"), ("rpath", "no"), ("runpath", "no")];
+        for (name, value) in expected.into_iter().chain([("pie", "no"), ("canary", "no")]) {
+            assert_eq!(found[name], value, "{path:?}: {name}: {found}");
+        }
     }
 }
 

@@ -57,7 +57,13 @@ fn help_and_version_say_what_to_do() {
         assert_done(&output);
         let backend = if cfg!(freestanding) { "raw" } else { "ffi" };
         let version = env!("CARGO_PKG_VERSION");
-        assert_eq!(stdout(&output), format!("{name} (mq-sketch) {version}, backend {backend}\n"));
+        let start = format!("{name} (mq-sketch) {version}, backend {backend}, target ");
+        let target = stdout(&output);
+        let target = target.strip_prefix(&start).unwrap_or_else(|| panic!("{target}"));
+        match common::emulator() {
+            None => assert_eq!(target, concat!(env!("MQ_SKETCH_TARGET"), "\n")),
+            Some(_) => assert_ne!(target, concat!(env!("MQ_SKETCH_TARGET"), "\n")),
+        }
     }
 }
 

@@ -247,10 +247,12 @@ pub fn read(about: &About, process: &Process) -> Result<Params, ExitCode> {
             b"--help" | b"-h" => return Err(print(about, format_args!("{}", Help(about)))),
             b"--version" | b"-V" => {
                 let (name, backend) = (about.name, mq::BACKEND);
-                let version = env!("CARGO_PKG_VERSION");
+                let (version, target) = (env!("CARGO_PKG_VERSION"), env!("MQ_SKETCH_TARGET"));
                 return Err(print(
                     about,
-                    format_args!("{name} (mq-sketch) {version}, backend {backend}\n"),
+                    format_args!(
+                        "{name} (mq-sketch) {version}, backend {backend}, target {target}\n"
+                    ),
                 ));
             }
             _ => {}
