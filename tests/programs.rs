@@ -151,15 +151,18 @@ fn checksec_misses_only_what_cannot_be() {
     }
 }
 
-/// Builds the sources in `folder` with cargo, as a user would, into `target`.
-fn build(folder: &Path, target: &Path, args: &[&str], flags: Option<&str>) {
+/// A command of cargo that builds the sources in `folder`, as a user would, into `target`.
+fn cargo_build(folder: &Path, target: &Path, args: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(folder).args(["build", "--quiet", "--locked", "--target-dir"]).arg(target);
-    if let Some(flags) = flags {
-        cargo.env("RUSTFLAGS", flags);
-    }
-    let output = cargo.args(args).output().unwrap();
+    cargo.args(args);
+    cargo
+}
+
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
@@ -174,7 +177,8 @@ fn each_profile_works_with_either_linker() {
             continue;
         }
         for (args, profile) in [(&["--release"][..], "release"), (&[], "debug")] {
-            build(HERE.as_ref(), folder.path(), args, flags);
+            let mut cargo = cargo_build(HERE.as_ref(), folder.path(), args);
+            succeed(flags.iter().fold(&mut cargo, |cargo, flags| cargo.env("RUSTFLAGS", flags)));
             let built = folder.path().join(profile);
             for (path, bytes) in programs(&built) {
                 assert_freestanding(&path, &bytes);
@@ -242,23 +246,70 @@ fn assert_unwinds(folder: &Path) {
 const SOURCES: [&str; 7] =
     ["Cargo.toml", "Cargo.lock", "build.rs", "params.txt", "README.md", "src", "benches"];
 
+/// A build has nothing of the folder, of the time and of the user in it.
 #[test]
-fn the_programs_under_test_are_byte_for_byte_those_of_a_clean_copy() {
+fn the_programs_under_test_are_byte_for_byte_those_that_another_user_builds() {
     if std::env::var_os("MQ_SKETCH_PROGRAMS").is_some() {
         println!("left out: MQ_SKETCH_PROGRAMS names other programs");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let copy =
-        Command::new("cp").arg("-r").args(SOURCES).arg(folder.path()).current_dir(HERE).status();
-    assert!(copy.unwrap().success());
+    let (home, copy) = (folder.path().join("home/alice"), folder.path().join("a/longer/path"));
+    std::fs::create_dir_all(&copy).unwrap();
+    succeed(Command::new("cp").arg("-r").args(SOURCES).arg(&copy).current_dir(HERE));
+    // The sources are older than any release of cargo.
+    succeed(Command::new("find").arg(&copy).args("-exec touch -d 2001-02-03 {} +".split(' ')));
+
     let features = if cfg!(feature = "ffi") { &["--features", "ffi"][..] } else { &[] };
-    let target = folder.path().join("target");
-    build(folder.path(), &target, &[&["--release"], features].concat(), None);
+    let target = copy.join("target");
+    let mut cargo = cargo_build(&copy, &target, &[&["--release"], features].concat());
+    // The packages are at a path of the other user's, too.
+    let cargo_home = home.join(".cargo");
+    std::fs::create_dir_all(&cargo_home).unwrap();
+    for entry in std::fs::read_dir(real_cargo_home()).unwrap() {
+        let entry = entry.unwrap();
+        std::os::unix::fs::symlink(entry.path(), cargo_home.join(entry.file_name())).unwrap();
+    }
+    let sysroot = succeed(Command::new("rustc").args(["--print", "sysroot"]).current_dir(HERE));
+    cargo.env("RUSTC", Path::new(sysroot.trim()).join("bin/rustc"));
+    cargo.env("CARGO_HOME", cargo_home).env("HOME", home);
+    succeed(cargo.env("USER", "alice").env("LOGNAME", "alice").env("TZ", "Asia/Tokyo"));
     for (path, bytes) in programs(&target.join("release")) {
         let name = path.file_name().unwrap().to_str().unwrap();
         let under_test = std::fs::read(program(name)).unwrap();
         assert!(bytes == under_test, "{name} is another program: {} bytes", under_test.len());
+    }
+}
+
+/// Where cargo keeps the packages.
+fn real_cargo_home() -> PathBuf {
+    std::env::var_os("CARGO_HOME")
+        .map_or_else(|| std::env::home_dir().expect("a home").join(".cargo"), PathBuf::from)
+}
+
+/// The command of the README that lists the packages.
+const LIST_PACKAGES: &str =
+    "cargo tree --locked --edges no-dev --prefix none --no-dedupe --format '{p} {l}'";
+
+#[test]
+fn every_package_has_a_licence_that_goes_with_mit_and_comes_from_the_registry() {
+    let page = std::fs::read_to_string(Path::new(HERE).join("tests/audit/README.md")).unwrap();
+    assert!(page.contains(LIST_PACKAGES), "the page gives the command");
+    let packages = succeed(Command::new("sh").arg("-c").arg(LIST_PACKAGES).current_dir(HERE));
+    assert!(packages.lines().all(|line| line.contains("MIT")), "{packages}");
+    for runtime in ["libc ", "md-5 ", "arrayvec "] {
+        assert!(packages.lines().any(|line| line.starts_with(runtime)), "{packages}");
+    }
+
+    // Those for tests and benchmarks, too.
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--locked", "--format-version=1"]).current_dir(HERE);
+    let metadata: serde_json::Value = serde_json::from_str(&succeed(&mut metadata)).unwrap();
+    for package in metadata["packages"].as_array().unwrap() {
+        let (name, licence) = (&package["name"], package["license"].as_str().unwrap_or("none"));
+        assert!(["MIT", "Apache-2.0"].iter().any(|it| licence.contains(it)), "{name}: {licence}");
+        let source = package["source"].as_str();
+        assert!(source.is_none_or(|source| source.starts_with("registry+")), "{name}: {source:?}");
     }
 }
 

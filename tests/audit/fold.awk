@@ -1,0 +1,42 @@
+# Folds the trace of one process, made by strace -o: leaves out the lines that differ in number from
+# run to run, and those that repeat what is shown.
+#
+#     awk -f tests/audit/fold.awk trace
+#
+# Left out are: rounds without progress; an attempt to open a queue that is not there yet, and the
+# pause after it; a handler like one before; readings of the clock that check for silence; and all
+# lines of a report but the first.
+
+BEGIN { FS = "\"" }                     # the second field is the first string: a message
+
+/^rt_sigaction\(.*SIG_IGN.*\{sa_handler=0x/ { next }    # it was ignored at the start, and is again
+/^rt_sigaction\(/ {
+    match($0, /\{[^}]*\}/)              # the new action
+    if (seen[substr($0, RSTART, RLENGTH)]++) next
+}
+
+# An empty poll. The last check of an empty queue has a deadline.
+/^mq_timedreceive\(.* NULL, NULL\) += -1 EAGAIN/ { next }
+
+# The program receives its own message and sends it back.
+/^mq_timedreceive\(/ && $2 != "" && $2 == sent { is_own = 1; next }
+/^mq_timedsend\(/ {
+    if (is_own) { is_own = 0; next }
+    sent = $2
+}
+/^sched_yield\(/ { next }
+
+/^mq_open\(.* = -1 ENOENT/ { next }
+/^nanosleep\(/ { next }
+
+/^clock_gettime\(CLOCK_MONOTONIC/ && last !~ /^getrusage/ { next }
+
+# The time in a line of the report comes before the line.
+/^clock_gettime\(CLOCK_REALTIME/ { time = $0 "\n"; next }
+/^write\(1,/ && last ~ /^write\(1,/ { time = ""; next }
+
+{
+    printf "%s%s\n", time, $0
+    time = ""
+    last = $0
+}
