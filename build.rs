@@ -85,7 +85,7 @@ fn link_without_a_c_library(arch: &str) {
         "-static",                          // no interpreter, nothing NEEDED
         "-no-pie",                          // nothing relocates the program; rustc asks for -pie
         &format!("-T{}", script.display()), // the segments
-        "-Wl,--no-eh-frame-hdr",            // for unwinding at run time; debuggers do without
+        "-Wl,--no-eh-frame-hdr",            // its only user is unwinding at run time
         &format!("-L{}", shadows.display()),
     ];
     let linker = linker();
@@ -110,8 +110,8 @@ fn link_without_a_c_library(arch: &str) {
 
 /// The name of the chosen linker without its folder; empty if none was chosen.
 ///
-/// It can be chosen by a variable of the environment, by flags, or in a file for cargo. cargo does
-/// not run this script again when such a file has another one: `cargo clean` does.
+/// It is chosen by an environment variable, by flags, or in cargo's configuration. If that file
+/// changes, cargo does not run this script again: run `cargo clean`.
 fn linker() -> String {
     let target = env::var("TARGET").unwrap_or_default().to_uppercase().replace('-', "_");
     println!("cargo:rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");

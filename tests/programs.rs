@@ -40,13 +40,13 @@ fn segments(bytes: &[u8]) -> Vec<(u32, u32)> {
 }
 
 /// The flags of the segment into which the kernel maps an address.
-fn rights_at(bytes: &[u8], address: u64) -> u32 {
-    let rights = map_segments(bytes, |endian, header| {
+fn flags_at(bytes: &[u8], address: u64) -> u32 {
+    let flags = map_segments(bytes, |endian, header| {
         let first = header.p_vaddr(endian);
         let is_there = (first..first + header.p_memsz(endian)).contains(&address);
         (header.p_type(endian) == PT_LOAD && is_there).then(|| header.p_flags(endian))
     });
-    rights.into_iter().flatten().next().expect("a segment")
+    flags.into_iter().flatten().next().expect("a segment")
 }
 
 /// Bytes of the segments, without the padding between them. Pages of 64 KiB, as on aarch64, need
@@ -74,20 +74,20 @@ fn assert_freestanding(path: &Path, bytes: &[u8]) {
         if sh_flags & u64::from(SHF_ALLOC) == 0 || section.size() == 0 {
             continue;
         }
-        let rights = match section.name().unwrap() {
+        let flags = match section.name().unwrap() {
             ".text" => PF_R | PF_X,
             ".data" | ".bss" => PF_R | PF_W,
             _ => PF_R, // constants, those with addresses in them included
         };
-        assert_eq!(rights_at(bytes, section.address()), rights, "{path:?}: {:?}", section.name());
+        assert_eq!(flags_at(bytes, section.address()), flags, "{path:?}: {:?}", section.name());
         let last = section.address() + section.size() - 1;
-        assert_eq!(rights_at(bytes, last), rights, "{path:?}: {:?}", section.name());
+        assert_eq!(flags_at(bytes, last), flags, "{path:?}: {:?}", section.name());
     }
     let relro = |endian, header: &ProgramHeader64<Endianness>| {
         (header.p_type(endian) == PT_GNU_RELRO).then(|| header.p_vaddr(endian))
     };
     for address in map_segments(bytes, relro).into_iter().flatten() {
-        assert_eq!(rights_at(bytes, address), PF_R, "{path:?}: PT_GNU_RELRO");
+        assert_eq!(flags_at(bytes, address), PF_R, "{path:?}: PT_GNU_RELRO");
     }
 }
 
@@ -103,7 +103,7 @@ fn no_program_has_an_executable_stack_or_a_segment_that_is_writable_and_executab
 
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn a_freestanding_program_is_static_and_small_and_its_constants_are_only_readable() {
+fn a_freestanding_program_is_static_and_small_and_its_constants_are_read_only() {
     for (path, bytes) in programs(common::programs::folder()) {
         assert_freestanding(&path, &bytes);
         assert!(size(&bytes) <= MAX_SIZE, "{path:?}: {} bytes", size(&bytes));
@@ -130,7 +130,7 @@ fn through_the_c_library_a_program_has_a_loader_and_imports_the_queue() {
 
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn checksec_misses_only_what_cannot_be() {
+fn checksec_reports_what_is_documented() {
     let version = Command::new("checksec").arg("--version").output();
     if !version.is_ok_and(|output| output.stdout.starts_with(b"checksec v2")) {
         println!("left out: there is no checksec 2");
@@ -194,7 +194,7 @@ fn each_profile_works_with_either_linker() {
     }
 }
 
-/// Whether a tool is there that users need not have. The gate has them all.
+/// Whether an optional tool is installed. `.ci/run` has them all.
 fn is_installed(tool: &str) -> bool {
     let is_there = Command::new(tool).arg("--version").output().is_ok();
     if !is_there {
@@ -246,7 +246,7 @@ fn assert_unwinds(folder: &Path) {
 const SOURCES: [&str; 7] =
     ["Cargo.toml", "Cargo.lock", "build.rs", "params.txt", "README.md", "src", "benches"];
 
-/// A build has nothing of the folder, of the time and of the user in it.
+/// No program depends on the folder, the time or the user of its build.
 #[test]
 fn the_programs_under_test_are_byte_for_byte_those_that_another_user_builds() {
     if std::env::var_os("MQ_SKETCH_PROGRAMS").is_some() {
@@ -263,7 +263,7 @@ fn the_programs_under_test_are_byte_for_byte_those_that_another_user_builds() {
     let features = if cfg!(feature = "ffi") { &["--features", "ffi"][..] } else { &[] };
     let target = copy.join("target");
     let mut cargo = cargo_build(&copy, &target, &[&["--release"], features].concat());
-    // The packages are at a path of the other user's, too.
+    // The packages are in the other user's home, too.
     let cargo_home = home.join(".cargo");
     std::fs::create_dir_all(&cargo_home).unwrap();
     for entry in std::fs::read_dir(real_cargo_home()).unwrap() {
@@ -277,7 +277,7 @@ fn the_programs_under_test_are_byte_for_byte_those_that_another_user_builds() {
     for (path, bytes) in programs(&target.join("release")) {
         let name = path.file_name().unwrap().to_str().unwrap();
         let under_test = std::fs::read(program(name)).unwrap();
-        assert!(bytes == under_test, "{name} is another program: {} bytes", under_test.len());
+        assert!(bytes == under_test, "{name} differs: {} bytes", under_test.len());
     }
 }
 
@@ -292,7 +292,7 @@ const LIST_PACKAGES: &str =
     "cargo tree --locked --edges no-dev --prefix none --no-dedupe --format '{p} {l}'";
 
 #[test]
-fn every_package_has_a_licence_that_goes_with_mit_and_comes_from_the_registry() {
+fn every_package_is_from_the_registry_with_a_licence_compatible_with_mit() {
     let page = std::fs::read_to_string(Path::new(HERE).join("tests/audit/README.md")).unwrap();
     assert!(page.contains(LIST_PACKAGES), "the page gives the command");
     let packages = succeed(Command::new("sh").arg("-c").arg(LIST_PACKAGES).current_dir(HERE));

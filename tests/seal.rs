@@ -1,5 +1,5 @@
 //! SEALED=1 on real processes: a call that is not on the program's list kills the program, and so
-//! does a call with an argument that is not. `audit` compares the lists with the documented calls.
+//! does an argument that is not. `audit` compares the lists with the documented calls.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 
@@ -17,11 +17,10 @@ use mq_sketch::runtime::seal::{List, filter};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal::{self, SIGSYS, SIGTERM};
 use nix::sys::signal::kill;
-use trace::{SEALS, Seal, Verdict, installs_filter, trace};
+use trace::{FILTERS, Filter, Verdict, installs_filter, trace};
 
-/// Runs a sealed program. In the process of that index the first call after the installation of its
-/// nth filter is replaced. Returns also whether the kernel has let that call pass; the program is
-/// killed then.
+/// Runs a sealed program. Replaces the first call of process `process` after its `nth` filter. Also
+/// returns whether that call passed; if so, the tracer kills the program with SIGKILL.
 fn run_sealed(
     command: &mut Command,
     (process, nth): (usize, usize),
@@ -47,17 +46,17 @@ fn run_sealed(
     (output, has_passed)
 }
 
-/// Whether the kernel kills the program when it makes this call behind this filter. Every call
+/// Whether the kernel kills the program when it makes this call under this filter. Every call
 /// either passes or kills with SIGSYS.
-fn is_killed(place: &Place, seal: &Seal, number: i64, args: [u64; 6]) -> bool {
-    if seal.program == "conclusion" {
+fn is_killed(place: &Place, filter: &Filter, number: i64, args: [u64; 6]) -> bool {
+    if filter.program == "conclusion" {
         let _ = Queue::create(&place.name, 0o600, 32, Wait::Block);
     }
-    let mut command = place.command(seal.program);
-    let (output, has_passed) = run_sealed(&mut command, (0, seal.nth), (number, args));
+    let mut command = place.command(filter.program);
+    let (output, has_passed) = run_sealed(&mut command, (0, filter.nth), (number, args));
     let _ = Queue::unlink(&place.name);
     let expected = if has_passed { Signal::SIGKILL } else { SIGSYS };
-    let Seal { name, .. } = seal;
+    let Filter { name, .. } = filter;
     assert_eq!(output.status.signal(), Some(expected as i32), "{name}, call {number} {args:?}");
     !has_passed
 }
@@ -67,26 +66,26 @@ fn allowed(list: &List) -> BTreeSet<i64> {
     list.iter().copied().flatten().map(|rule| rule.number).collect()
 }
 
-/// x32's numbers of what it shares with x86_64 have this bit.
+/// The bit that marks a call of x32 (__X32_SYSCALL_BIT).
 const X32: i64 = 0x4000_0000;
 
 #[test]
 fn a_call_that_is_not_on_the_list_kills_the_program() {
-    // The numbers beside those on the list: the kernel logs every death, and all numbers would fill
-    // its log. A new kernel lets uretprobe and uprobe through every filter.
+    // Only numbers next to those on the list: the kernel logs every kill, and all numbers would
+    // fill its log. A new kernel lets uretprobe and uprobe through every filter.
     const UPROBES: [i64; 2] = [335, 336];
     let place = Place::new("seal-kills");
-    for seal in SEALS {
-        let allowed = allowed(seal.list);
+    for filter in FILTERS {
+        let allowed = allowed(filter.list);
         let near = allowed.iter().flat_map(|call| [call - 1, call + 1, call | X32]);
         let numbers: BTreeSet<_> = near.filter(|call| !allowed.contains(call)).collect();
         for number in numbers.into_iter().filter(|number| !UPROBES.contains(number)) {
-            assert!(is_killed(&place, &seal, number, [0; 6]), "{}, call {number}", seal.name);
+            assert!(is_killed(&place, &filter, number, [0; 6]), "{}, call {number}", filter.name);
         }
     }
 }
 
-/// Arguments with which a call does no harm, but for the one that a filter checks.
+/// Harmless arguments of a call, but `value` as argument `index`.
 fn arguments(number: i64, index: usize, value: u64) -> [u64; 6] {
     const NO_PROCESS: u64 = i32::MAX as u64;
     let mut args = [0; 6];
@@ -96,11 +95,11 @@ fn arguments(number: i64, index: usize, value: u64) -> [u64; 6] {
 }
 
 #[test]
-fn an_argument_that_is_on_the_list_passes_and_its_neighbour_kills_the_program() {
+fn an_allowed_argument_passes_and_the_values_beside_it_kill_the_program() {
     let place = Place::new("seal-arguments");
     let mut names = BTreeSet::new();
-    for seal in SEALS {
-        for rule in seal.list.iter().copied().flatten() {
+    for filter in FILTERS {
+        for rule in filter.list.iter().copied().flatten() {
             let Some((index, values)) = rule.argument else { continue };
             names.insert(rule.number);
             let is_allowed = |value: &u32| values.iter().any(|range| range.contains(value));
@@ -111,8 +110,8 @@ fn an_argument_that_is_on_the_list_passes_and_its_neighbour_kills_the_program() 
             }
             for value in tried {
                 let args = arguments(rule.number, index, value.into());
-                let is_killed = is_killed(&place, &seal, rule.number, args);
-                let (name, number) = (seal.name, rule.number);
+                let is_killed = is_killed(&place, &filter, rule.number, args);
+                let (name, number) = (filter.name, rule.number);
                 assert_eq!(is_killed, !is_allowed(&value), "{name}, call {number} {value:#x}");
             }
         }
@@ -123,9 +122,9 @@ fn an_argument_that_is_on_the_list_passes_and_its_neighbour_kills_the_program() 
 }
 
 #[test]
-fn a_sealed_sketch_creates_no_queue_and_starts_no_thread_and_no_namespace() {
+fn a_sealed_sketch_cannot_create_a_queue_a_thread_or_a_namespace() {
     let place = Place::new("seal-sketch-arguments");
-    let seal = SEALS.iter().find(|seal| seal.name == "sketch").unwrap();
+    let filter = FILTERS.iter().find(|filter| filter.name == "sketch").unwrap();
     let create = libc::O_RDWR | libc::O_CREAT;
     let thread = libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND;
     let namespace = libc::SIGCHLD | libc::CLONE_NEWUSER;
@@ -137,28 +136,28 @@ fn a_sealed_sketch_creates_no_queue_and_starts_no_thread_and_no_namespace() {
         (libc::SYS_prctl, 0, libc::PR_SET_MM),
     ] {
         let args = arguments(number, index, value as u64);
-        assert!(is_killed(&place, seal, number, args), "call {number} {value:#x}");
+        assert!(is_killed(&place, filter, number, args), "call {number} {value:#x}");
     }
 }
 
-/// What the kernel does with a filter, as far as the instructions used here go.
+/// Interprets a filter as the kernel does: only the instructions used here.
 fn run_filter(filter: &[libc::sock_filter], arch: u32, number: u32, args: [u64; 6]) -> u32 {
     // struct seccomp_data: the number, the architecture, an address, and the arguments.
     let mut data = vec![number, arch, 0, 0];
     data.extend(args.iter().flat_map(|arg| [*arg as u32, (arg >> 32) as u32]));
-    let (mut register, mut at) = (0, 0);
+    let (mut accumulator, mut at) = (0, 0);
     loop {
         let instruction = filter[at];
         at += 1;
         let k = instruction.k;
         let is_true = match instruction.code {
             0x20 => {
-                register = data[k as usize / 4];
+                accumulator = data[k as usize / 4];
                 continue;
             }
-            0x15 => register == k,
-            0x25 => register > k,
-            0x35 => register >= k,
+            0x15 => accumulator == k,
+            0x25 => accumulator > k,
+            0x35 => accumulator >= k,
             0x06 => return k,
             _ => panic!("{instruction:?}"),
         };
@@ -171,7 +170,7 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
     const X86_64: u32 = 0xc000_003e;
     const I386: u32 = 0x4000_0003;
     const AARCH64: u32 = 0xc000_00b7;
-    for Seal { name, list, .. } in SEALS {
+    for Filter { name, list, .. } in FILTERS {
         let filter = filter(list);
         let verdict = |arch, number, args| match run_filter(&filter, arch, number, args) {
             libc::SECCOMP_RET_ALLOW => true,
@@ -193,7 +192,7 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
                 let is_allowed = arch == X86_64 && rule.is_some() && is_right;
                 let message = format!("{name}, call {number} on {arch:#x} with {value:#x}");
                 assert_eq!(verdict(arch, number, args), is_allowed, "{message}");
-                // The kernel ignores the upper half of an int.
+                // The kernel ignores the upper half.
                 args[index] = value ^ 0xabcd_0000_0000;
                 assert_eq!(verdict(arch, number, args), is_allowed, "{message}");
             }
@@ -216,7 +215,7 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
 #[test]
 fn the_kernel_need_not_run_a_filter_for_the_calls_of_the_hot_loop() {
     const LOAD: u16 = 0x20;
-    for Seal { name, list, .. } in SEALS {
+    for Filter { name, list, .. } in FILTERS {
         let filter = filter(list);
         for number in [libc::SYS_mq_timedreceive, libc::SYS_mq_timedsend, libc::SYS_sched_yield] {
             if !allowed(list).contains(&number) {

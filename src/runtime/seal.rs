@@ -5,10 +5,10 @@
 //! case. The files in `tests/audit` show where each of them is made, and a test compares them with
 //! the lists. Its README.md says what a filter does and does not prevent, and what it costs.
 //!
-//! Where another argument would make a call a different one, the list has the argument too:
-//! mq_open(2) may open a queue and not create one. The calls of the hot loop have no such rule. The
-//! kernel calculates once which numbers a filter allows with any arguments, and then does not run
-//! the filter for them (`kernel/seccomp.c`, seccomp_cache_prepare).
+//! Where an argument decides what a call does, the list restricts it too: mq_open(2) may open a
+//! queue but not create one. No argument of a hot-loop call is checked. The kernel calculates once
+//! which numbers a filter allows with any arguments, and then does not run the filter for them
+//! (`kernel/seccomp.c`, seccomp_cache_prepare).
 //!
 //! The filter is classic BPF. It checks the architecture first: on another one the same numbers are
 //! other calls, and an x86_64 kernel accepts i386 calls through `int 0x80`. (The calls of x32 have
@@ -33,8 +33,8 @@ pub type List = [&'static [Rule]];
 pub struct Rule {
     /// The number of the call.
     pub number: c_long,
-    /// An argument that is checked: its index, and its values. The C type of the argument is `int`
-    /// or `unsigned int`, so the kernel ignores its upper half, and so does the filter.
+    /// An argument that is checked: its index, and its values. The kernel ignores the upper half of
+    /// such an argument, and so does the filter.
     pub argument: Option<(usize, &'static [RangeInclusive<u32>])>,
 }
 
@@ -64,7 +64,7 @@ mod lists {
         value as u32..=value as u32
     }
 
-    /// What the conversation makes and nothing else does.
+    /// The calls of the conversation.
     const CONVERSATION: &[Rule] = &[
         any(SYS_mq_timedreceive),
         any(SYS_mq_timedsend),
@@ -78,7 +78,7 @@ mod lists {
 
     const REMOVE_THE_QUEUE: &[Rule] = &[any(SYS_fstat), any(SYS_mq_unlink)];
 
-    /// What each of the three processes makes. restart_syscall is the kernel's own, after SIGSTOP
+    /// The calls of all three processes. restart_syscall is the kernel's own, after SIGSTOP
     /// and SIGCONT; rt_sigreturn is how a signal handler returns; ppoll comes after a signal,
     /// before a write.
     const COMMON: &[Rule] = &[
@@ -90,7 +90,7 @@ mod lists {
         any(SYS_exit_group),
     ];
 
-    /// What the parent of two processes makes.
+    /// The further calls of the parent.
     const SUPERVISE: &[Rule] = &[
         any(SYS_wait4),
         any(SYS_rt_sigtimedwait),
@@ -109,8 +109,8 @@ mod lists {
         SIGIO as u32..=64,
     ];
 
-    /// How `sketch` becomes three processes, and what two of them make before they install their
-    /// own filters.
+    /// The calls by which `sketch` starts its children, and the children's calls before their own
+    /// filters.
     const START_CHILDREN: &[Rule] = &[
         #[cfg(freestanding)]
         only(SYS_clone, 0, &[one(SIGCHLD)]), // a process, no thread and no namespace
@@ -140,7 +140,7 @@ mod lists {
     pub const SKETCH: &List =
         &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, SUPERVISE, START_CHILDREN, C_LIBRARY];
 
-    /// The parent of the three processes, once it has started the two others.
+    /// The parent in `sketch`, once it has started both children.
     pub const PARENT: &List =
         &[REMOVE_THE_QUEUE, COMMON, SUPERVISE, &[only(SYS_write, 0, &[2..=2])], C_LIBRARY];
 
@@ -148,9 +148,9 @@ mod lists {
     pub const CLEANUP: &List =
         &[&[any(SYS_mq_unlink), only(SYS_write, 0, &[1..=2]), any(SYS_exit_group)], C_LIBRARY];
 
-    /// The other ways that the C library takes to some of these calls: nanosleep(2), fstat(2) and
-    /// poll(2). Seen with glibc 2.36 and musl 1.2.5. If another version makes a call that is
-    /// missing here, the program ends with SIGSYS and a test fails.
+    /// The system calls that the C library makes for nanosleep(2), fstat(2) and poll(2). Seen with
+    /// glibc 2.36 and musl 1.2.5. If another version makes a call that is missing here, the kernel
+    /// kills the program and a test fails.
     #[cfg(not(freestanding))]
     pub const C_LIBRARY: &[Rule] = &[
         any(SYS_clock_nanosleep),
@@ -177,7 +177,7 @@ mod filter {
     use crate::arch::AUDIT_ARCH;
     use crate::os;
 
-    /// The instructions of a filter. The longest one is that of `sketch`.
+    /// The instructions of a filter. The longest filter is `sketch`'s.
     pub type Filter = ArrayVec<sock_filter, 128>;
 
     /// Where the lower half of the first argument is.
@@ -186,8 +186,8 @@ mod filter {
 
     /// The filter that allows the calls of `list` and kills the process at any other.
     ///
-    /// BPF has one register, into which a word of [`seccomp_data`] is loaded. It jumps only
-    /// forwards: a comparison skips `jt` instructions if it is true, and `jf` if it is false.
+    /// A load puts a word of [`seccomp_data`] into BPF's accumulator. Jumps go only forwards: a
+    /// comparison skips `jt` instructions if it is true, and `jf` if it is false.
     pub fn filter(list: &List) -> Filter {
         let instruction = |code: u32, k: u32, jt: usize, jf: usize| sock_filter {
             code: code as u16,

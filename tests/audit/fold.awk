@@ -1,4 +1,4 @@
-# Folds the trace of one process, made by strace -o: leaves out the lines that differ in number from
+# Folds the trace of one process, made by strace -o: leaves out the lines whose number varies from
 # run to run, and those that repeat what is shown.
 #
 #     awk -f tests/audit/fold.awk trace
@@ -15,7 +15,7 @@ BEGIN { FS = "\"" }                     # the second field is the first string: 
     if (seen[substr($0, RSTART, RLENGTH)]++) next
 }
 
-# An empty poll. The last check of an empty queue has a deadline.
+# An empty poll. The last check of the queue has a deadline and is kept.
 /^mq_timedreceive\(.* NULL, NULL\) += -1 EAGAIN/ { next }
 
 # The program receives its own message and sends it back.

@@ -4,7 +4,7 @@
 //!
 //! pattern.rs says how such a file is written, scribe.rs how a call is shown.
 //!
-//! A new call takes a line in each file whose program makes it; its words in scribe.rs and its
+//! A new call needs a line in each program's file that makes it; its form in scribe.rs and its
 //! place in [`SOURCES`], if it is new there; a rule in `src/runtime/seal.rs`, if it comes after the
 //! filter; and a line under `with the C library`, if that makes another call.
 
@@ -33,7 +33,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use pattern::Golden;
 use scribe::{Scribe, calls, checked_argument};
-use trace::{Call, ERESTART_RESTARTBLOCK, SEALS, Seal, Verdict, installs_filter, trace};
+use trace::{Call, ERESTART_RESTARTBLOCK, FILTERS, Filter, Verdict, installs_filter, trace};
 
 /// What there is before a run begins.
 enum Before {
@@ -118,7 +118,7 @@ fn refuse(number: i64, errno: Errno) -> Interference {
     at(number, 1, move |_| Verdict::Refuse(errno))
 }
 
-/// The second prctl fails, which installs the filter.
+/// The second prctl, which installs the filter, fails.
 fn refuse_the_filter() -> Interference {
     at(libc::SYS_prctl, 2, |_| Verdict::Refuse(Errno::EINVAL))
 }
@@ -137,7 +137,7 @@ fn kill_premise() -> Interference {
     })
 }
 
-/// The parent of a sketch cannot install its second filter.
+/// The parent in a sketch cannot install its second filter.
 fn refuse_the_second_filter() -> Interference {
     let mut filters = 0;
     Box::new(move |call, result, _| {
@@ -159,7 +159,7 @@ fn kill_premise_and_end() -> Interference {
     })
 }
 
-/// The parent of a sketch cannot wait for a signal. Then its pause is interrupted.
+/// The parent in a sketch cannot wait for a signal. Then its pause is interrupted.
 fn cannot_wait() -> Interference {
     let mut is_refused = false;
     Box::new(move |call, result, _| {
@@ -219,7 +219,7 @@ enum Act {
 }
 use Act::{Reply, SendNonsense, Take};
 
-/// The test plays the peer: it acts before the mq_timedreceive with this number. So the outcome of
+/// The test plays the peer: it acts before the nth mq_timedreceive. So the outcome of
 /// each round is known.
 fn play(script: impl Into<Vec<(usize, &'static [Act])>>) -> Interference {
     let script = script.into();
@@ -369,10 +369,10 @@ fn the_reported_counts_are_those_of_the_trace() {
     }
 }
 
-/// The lines that stand in the golden files behind each filter, by its name: all calls of a process
-/// from its installation to that of the next one. A child has its parent's filter.
-fn behind_the_filters(golden: &Golden) -> BTreeMap<String, BTreeSet<String>> {
-    let mut behind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// The golden files' lines under each filter, by its name: all calls from the filter's installation
+/// to the next filter's. A child inherits its parent's filter.
+fn under_the_filters(golden: &Golden) -> BTreeMap<String, BTreeSet<String>> {
+    let mut under: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for run in &golden.runs {
         let (children, lines): (Vec<_>, Vec<_>) =
             run.lines.iter().cloned().partition(|line| line.text.starts_with("child "));
@@ -381,23 +381,23 @@ fn behind_the_filters(golden: &Golden) -> BTreeMap<String, BTreeSet<String>> {
             let mut filter: Option<String> = inherited.clone();
             golden.walk(&process, &mut |line| {
                 if let Some(filter) = filter.clone().filter(|_| line.contains('(')) {
-                    behind.entry(filter).or_default().insert(line.into());
+                    under.entry(filter).or_default().insert(line.into());
                 }
                 let installed = line.strip_prefix("prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ");
                 if let Some(name) = installed.and_then(|rest| rest.strip_suffix(')')) {
                     filter = Some(name.into());
-                    // The children are started behind the first filter.
+                    // The children are started under the first filter.
                     inherited = inherited.take().or(filter.clone());
                 }
             });
         }
     }
-    // What sketch starts may make all calls of these.
+    // The filter of sketch must allow all calls of these.
     for inner in ["premise", "conclusion", "parent"] {
-        let inner = behind[inner].clone();
-        behind.get_mut("sketch").unwrap().extend(inner);
+        let inner = under[inner].clone();
+        under.get_mut("sketch").unwrap().extend(inner);
     }
-    behind
+    under
 }
 
 /// The number of the call in a line of a golden file.
@@ -408,18 +408,18 @@ fn number_of(line: &str) -> i64 {
 }
 
 #[test]
-fn a_seal_allows_what_is_documented_and_nothing_else() {
+fn a_filter_allows_what_is_documented_and_nothing_else() {
     let golden = Golden::load();
-    let documented = behind_the_filters(&golden);
-    assert_eq!(documented.len(), SEALS.len(), "filters");
-    for Seal { name, list, .. } in SEALS {
+    let documented = under_the_filters(&golden);
+    assert_eq!(documented.len(), FILTERS.len(), "filters");
+    for Filter { name, list, .. } in FILTERS {
         let rules: Vec<_> = list.iter().copied().flatten().collect();
         let mut allowed: BTreeSet<_> = rules.iter().map(|rule| rule.number).collect();
         assert_eq!(allowed.len(), rules.len(), "{name}: a call twice");
         let lines = &documented[name];
         let documented: BTreeSet<_> = lines.iter().map(|line| number_of(line)).collect();
         if !cfg!(freestanding) {
-            // C libraries differ, and the lists are for all that are known.
+            // The lists have the calls of every known C library.
             allowed.retain(|call| documented.contains(call));
         }
         assert_eq!(allowed, documented, "{name}: the list and the golden files");
@@ -450,7 +450,7 @@ fn argument(line: &str, index: usize) -> String {
 }
 
 #[test]
-fn the_parent_of_a_sketch_may_send_the_signals_that_end_a_process_and_sigcont() {
+fn the_parent_in_a_sketch_may_send_the_signals_that_end_a_process_and_sigcont() {
     let kill = PARENT.iter().copied().flatten().find(|rule| rule.number == libc::SYS_kill);
     let (_, values) = kill.unwrap().argument.unwrap();
     let allowed: BTreeSet<_> = values.iter().cloned().flatten().map(|n| n as i32).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::common::{Place, assert_done, finish, start, wait_until};
-use crate::trace::SEALS;
+use crate::trace::FILTERS;
 
 fn page() -> String {
     fs::read_to_string(folder().join("README.md")).unwrap()
@@ -43,7 +43,7 @@ fn without_differences(line: &str) -> String {
 fn a_folded_trace_has_the_lines_of_the_page() {
     let strace = Command::new("strace").arg("--version").output();
     if !strace.is_ok_and(|output| output.stdout.starts_with(b"strace -- version 6.")) {
-        println!("left out: there is no strace 6, and others write some lines otherwise");
+        println!("left out: needs strace 6; other versions format lines differently");
         return;
     }
     let page = page();
@@ -60,7 +60,7 @@ fn a_folded_trace_has_the_lines_of_the_page() {
     let mut strace = place.prepare(strace);
     strace.arg("ITERATIONS=2").current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::null());
     let strace = start(&mut strace);
-    wait_until("it has waited for some rounds", || {
+    wait_until("premise has made 100 rounds", || {
         let text = fs::read_to_string(&trace).ok()?;
         (text.matches("sched_yield").count() > 100).then_some(())
     });
@@ -81,9 +81,9 @@ fn a_folded_trace_has_the_lines_of_the_page() {
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn the_page_counts_the_calls_of_each_filter() {
     let page = page();
-    for seal in SEALS {
-        let row = page.lines().find(|line| line.starts_with(&format!("| {} |", seal.name)));
+    for filter in FILTERS {
+        let row = page.lines().find(|line| line.starts_with(&format!("| {} |", filter.name)));
         let count = row.unwrap().split(" | ").nth(2).unwrap();
-        assert_eq!(count, seal.list.concat().len().to_string(), "{}", seal.name);
+        assert_eq!(count, filter.list.concat().len().to_string(), "{}", filter.name);
     }
 }

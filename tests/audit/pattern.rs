@@ -122,7 +122,7 @@ impl Golden {
             writeln!(diff, "-   {wanted}").unwrap();
         }
         let found = calls.get(first).map_or("the end", String::as_str);
-        panic!("{diff}+   {found}\n    ({first} calls before it are as they should be)");
+        panic!("{diff}+   {found}\n    (the {first} calls before it match)");
     }
 }
 

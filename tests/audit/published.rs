@@ -1,9 +1,9 @@
-//! The lists that an auditor takes away, tests/audit/published/ARCHITECTURE/PROGRAM.*: every system
-//! call of a program's whole life, from execve(2) to its end.
+//! The published lists, tests/audit/published/ARCHITECTURE/PROGRAM.*: every system call of a
+//! program's whole life, from execve(2) to its end.
 //!
 //! They are made from the golden files. `MQ_SKETCH_PUBLISH=1 cargo test --test audit published`
 //! writes them again; without that variable the same test compares them. The other tests run the
-//! programs behind the lists.
+//! programs under the lists.
 
 #![allow(unsafe_code)] // a filter is installed between fork and exec
 
@@ -24,7 +24,7 @@ use crate::SOURCES;
 use crate::common::{self, ALL, Place, assert_done, code, finish, start};
 use crate::pattern::Golden;
 use crate::scribe::calls;
-use crate::trace::SEALS;
+use crate::trace::FILTERS;
 
 /// The name of an architecture for Rust and for libseccomp.
 const ARCHITECTURES: [(&str, &str); 3] = [
@@ -39,19 +39,19 @@ fn number(name: &str) -> i64 {
     known.unwrap_or_else(|| panic!("{name} is not in CALLS"))
 }
 
-/// Where a call is made.
-struct Made {
+/// The phases in which a call is made.
+struct Phases {
     in_set_up: bool,
-    behind_the_filter: bool,
+    is_sealed: bool,
 }
 
-/// Every call of a program, from its golden files and its seal.
-fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Made> {
-    let seal = SEALS.iter().find(|seal| seal.program == program).unwrap();
-    let rules = seal.list.iter().copied().flatten();
+/// Every call of a program, from its golden files and its filter.
+fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Phases> {
+    let filter = FILTERS.iter().find(|filter| filter.program == program).unwrap();
+    let rules = filter.list.iter().copied().flatten();
     let sealed: BTreeSet<_> = rules.map(|rule| rule.number).collect();
     let (mut all, mut set_up) = (BTreeSet::from(["execve"]), BTreeSet::new());
-    // What its children do as premise and conclusion stands in the files of those.
+    // The calls of its children are in premise.txt and conclusion.txt.
     let is_its = |of: &str| of == program || program == "sketch" && of != "cleanup";
     for run in golden.runs.iter().filter(|run| is_its(run.program)) {
         let (mut before, mut is_sealed, mut fails) = (BTreeSet::new(), false, false);
@@ -65,23 +65,23 @@ fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Made> {
             }
             is_sealed |= line.starts_with("prctl(PR_SET_SECCOMP") && line.ends_with(')');
         });
-        // A run without a filter does not say where set-up ends, unless it fails there.
+        // A run without a filter does not say where set-up ends, unless it fails in set-up.
         let fails_in_set_up = fails && !before.contains("mq_timedsend");
         if (is_sealed || fails_in_set_up) && run.program == program {
             set_up.extend(before);
         }
     }
     let made = |name| {
-        let behind_the_filter = sealed.contains(&number(name));
+        let is_sealed = sealed.contains(&number(name));
         // A signal can arrive in either phase. After it, ppoll precedes a write.
         let is_for_signals = ["rt_sigreturn", "ppoll"].contains(&name);
-        let in_set_up = set_up.contains(name) || is_for_signals || !behind_the_filter;
-        (name, Made { in_set_up, behind_the_filter })
+        let in_set_up = set_up.contains(name) || is_for_signals || !is_sealed;
+        (name, Phases { in_set_up, is_sealed })
     };
     all.into_iter().map(made).collect()
 }
 
-/// The files of src that make a call in a program, or who else makes it.
+/// The files of src that make a call in a program, or what else makes it.
 fn made_by(call: &str, program: &str, architecture: &str) -> String {
     let own = format!("programs/{program}.rs");
     let is_its = |file: &&str| match program {
@@ -139,8 +139,8 @@ fn published(golden: &Golden) -> BTreeMap<PathBuf, String> {
             "# {ORIGIN}\n# Every system call of {program} on {architecture}, its phase, and what \
              makes it.\n# set-up: before the filter of SEALED=1 is installed. sealed: after that.\n"
         );
-        for (name, Made { in_set_up, behind_the_filter }) in life {
-            let phase = match (in_set_up, behind_the_filter) {
+        for (name, Phases { in_set_up, is_sealed }) in life {
+            let phase = match (in_set_up, is_sealed) {
                 (true, true) => "set-up, sealed",
                 (true, false) => "set-up",
                 _ => "sealed",
@@ -165,7 +165,7 @@ fn folder() -> PathBuf {
 
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn the_published_lists_are_those_of_the_audit() {
+fn the_published_lists_match_the_golden_files() {
     let made = published(&Golden::load());
     if std::env::var_os("MQ_SKETCH_PUBLISH").is_some() {
         for (path, text) in &made {
@@ -180,12 +180,12 @@ fn the_published_lists_are_those_of_the_audit() {
         for file in fs::read_dir(architecture.path()).unwrap() {
             let path = Path::new(&architecture.file_name()).join(file.unwrap().file_name());
             let text = fs::read_to_string(folder().join(&path)).unwrap();
-            let remedy = "MQ_SKETCH_PUBLISH=1 cargo test --test audit published makes it";
+            let remedy = "run MQ_SKETCH_PUBLISH=1 cargo test --test audit published";
             assert_eq!(Some(&text), made.get(&path), "{path:?}: {remedy}");
             found.insert(path);
         }
     }
-    assert_eq!(found, made.into_keys().collect(), "the files that are there");
+    assert_eq!(found, made.into_keys().collect(), "the published files");
 }
 
 /// A published list of this architecture.
@@ -202,9 +202,9 @@ fn names_in(oci: &Value) -> Vec<String> {
     group["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().into()).collect()
 }
 
-/// A command whose program runs behind an OCI list from its execve(2) on, but for the call
-/// `without`. The kernel gets the filter that a container runtime would make of the list.
-fn behind(mut command: Command, program: &str, without: &str) -> Command {
+/// A command that runs under an OCI list, less the call `without`, from its execve(2) on. The
+/// kernel gets the filter that a container runtime would make from the list.
+fn under(mut command: Command, program: &str, without: &str) -> Command {
     let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
     let names = names_in(&serde_json::from_str(&oci).unwrap());
     let numbers = names.iter().filter(|name| **name != without).map(|name| number(name));
@@ -235,7 +235,7 @@ fn behind(mut command: Command, program: &str, without: &str) -> Command {
     command
 }
 
-/// Runs all programs in all their ways. `prefix` returns the command for a program, to which the
+/// Runs all programs in all modes. `prefix` returns the command for a program, to which the
 /// arguments are added.
 fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
     let place = Place::new(test);
@@ -264,14 +264,14 @@ fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
 
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn behind_the_published_oci_list_every_program_does_its_work() {
+fn under_the_published_oci_list_every_program_does_its_work() {
     run_everything("published-oci", |program| {
-        behind(Command::new(common::program(program)), program, "")
+        under(Command::new(common::program(program)), program, "")
     });
 
     let place = Place::new("published-signal");
     for program in ["premise", "sketch"] {
-        let command = behind(place.command(program), program, "");
+        let command = under(place.command(program), program, "");
         let running = start({ command }.args(["ITERATIONS=9223372036854775807", "WAIT=block"]));
         drop(place.open());
         common::signal(&running, Signal::SIGTERM);
@@ -282,23 +282,23 @@ fn behind_the_published_oci_list_every_program_does_its_work() {
 
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn without_a_call_of_the_published_list_a_program_is_killed_from_its_execve_on() {
+fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
     let place = Place::new("published-without");
     for call in
         ["prlimit64", "openat", "rt_sigaction", "umask", "mq_open", "mq_timedsend", "exit_group"]
     {
-        let mut command = behind(place.command("premise"), "premise", call);
+        let mut command = under(place.command("premise"), "premise", call);
         let output = finish(start(command.args(["TIMEOUT=1", "REPORT=json"])));
         let _ = Queue::unlink(&place.name);
         assert_eq!(output.status.signal(), Some(Signal::SIGSYS as i32), "without {call}");
     }
-    let mut command = behind(place.command("premise"), "premise", "execve");
+    let mut command = under(place.command("premise"), "premise", "execve");
     let error = command.spawn().map(|mut child| child.wait());
     let status = error.expect("spawn reads no error from a killed child").unwrap();
     assert_eq!(status.signal(), Some(Signal::SIGSYS as i32), "without execve");
 }
 
-/// Whether a program for lists is there, which users need not have.
+/// Whether an optional tool is installed.
 fn is_installed(tool: &str) -> bool {
     let is_there = Command::new(tool).arg("--help").output().is_ok();
     if !is_there {
@@ -315,7 +315,7 @@ fn minijail0_runs_every_program_with_the_published_policy() {
     }
     run_everything("published-minijail", |program| {
         let mut command = Command::new("minijail0");
-        // A static program cannot be given the filter by a library.
+        // A static program cannot preload minijail0's library.
         command.args(["-n", "-T", "static", "-S"]).arg(list(program, "policy"));
         command.arg("--").arg(common::program(program));
         command

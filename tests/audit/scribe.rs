@@ -22,7 +22,7 @@ use nix::sys::signal::Signal;
 
 use crate::common::{Place, md5_hex};
 use crate::pattern::Run;
-use crate::trace::{Call, ERESTART_RESTARTBLOCK, SEALS, Seal, memory, string};
+use crate::trace::{Call, ERESTART_RESTARTBLOCK, FILTERS, Filter, memory, string};
 
 type Named = &'static [(u32, &'static str)];
 
@@ -33,7 +33,8 @@ macro_rules! named {
 
 /// The calls that can be shown.
 const CALLS: Named = named! {
-    SYS_clock_gettime SYS_clone SYS_close SYS_execve SYS_exit_group SYS_fstat SYS_getrusage SYS_ioctl SYS_kill
+    SYS_clock_gettime SYS_clone SYS_close SYS_execve SYS_exit_group SYS_fstat SYS_getrusage
+    SYS_ioctl SYS_kill
     SYS_mq_getsetattr SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep
     SYS_openat SYS_ppoll SYS_prctl SYS_prlimit64 SYS_read SYS_restart_syscall SYS_rt_sigaction
     SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_setitimer SYS_umask
@@ -358,12 +359,12 @@ pub fn checked_argument(name: &str, value: u64) -> String {
 /// The name of the filter.
 fn name_of_filter(call: &Call, filter_program: u64) -> &'static str {
     let (length, address) = (word(call, filter_program) as u16, word(call, filter_program + 8));
-    let is_it = |seal: &&Seal| {
+    let is_it = |known: &&Filter| {
         let bytes = |i: &sock_filter| {
             u64::from(i.code) | u64::from(i.jt) << 16 | u64::from(i.jf) << 24 | u64::from(i.k) << 32
         };
         let mine = (0..length.into()).map(|i| word(call, address + 8 * i));
-        mine.eq(filter(seal.list).iter().map(bytes))
+        mine.eq(filter(known.list).iter().map(bytes))
     };
-    SEALS.iter().find(is_it).map_or("another filter", |seal| seal.name)
+    FILTERS.iter().find(is_it).map_or("another filter", |known| known.name)
 }

@@ -38,10 +38,10 @@ pub enum Verdict {
     Pass,
     /// The kernel makes this call instead. A seccomp filter sees the new one.
     Replace(i64, [u64; 6]),
-    /// Nothing is written to standard error instead, which every filter allows, and the program
-    /// gets this error.
+    /// A write of 0 bytes to standard error replaces it; every filter allows that. The program gets
+    /// this error.
     Refuse(Errno),
-    /// The same with this result.
+    /// The same, with this result.
     Return(i64),
 }
 
@@ -184,7 +184,7 @@ fn at_a_call(
     }
 }
 
-/// The registers in which a call of x86_64 has its arguments.
+/// Sets the registers of an x86_64 call's arguments.
 fn set_arguments(registers: &mut libc::user_regs_struct, args: [u64; 6]) {
     let r = registers;
     [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] = args;
@@ -209,7 +209,7 @@ pub fn string(pid: Pid, address: u64) -> String {
 pub const ERESTART_RESTARTBLOCK: i64 = 516;
 
 /// A filter that a process installs.
-pub struct Seal {
+pub struct Filter {
     pub name: &'static str,
     pub list: &'static List,
     /// The program, and which of its first process's filters it is, from 1.
@@ -218,12 +218,12 @@ pub struct Seal {
 }
 
 /// All filters. `parent` is the second one of `sketch`.
-pub const SEALS: [Seal; 5] = [
-    Seal { name: "premise", list: PREMISE, program: "premise", nth: 1 },
-    Seal { name: "conclusion", list: CONCLUSION, program: "conclusion", nth: 1 },
-    Seal { name: "sketch", list: SKETCH, program: "sketch", nth: 1 },
-    Seal { name: "parent", list: PARENT, program: "sketch", nth: 2 },
-    Seal { name: "cleanup", list: CLEANUP, program: "cleanup", nth: 1 },
+pub const FILTERS: [Filter; 5] = [
+    Filter { name: "premise", list: PREMISE, program: "premise", nth: 1 },
+    Filter { name: "conclusion", list: CONCLUSION, program: "conclusion", nth: 1 },
+    Filter { name: "sketch", list: SKETCH, program: "sketch", nth: 1 },
+    Filter { name: "parent", list: PARENT, program: "sketch", nth: 2 },
+    Filter { name: "cleanup", list: CLEANUP, program: "cleanup", nth: 1 },
 ];
 
 /// Whether a call installs a seccomp filter.
