@@ -1,9 +1,9 @@
 //! The published lists, tests/audit/published/ARCHITECTURE/PROGRAM.*: every system call of a
 //! program's whole life, from execve(2) to its end.
 //!
-//! They are made from the golden files. `MQ_SKETCH_PUBLISH=1 cargo test --test audit published`
-//! writes them again; without that variable the same test compares them. The other tests run the
-//! programs under the lists.
+//! They are made from the golden files; x86_64/SHA256SUMS is made from the programs.
+//! `MQ_SKETCH_PUBLISH=1 cargo test --test audit published` writes them again; without that variable
+//! the same tests compare them. The other tests run the programs under the lists.
 
 #![allow(unsafe_code)] // a filter is installed between fork and exec
 
@@ -18,6 +18,7 @@ use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS, sock_filter};
 use mq_sketch::mq::{Queue, Wait};
 use mq_sketch::os;
 use nix::sys::signal::Signal;
+use object::{Object, ObjectSection};
 use serde_json::{Value, json};
 
 use crate::SOURCES;
@@ -109,6 +110,11 @@ fn made_by(call: &str, program: &str, architecture: &str) -> String {
     }
 }
 
+/// The file with the programs' sums, of this architecture only.
+const SUMS: &str = "SHA256SUMS";
+
+const REMEDY: &str = "run MQ_SKETCH_PUBLISH=1 cargo test --test audit published";
+
 const ORIGIN: &str = "Made from tests/audit/*.txt of mq-sketch by tests/audit/published.rs.";
 
 /// Every file below tests/audit/published, with its text.
@@ -179,13 +185,43 @@ fn the_published_lists_match_the_golden_files() {
         let architecture = architecture.unwrap();
         for file in fs::read_dir(architecture.path()).unwrap() {
             let path = Path::new(&architecture.file_name()).join(file.unwrap().file_name());
-            let text = fs::read_to_string(folder().join(&path)).unwrap();
-            let remedy = "run MQ_SKETCH_PUBLISH=1 cargo test --test audit published";
-            assert_eq!(Some(&text), made.get(&path), "{path:?}: {remedy}");
-            found.insert(path);
+            if !path.ends_with(SUMS) {
+                let text = fs::read_to_string(folder().join(&path)).unwrap();
+                assert_eq!(Some(&text), made.get(&path), "{path:?}: {REMEDY}");
+                found.insert(path);
+            }
         }
     }
     assert_eq!(found, made.into_keys().collect(), "the published files");
+}
+
+/// The names that the compiler and the linker write into a program, as comments of the sums.
+fn makers(program: &str) -> String {
+    let bytes = fs::read(common::program(program)).unwrap();
+    let file = object::File::parse(&*bytes).unwrap();
+    let section = file.section_by_name(".comment").expect("it is there in every build");
+    let comments = String::from_utf8(section.data().unwrap().to_vec()).unwrap();
+    // LLD adds the folder in which it was built.
+    let names = comments.split('\0').map(|name| name.split(" (/").next().unwrap());
+    names.filter(|name| !name.is_empty()).map(|name| format!("# {name}\n")).collect()
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn the_published_sums_are_those_of_the_programs() {
+    let path = folder().join(std::env::consts::ARCH).join(SUMS);
+    let mut sha256sum = Command::new("sha256sum");
+    let output = sha256sum.args(ALL).current_dir(common::programs::folder()).output().unwrap();
+    let sums = makers("premise") + str::from_utf8(&output.stdout).unwrap();
+    if std::env::var_os("MQ_SKETCH_PUBLISH").is_some() {
+        fs::write(&path, &sums).unwrap();
+    }
+    let published = fs::read_to_string(path).unwrap();
+    if published.starts_with(&makers("premise")) {
+        assert_eq!(sums, published, "{REMEDY}");
+    } else {
+        println!("left out: the sums are for another compiler or linker: {published}");
+    }
 }
 
 /// A published list of this architecture.
