@@ -85,6 +85,7 @@ fn link_without_a_c_library(arch: &str) {
         "-static",                          // no interpreter, nothing NEEDED
         "-no-pie",                          // nothing relocates the program; rustc asks for -pie
         &format!("-T{}", script.display()), // the segments
+        "-Wl,--build-id=none",              // some compilers add one, and others do not
         "-Wl,--no-eh-frame-hdr",            // its only user is unwinding at run time
         &format!("-L{}", shadows.display()),
     ];
