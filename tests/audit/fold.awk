@@ -1,7 +1,7 @@
 # Folds the trace of one process, made by strace -o: leaves out the lines whose number varies from
 # run to run, and those that repeat what is shown.
 #
-#     awk -f tests/audit/fold.awk trace
+#     awk -f tests/audit/fold.awk target/trace
 #
 # Left out are: rounds without progress; an attempt to open a queue that is not there yet, and the
 # pause after it; a handler like one before; readings of the clock that check for silence; and all

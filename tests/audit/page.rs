@@ -71,7 +71,7 @@ fn a_folded_trace_has_the_lines_of_the_page() {
     let folded = awk.arg("-f").arg(folder().join("fold.awk")).arg(&trace).output().unwrap();
     let folded = String::from_utf8(folded.stdout).unwrap();
     let folded = folded.replace(&place.text[1..], "my_message_queue");
-    assert!(page.contains("\n    awk -f tests/audit/fold.awk trace\n"), "the command");
+    assert!(page.contains("\n    awk -f tests/audit/fold.awk target/trace\n"), "the command");
     let folded: Vec<_> = folded.lines().map(without_differences).collect();
     let on_page: Vec<_> = on_page.into_iter().map(without_differences).collect();
     assert_eq!(folded, on_page, "the trace, folded, and the page");

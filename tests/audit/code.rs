@@ -1,0 +1,231 @@
+//! Every system call in the code of a program, whether a run makes it or not.
+//!
+//! A trace shows the paths that were taken. Here objdump(1) shows all code, and each instruction
+//! that enters the kernel is followed backwards, over every jump that leads to it, to the numbers
+//! that it can have. They must be those of the published list. That works because a freestanding
+//! program has nothing but its own code: each number is a constant that is loaded just before the
+//! instruction. Where it is not, the test fails.
+//!
+//! The instructions are read one after the other. Code that hides others in the middle of them,
+//! which no compiler writes, would not be seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use object::{Architecture, Object};
+
+use crate::common::{ALL, program};
+use crate::published::folder;
+
+/// What the test needs to know of a processor.
+struct Processor {
+    name: &'static str,
+    /// The instruction that enters the kernel, and others that could.
+    enter: &'static str,
+    others: &'static [&'static str],
+    /// The names of the register that holds the number.
+    register: &'static [&'static str],
+    /// Instructions that change the register without naming it.
+    clobber: &'static [&'static str],
+    /// Instructions after which the next one is not executed.
+    end: &'static [&'static str],
+    /// Whether this is a jump to a constant address.
+    is_jump: fn(&str) -> bool,
+}
+
+const X86_64: Processor = Processor {
+    name: "x86_64",
+    enter: "syscall",
+    others: &["sysenter", "int"],
+    register: &["%rax", "%eax", "%ax", "%al", "%ah"],
+    clobber: &[
+        "call", "mul", "imul", "div", "idiv", "cltq", "cwtl", "lods", "cmpxchg", "cpuid", "rdtsc",
+        "rdtscp", "xgetbv", "lahf", "in",
+    ],
+    end: &["jmp", "ret", "ud2", "int3", "hlt"],
+    is_jump: |mnemonic| mnemonic.starts_with('j') || mnemonic.starts_with("loop"),
+};
+
+const AARCH64: Processor = Processor {
+    name: "aarch64",
+    enter: "svc",
+    others: &["hvc", "smc"],
+    register: &["x8", "w8"],
+    clobber: &["bl", "blr"],
+    end: &["b", "ret", "br", "brk", "udf"],
+    is_jump: |mnemonic| {
+        mnemonic == "b" || ["b.", "cb", "tb"].iter().any(|start| mnemonic.starts_with(start))
+    },
+};
+
+const RISCV64: Processor = Processor {
+    name: "riscv64",
+    enter: "ecall",
+    others: &[],
+    register: &["a7"],
+    clobber: &["jal", "jalr", "call"],
+    end: &["j", "ret", "jr", "tail", "ebreak", "unimp"],
+    is_jump: |mnemonic| mnemonic == "j" || mnemonic.starts_with('b'),
+};
+
+struct Instruction {
+    address: u64,
+    mnemonic: String,
+    operands: Vec<String>,
+}
+
+struct Code {
+    processor: Processor,
+    instructions: Vec<Instruction>,
+    /// The jumps that lead to an address.
+    jumps: BTreeMap<u64, Vec<usize>>,
+}
+
+impl Code {
+    /// The code of a program; None if there is no objdump for its processor.
+    fn read(path: &Path) -> Option<Code> {
+        let bytes = fs::read(path).unwrap();
+        let processor = match object::File::parse(&*bytes).unwrap().architecture() {
+            Architecture::X86_64 => X86_64,
+            Architecture::Aarch64 => AARCH64,
+            Architecture::Riscv64 => RISCV64,
+            other => panic!("{other:?}"),
+        };
+        let objdump = format!("{}-linux-gnu-objdump", processor.name);
+        let output = Command::new(objdump).args(["-d", "--no-show-raw-insn"]).arg(path).output();
+        let text = String::from_utf8(output.ok()?.stdout).unwrap();
+        let instructions: Vec<_> = text.lines().filter_map(Instruction::read).collect();
+        let mut jumps: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (i, instruction) in instructions.iter().enumerate() {
+            if (processor.is_jump)(&instruction.mnemonic)
+                && let Some(target) = instruction.target()
+            {
+                jumps.entry(target).or_default().push(i);
+            }
+        }
+        Some(Code { processor, instructions, jumps })
+    }
+
+    /// Every number with which the program can enter the kernel.
+    fn numbers(&self) -> BTreeSet<u64> {
+        let mut numbers = BTreeSet::new();
+        for (i, instruction) in self.instructions.iter().enumerate() {
+            let Instruction { address, mnemonic, .. } = instruction;
+            assert!(!self.processor.others.contains(&&**mnemonic), "{address:#x}: {mnemonic}");
+            if mnemonic == self.processor.enter {
+                numbers.extend(self.numbers_at(i));
+            }
+        }
+        assert!(!numbers.is_empty());
+        numbers
+    }
+
+    /// The values that the register can have before instruction `site`.
+    fn numbers_at(&self, site: usize) -> BTreeSet<u64> {
+        let (mut numbers, mut seen, mut to_do) = (BTreeSet::new(), BTreeSet::new(), vec![site]);
+        while let Some(mut i) = to_do.pop() {
+            while seen.insert(i) {
+                let jumps = self.jumps.get(&self.instructions[i].address);
+                to_do.extend(jumps.into_iter().flatten());
+                i = i.checked_sub(1).expect("an instruction before");
+                let Instruction { address, mnemonic, operands } = &self.instructions[i];
+                if self.processor.end.contains(&&**mnemonic) {
+                    assert!(
+                        jumps.is_some(),
+                        "it is not known what leads to the code after {address:#x}"
+                    );
+                    break;
+                }
+                if let Some(number) = self.constant(i) {
+                    numbers.insert(number);
+                    break;
+                }
+                let is_named = operands.iter().any(|operand| {
+                    let mut words = operand.split(|c: char| !c.is_ascii_alphanumeric() && c != '%');
+                    words.any(|word| self.processor.register.contains(&word))
+                });
+                let is_changed = is_named || self.processor.clobber.contains(&&**mnemonic);
+                assert!(!is_changed, "{address:#x}: {mnemonic} before the system call");
+            }
+        }
+        numbers
+    }
+
+    /// The constant that instruction `i` loads into the register.
+    fn constant(&self, i: usize) -> Option<u64> {
+        let Instruction { mnemonic, operands, .. } = &self.instructions[i];
+        let operands: Vec<_> = operands.iter().map(String::as_str).collect();
+        let register = self.processor.register;
+        match (&**mnemonic, &operands[..]) {
+            // x86_64 has the destination last, and no constant is "$"-less.
+            ("mov", [constant, to]) if register.contains(to) => number(constant.strip_prefix('$')?),
+            ("xor", ["%eax", "%eax"]) => Some(0),
+            ("pop", ["%rax"]) => {
+                let before = &self.instructions[i - 1];
+                let pushed = (before.mnemonic == "push").then(|| before.operands[0].as_str())?;
+                number(pushed.strip_prefix('$')?)
+            }
+            ("mov" | "li", [to, constant]) if register.contains(to) => {
+                number(constant.trim_start_matches('#'))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Instruction {
+    /// Reads a line of objdump: address, colon, mnemonic, operands, and perhaps a comment.
+    fn read(line: &str) -> Option<Instruction> {
+        let (address, text) = line.trim_start().split_once(":\t")?;
+        let address = u64::from_str_radix(address, 16).ok()?;
+        let text = text.split("//").next().unwrap().split(" # ").next().unwrap();
+        let text = text.split(" <").next().unwrap().trim();
+        let (mnemonic, operands) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let operands = operands.split(',').map(|operand| operand.trim().to_string()).collect();
+        Some(Instruction { address, mnemonic: mnemonic.into(), operands })
+    }
+
+    /// The address to which a jump leads, if it is a constant.
+    fn target(&self) -> Option<u64> {
+        let target = self.operands.last()?;
+        u64::from_str_radix(target.trim_start_matches("0x"), 16).ok()
+    }
+}
+
+/// A number as objdump writes it.
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn the_code_of_each_program_has_the_published_calls_and_no_other() {
+    for name in ALL {
+        let Some(code) = Code::read(&program(name)) else {
+            println!("left out: there is no objdump for {name}");
+            continue;
+        };
+        let list = folder().join(code.processor.name).join(format!("{name}.txt"));
+        let list = fs::read_to_string(list).unwrap();
+        let mut published = BTreeSet::new();
+        for line in list.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = line.split_whitespace();
+            let (number, call) = (words.next().unwrap(), words.next().unwrap());
+            let is_made_by_the_kernel =
+                call == "restart_syscall" || line.contains("vDSO") || call == "execve";
+            if !is_made_by_the_kernel {
+                published.insert(number.parse().unwrap());
+            }
+        }
+        if name == "cleanup" && code.processor.name == "x86_64" {
+            // It installs no handler, but the code to which a handler would return is there.
+            published.insert(libc::SYS_rt_sigreturn as u64);
+        }
+        assert_eq!(code.numbers(), published, "{name}: the code and its list");
+    }
+}
