@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::{Place, assert_done, finish, start, wait_until};
+use tempfile::TempDir;
+
+use crate::common::{Place, assert_done, code, finish, program, start, wait_until};
 use crate::trace::FILTERS;
 
 fn page() -> String {
@@ -37,29 +39,48 @@ fn without_differences(line: &str) -> String {
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn has_strace() -> bool {
+    let strace = Command::new("strace").arg("--version").output();
+    let is_there = strace.is_ok_and(|output| output.stdout.starts_with(b"strace -- version 6."));
+    if !is_there {
+        println!("left out: needs strace 6; other versions format lines differently");
+    }
+    is_there
+}
+
+/// strace of a program, as on the page: with params.txt, and without a terminal. The trace is in the
+/// folder.
+fn strace(name: &str, place: &Place) -> (TempDir, Command) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut strace = Command::new("strace");
+    strace.arg("-o").arg(folder.path().join("trace")).arg(program(name));
+    let mut strace = place.prepare(strace);
+    strace.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::null());
+    (folder, strace)
+}
+
+fn fold(trace: &Path) -> String {
+    let mut awk = Command::new("awk");
+    let folded = awk.arg("-f").arg(folder().join("fold.awk")).arg(trace).output().unwrap();
+    String::from_utf8(folded.stdout).unwrap()
+}
+
 /// A hundred rounds come before the peer, so that there is something to fold.
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn a_folded_trace_has_the_lines_of_the_page() {
-    let strace = Command::new("strace").arg("--version").output();
-    if !strace.is_ok_and(|output| output.stdout.starts_with(b"strace -- version 6.")) {
-        println!("left out: needs strace 6; other versions format lines differently");
+    if !has_strace() {
         return;
     }
     let page = page();
     let (_, section) = page.split_once("The trace is from").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
-    let on_page: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let on_page = section.lines().filter_map(|line| line.strip_prefix("    "));
 
     let place = Place::new("page");
-    let folder_of_trace = tempfile::tempdir().unwrap();
-    let trace = folder_of_trace.path().join("trace");
-    let mut strace = Command::new("strace");
-    strace.arg("-o").arg(&trace).arg(crate::common::program("premise"));
-    // The folder with params.txt, and no terminal, as in the page's command.
-    let mut strace = place.prepare(strace);
-    strace.arg("ITERATIONS=2").current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::null());
-    let strace = start(&mut strace);
+    let (folder, mut strace) = strace("premise", &place);
+    let trace = folder.path().join("trace");
+    let strace = start(strace.arg("ITERATIONS=2"));
     wait_until("premise has made 100 rounds", || {
         let text = fs::read_to_string(&trace).ok()?;
         (text.matches("sched_yield").count() > 100).then_some(())
@@ -67,14 +88,32 @@ fn a_folded_trace_has_the_lines_of_the_page() {
     assert_done(&place.run("conclusion", &["ITERATIONS=2"]));
     assert_done(&finish(strace));
 
-    let mut awk = Command::new("awk");
-    let folded = awk.arg("-f").arg(folder().join("fold.awk")).arg(&trace).output().unwrap();
-    let folded = String::from_utf8(folded.stdout).unwrap();
-    let folded = folded.replace(&place.text[1..], "my_message_queue");
     assert!(page.contains("\n    awk -f tests/audit/fold.awk target/trace\n"), "the command");
+    let folded = fold(&trace).replace(&place.text[1..], "my_message_queue");
     let folded: Vec<_> = folded.lines().map(without_differences).collect();
-    let on_page: Vec<_> = on_page.into_iter().map(without_differences).collect();
-    assert_eq!(folded, on_page, "the trace, folded, and the page");
+    assert_eq!(
+        folded,
+        on_page.map(without_differences).collect::<Vec<_>>(),
+        "folded, and the page"
+    );
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn a_folded_trace_has_no_attempts_to_open_a_queue_that_is_not_there() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new("page-attempts");
+    let (folder, mut strace) = strace("conclusion", &place);
+    let output = finish(start(strace.arg("TIMEOUT=1")));
+    assert_eq!(code(&output), 4);
+    let trace = folder.path().join("trace");
+    let attempts = |text: &str| text.matches("mq_open").count() + text.matches("nanosleep").count();
+    assert!(attempts(&fs::read_to_string(&trace).unwrap()) > 10);
+    let folded = fold(&trace);
+    assert!(folded.contains("exit_group(4)"));
+    assert_eq!(attempts(&folded), 0, "{folded}");
 }
 
 #[test]

@@ -22,11 +22,11 @@ use nix::sys::signal::Signal;
 use object::{Object, ObjectSection};
 use serde_json::{Value, json};
 
-use crate::SOURCES;
 use crate::common::{self, ALL, Place, assert_done, code, finish, start};
 use crate::pattern::Golden;
 use crate::scribe::calls;
 use crate::trace::FILTERS;
+use crate::{OF_A_QUEUE, SOURCES};
 
 /// The name of an architecture for Rust and for libseccomp.
 const ARCHITECTURES: [(&str, &str); 3] = [
@@ -139,8 +139,9 @@ fn made_by(call: &str, program: &str, architecture: &str) -> String {
         _ => !file.starts_with("programs/") || ["programs/mod.rs", &own].contains(file),
     };
     let files = SOURCES.iter().filter(|(_, known, _)| *known == call);
-    let files: BTreeSet<_> =
-        files.flat_map(|(_, _, files)| files.split(' ')).filter(is_its).collect();
+    let files = files.flat_map(|(_, _, files)| files.split(' '));
+    let of_a_queue = OF_A_QUEUE.contains(&call).then_some("mq/queue.rs");
+    let files: BTreeSet<_> = files.chain(of_a_queue).filter(is_its).collect();
     let files: Vec<_> = files.into_iter().map(|file| format!("src/{file}")).collect();
     match call {
         "execve" => "the process that starts the program".into(),
