@@ -79,17 +79,21 @@ fn link_without_a_c_library(arch: &str) {
     for name in ["libc.a", "libm.a", "librt.a", "libpthread.a"] {
         fs::write(shadows.join(name), "!<arch>\n").expect("OUT_DIR is writable");
     }
+    let linker = linker();
     let script = env::current_dir().expect("a package has a folder").join("src/runtime/link.ld");
     let arguments = [
-        "-nostartfiles",                    // no crt1.o: `_start` is in the program
-        "-static",                          // no interpreter, nothing NEEDED
-        "-no-pie",                          // nothing relocates the program; rustc asks for -pie
-        &format!("-T{}", script.display()), // the segments
-        "-Wl,--build-id=none",              // some compilers add one, and others do not
-        "-Wl,--no-eh-frame-hdr",            // its only user is unwinding at run time
+        "-nostartfiles", // no crt1.o: `_start` is in the program
+        "-static",       // no interpreter, nothing NEEDED
+        "-no-pie",       // nothing relocates the program; rustc asks for -pie
+        &match linker.as_str() {
+            // mold reads no scripts: with it, constants with addresses in them are writable.
+            "mold" => "-Wl,-z,separate-code,-z,norelro".into(),
+            _ => format!("-T{}", script.display()), // the segments
+        },
+        "-Wl,--build-id=none",   // some compilers add one, and others do not
+        "-Wl,--no-eh-frame-hdr", // its only user is unwinding at run time
         &format!("-L{}", shadows.display()),
     ];
-    let linker = linker();
     // The linker itself, and not a compiler that calls it: rustc decides by the same names.
     let is_bare = linker == "ld" || linker.ends_with("-ld") || linker.contains("lld");
     // clang can link for every processor, and must be told for which.
@@ -117,6 +121,9 @@ fn linker() -> String {
     let target = env::var("TARGET").unwrap_or_default().to_uppercase().replace('-', "_");
     println!("cargo:rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if flags.contains("fuse-ld=mold") {
+        return "mold".into();
+    }
     let mut of_flags = flags.split('\x1f').filter_map(|flag| {
         flag.strip_prefix("-C").unwrap_or(flag).strip_prefix("linker=").map(String::from)
     });

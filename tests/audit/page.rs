@@ -39,13 +39,17 @@ fn without_differences(line: &str) -> String {
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn has_strace() -> bool {
+fn has_strace_and_awk() -> bool {
     let strace = Command::new("strace").arg("--version").output();
     let is_there = strace.is_ok_and(|output| output.stdout.starts_with(b"strace -- version 6."));
     if !is_there {
         println!("left out: needs strace 6; other versions format lines differently");
     }
-    is_there
+    let has_awk = Command::new("awk").arg("BEGIN {}").output().is_ok();
+    if !has_awk {
+        println!("left out: there is no awk");
+    }
+    is_there && has_awk
 }
 
 /// strace of a program, as on the page: with params.txt, and without a terminal. The trace is in the
@@ -69,7 +73,7 @@ fn fold(trace: &Path) -> String {
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn a_folded_trace_has_the_lines_of_the_page() {
-    if !has_strace() {
+    if !has_strace_and_awk() {
         return;
     }
     let page = page();
@@ -101,7 +105,7 @@ fn a_folded_trace_has_the_lines_of_the_page() {
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn a_folded_trace_has_no_attempts_to_open_a_queue_that_is_not_there() {
-    if !has_strace() {
+    if !has_strace_and_awk() {
         return;
     }
     let place = Place::new("page-attempts");
