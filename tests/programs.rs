@@ -6,7 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Place, assert_done, finish, program, start};
+use common::{Place, assert_done, finish, is_installed, program, start};
 use object::elf::{
     FileHeader64, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD,
     ProgramHeader64, SHF_ALLOC,
@@ -206,15 +206,6 @@ fn each_profile_works_with_either_linker() {
             }
         }
     }
-}
-
-/// Whether an optional tool is installed. `.ci/run` has them all.
-fn is_installed(tool: &str) -> bool {
-    let is_there = Command::new(tool).arg("--version").output().is_ok();
-    if !is_there {
-        println!("left out: there is no {tool}");
-    }
-    is_there
 }
 
 /// gdb finds every caller from a call of mq_timedreceive down to `_start`, and goes on through a

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::{Place, assert_done, code, finish, program, start, wait_until};
+use crate::common::{Place, assert_done, code, finish, is_installed, program, start, wait_until};
 use crate::trace::FILTERS;
 
 fn page() -> String {
@@ -45,11 +45,7 @@ fn has_strace_and_awk() -> bool {
     if !is_there {
         println!("left out: needs strace 6; other versions format lines differently");
     }
-    let has_awk = Command::new("awk").arg("BEGIN {}").output().is_ok();
-    if !has_awk {
-        println!("left out: there is no awk");
-    }
-    is_there && has_awk
+    is_there && is_installed("awk")
 }
 
 /// strace of a program, as on the page: with params.txt, and without a terminal. The trace is in the

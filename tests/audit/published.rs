@@ -22,7 +22,7 @@ use nix::sys::signal::Signal;
 use object::{Object, ObjectSection};
 use serde_json::{Value, json};
 
-use crate::common::{self, ALL, Place, assert_done, code, finish, start};
+use crate::common::{self, ALL, Place, assert_done, code, finish, is_installed, start};
 use crate::pattern::Golden;
 use crate::scribe::calls;
 use crate::trace::FILTERS;
@@ -427,15 +427,6 @@ fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
     let error = command.spawn().map(|mut child| child.wait());
     let status = error.expect("spawn reads no error from a killed child").unwrap();
     assert_eq!(status.signal(), Some(Signal::SIGSYS as i32), "without execve");
-}
-
-/// Whether an optional tool is installed.
-fn is_installed(tool: &str) -> bool {
-    let is_there = Command::new(tool).arg("--help").output().is_ok();
-    if !is_there {
-        println!("left out: there is no {tool}");
-    }
-    is_there
 }
 
 #[test]

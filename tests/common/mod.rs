@@ -51,6 +51,15 @@ pub fn emulator() -> Option<OsString> {
     std::env::var_os("MQ_SKETCH_EMULATOR")
 }
 
+/// Whether an optional tool is installed. `.ci/run` has them all.
+pub fn is_installed(tool: &str) -> bool {
+    let is_there = Command::new(tool).arg("--version").output().is_ok();
+    if !is_there {
+        println!("left out: there is no {tool}");
+    }
+    is_there
+}
+
 /// A queue name that no other test has. No queue of that name exists before and after.
 pub struct Place {
     pub name: QueueName,
