@@ -292,7 +292,7 @@ fn real_cargo_home() -> PathBuf {
         .map_or_else(|| std::env::home_dir().expect("a home").join(".cargo"), PathBuf::from)
 }
 
-/// The command of the README that lists the packages.
+/// The command of tests/audit/README.md that lists the packages.
 const LIST_PACKAGES: &str =
     "cargo tree --locked --edges no-dev --prefix none --no-dedupe --format '{p} {l}'";
 

@@ -8,12 +8,13 @@ mod common;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
 use common::{Place, assert_done, code, finish, report, signal, wait_until};
 use mq_sketch::mq::{Deadline, Queue, Wait};
-use mq_sketch::runtime::seal::{List, filter};
+use mq_sketch::runtime::seal::filter;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal::{self, SIGSYS, SIGTERM};
 use nix::sys::signal::kill;
@@ -61,10 +62,12 @@ fn is_killed(place: &Place, filter: &Filter, number: i64, args: [u64; 6]) -> boo
     !has_passed
 }
 
-/// The numbers of the calls that the filter with this list allows.
-fn allowed(list: &List) -> BTreeSet<i64> {
-    list.iter().copied().flatten().map(|rule| rule.number).collect()
+/// Whether a filter allows this value of an argument.
+fn is_allowed(value: u32, values: &[RangeInclusive<u32>]) -> bool {
+    values.iter().any(|range| range.contains(&value))
 }
+
+const X86_64: u32 = 0xc000_003e;
 
 /// The bit that marks a call of x32 (__X32_SYSCALL_BIT).
 const X32: i64 = 0x4000_0000;
@@ -76,7 +79,7 @@ fn a_call_that_is_not_on_the_list_kills_the_program() {
     const UPROBES: [i64; 2] = [335, 336];
     let place = Place::new("seal-kills");
     for filter in FILTERS {
-        let allowed = allowed(filter.list);
+        let allowed = filter.numbers();
         let near = allowed.iter().flat_map(|call| [call - 1, call + 1, call | X32]);
         let numbers: BTreeSet<_> = near.filter(|call| !allowed.contains(call)).collect();
         for number in numbers.into_iter().filter(|number| !UPROBES.contains(number)) {
@@ -99,10 +102,9 @@ fn an_allowed_argument_passes_and_the_values_beside_it_kill_the_program() {
     let place = Place::new("seal-arguments");
     let mut names = BTreeSet::new();
     for filter in FILTERS {
-        for rule in filter.list.iter().copied().flatten() {
+        for rule in filter.rules() {
             let Some((index, values)) = rule.argument else { continue };
             names.insert(rule.number);
-            let is_allowed = |value: &u32| values.iter().any(|range| range.contains(value));
             let mut tried = BTreeSet::new();
             for range in values {
                 let (first, last) = (*range.start(), *range.end());
@@ -112,7 +114,11 @@ fn an_allowed_argument_passes_and_the_values_beside_it_kill_the_program() {
                 let args = arguments(rule.number, index, value.into());
                 let is_killed = is_killed(&place, &filter, rule.number, args);
                 let (name, number) = (filter.name, rule.number);
-                assert_eq!(is_killed, !is_allowed(&value), "{name}, call {number} {value:#x}");
+                assert_eq!(
+                    is_killed,
+                    !is_allowed(value, values),
+                    "{name}, call {number} {value:#x}"
+                );
             }
         }
     }
@@ -167,18 +173,16 @@ fn run_filter(filter: &[libc::sock_filter], arch: u32, number: u32, args: [u64; 
 
 #[test]
 fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere() {
-    const X86_64: u32 = 0xc000_003e;
     const I386: u32 = 0x4000_0003;
     const AARCH64: u32 = 0xc000_00b7;
-    for Filter { name, list, .. } in FILTERS {
-        let filter = filter(list);
+    for known in FILTERS {
+        let (name, filter) = (known.name, filter(known.list));
         let verdict = |arch, number, args| match run_filter(&filter, arch, number, args) {
             libc::SECCOMP_RET_ALLOW => true,
             libc::SECCOMP_RET_KILL_PROCESS => false,
             other => panic!("{name}: {other:#x}"),
         };
-        let rules: BTreeMap<_, _> =
-            list.iter().copied().flatten().map(|rule| (rule.number as u32, *rule)).collect();
+        let rules: BTreeMap<_, _> = known.rules().map(|rule| (rule.number as u32, *rule)).collect();
         let low = 0..1 << 16;
         let numbers = low.clone().chain(low.map(|number| number | X32 as u32)).chain([u32::MAX]);
         for number in numbers {
@@ -187,8 +191,7 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
             for (arch, value) in [(X86_64, 1), (X86_64, u64::MAX), (I386, 1), (AARCH64, 1), (0, 1)]
             {
                 let mut args = [value; 6];
-                let is_right =
-                    values.is_empty() || values.iter().any(|r| r.contains(&(value as u32)));
+                let is_right = values.is_empty() || is_allowed(value as u32, values);
                 let is_allowed = arch == X86_64 && rule.is_some() && is_right;
                 let message = format!("{name}, call {number} on {arch:#x} with {value:#x}");
                 assert_eq!(verdict(arch, number, args), is_allowed, "{message}");
@@ -201,7 +204,7 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
                 for near in [0].into_iter().chain((0..32).map(|bit| 1 << bit)) {
                     let mut args = [u64::MAX; 6];
                     args[index] = (value ^ near).into();
-                    let is_allowed = values.iter().any(|range| range.contains(&(value ^ near)));
+                    let is_allowed = is_allowed(value ^ near, values);
                     let message = format!("{name}, call {number} with {:#x}", value ^ near);
                     assert_eq!(verdict(X86_64, number, args), is_allowed, "{message}");
                 }
@@ -215,10 +218,10 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
 #[test]
 fn the_kernel_need_not_run_a_filter_for_the_calls_of_the_hot_loop() {
     const LOAD: u16 = 0x20;
-    for Filter { name, list, .. } in FILTERS {
-        let filter = filter(list);
+    for known in FILTERS {
+        let (name, filter) = (known.name, filter(known.list));
         for number in [libc::SYS_mq_timedreceive, libc::SYS_mq_timedsend, libc::SYS_sched_yield] {
-            if !allowed(list).contains(&number) {
+            if !known.numbers().contains(&number) {
                 continue;
             }
             let mut without_arguments = filter.clone();
@@ -227,7 +230,7 @@ fn the_kernel_need_not_run_a_filter_for_the_calls_of_the_hot_loop() {
                     instruction.code = u16::MAX; // run_filter panics here
                 }
             }
-            let verdict = run_filter(&without_arguments, 0xc000_003e, number as u32, [0; 6]);
+            let verdict = run_filter(&without_arguments, X86_64, number as u32, [0; 6]);
             assert_eq!(verdict, libc::SECCOMP_RET_ALLOW, "{name}, call {number}");
         }
     }

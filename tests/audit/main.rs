@@ -22,19 +22,24 @@ mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use common::{Place, assert_done, finish, report};
 use libc::{SYS_mq_open, SYS_mq_timedreceive, SYS_mq_timedsend};
 use mq_sketch::mq::{Deadline, Queue, Wait};
-use mq_sketch::runtime::seal::PARENT;
 use mq_sketch::runtime::signals::ENDING;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
-use pattern::Golden;
-use scribe::{Scribe, calls, checked_argument};
-use trace::{Call, ERESTART_RESTARTBLOCK, FILTERS, Filter, Verdict, installs_filter, trace};
+use pattern::{Golden, installed_filter};
+use scribe::{Scribe, call_in, checked_argument};
+use trace::{Call, ERESTART_RESTARTBLOCK, FILTERS, Verdict, installs_filter, trace};
+
+/// The folder of this test.
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/audit"))
+}
 
 /// What there is before a run begins.
 enum Before {
@@ -88,8 +93,7 @@ fn audit(program: &str, table: Vec<(&str, Before, Interference)>) {
         }
 
         let title = format!("{program}.txt, run {name}");
-        let (children, lines): (Vec<_>, Vec<_>) =
-            run.lines.iter().cloned().partition(|line| line.text.starts_with("child "));
+        let (lines, children) = run.processes();
         assert_eq!(scribe.processes.len(), 1 + children.len(), "{title}: processes");
         golden.compare(&title, &lines, &scribe.processes[0].lines);
         for (child, process) in children.iter().zip(&scribe.processes[1..]) {
@@ -375,17 +379,15 @@ fn the_reported_counts_are_those_of_the_trace() {
 fn under_the_filters(golden: &Golden) -> BTreeMap<String, BTreeSet<String>> {
     let mut under: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for run in &golden.runs {
-        let (children, lines): (Vec<_>, Vec<_>) =
-            run.lines.iter().cloned().partition(|line| line.text.starts_with("child "));
+        let (lines, children) = run.processes();
         let mut inherited = None;
         for process in [lines].into_iter().chain(children.into_iter().map(|child| child.below)) {
             let mut filter: Option<String> = inherited.clone();
             golden.walk(&process, &mut |line| {
-                if let Some(filter) = filter.clone().filter(|_| line.contains('(')) {
-                    under.entry(filter).or_default().insert(line.into());
+                if let (Some(filter), Some(_)) = (&filter, call_in(line)) {
+                    under.entry(filter.clone()).or_default().insert(line.into());
                 }
-                let installed = line.strip_prefix("prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ");
-                if let Some(name) = installed.and_then(|rest| rest.strip_suffix(')')) {
+                if let Some(name) = installed_filter(line) {
                     filter = Some(name.into());
                     // The children are started under the first filter.
                     inherited = inherited.take().or(filter.clone());
@@ -401,24 +403,17 @@ fn under_the_filters(golden: &Golden) -> BTreeMap<String, BTreeSet<String>> {
     under
 }
 
-/// The number of the call in a line of a golden file.
-fn number_of(line: &str) -> i64 {
-    let (name, _) = line.split_once('(').expect("a call");
-    let known = calls().find(|(_, known)| *known == name);
-    known.unwrap_or_else(|| panic!("{name} is not in CALLS")).0
-}
-
 #[test]
 fn a_filter_allows_what_is_documented_and_nothing_else() {
     let golden = Golden::load();
     let documented = under_the_filters(&golden);
     assert_eq!(documented.len(), FILTERS.len(), "filters");
-    for Filter { name, list, .. } in FILTERS {
-        let rules: Vec<_> = list.iter().copied().flatten().collect();
-        let mut allowed: BTreeSet<_> = rules.iter().map(|rule| rule.number).collect();
-        assert_eq!(allowed.len(), rules.len(), "{name}: a call twice");
-        let lines = &documented[name];
-        let documented: BTreeSet<_> = lines.iter().map(|line| number_of(line)).collect();
+    for filter in FILTERS {
+        let (name, mut allowed) = (filter.name, filter.numbers());
+        assert_eq!(allowed.len(), filter.rules().count(), "{name}: a call twice");
+        let calls: Vec<_> =
+            documented[name].iter().map(|line| (call_in(line).expect("a call"), line)).collect();
+        let documented: BTreeSet<_> = calls.iter().map(|((number, _), _)| *number).collect();
         if !cfg!(freestanding) {
             // The lists have the calls of every known C library, and those of the other backend.
             let others: BTreeSet<_> = allowed.difference(&documented).copied().collect();
@@ -438,11 +433,12 @@ fn a_filter_allows_what_is_documented_and_nothing_else() {
         }
         assert_eq!(allowed, documented, "{name}: the list and the golden files");
 
-        for rule in rules {
+        for rule in filter.rules() {
             let Some((index, values)) = rule.argument else { continue };
-            let made_here = lines.iter().filter(|line| number_of(line) == rule.number);
-            let documented: BTreeSet<_> = made_here.map(|line| argument(line, index)).collect();
-            let (_, call) = calls().find(|(number, _)| *number == rule.number).unwrap();
+            let made_here = calls.iter().filter(|((number, _), _)| *number == rule.number);
+            let documented: BTreeSet<_> =
+                made_here.map(|(_, line)| argument(line, index)).collect();
+            let (_, call) = scribe::calls().find(|(number, _)| *number == rule.number).unwrap();
             let allowed = values.iter().cloned().flatten();
             let allowed: BTreeSet<_> =
                 allowed.map(|value| checked_argument(call, value.into())).collect();
@@ -465,7 +461,8 @@ fn argument(line: &str, index: usize) -> String {
 
 #[test]
 fn the_parent_in_a_sketch_may_send_the_signals_that_end_a_process_and_sigcont() {
-    let kill = PARENT.iter().copied().flatten().find(|rule| rule.number == libc::SYS_kill);
+    let parent = FILTERS.iter().find(|filter| filter.name == "parent").unwrap();
+    let kill = parent.rules().find(|rule| rule.number == libc::SYS_kill);
     let (_, values) = kill.unwrap().argument.unwrap();
     let allowed: BTreeSet<_> = values.iter().cloned().flatten().map(|n| n as i32).collect();
     let sent = ENDING.iter().chain([libc::SIGKILL, libc::SIGCONT]).collect();

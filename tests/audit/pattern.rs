@@ -45,6 +45,20 @@ pub struct Run {
     pub lines: Vec<Line>,
 }
 
+impl Run {
+    /// The lines of the first process, and those of its children.
+    pub fn processes(&self) -> (Vec<Line>, Vec<Line>) {
+        let (children, lines) =
+            self.lines.iter().cloned().partition(|line| line.text.starts_with("child "));
+        (lines, children)
+    }
+}
+
+/// The filter that the call in a line installs, if it does.
+pub fn installed_filter(line: &str) -> Option<&str> {
+    line.strip_prefix("prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ")?.strip_suffix(')')
+}
+
 /// All golden files, as they are for the backend under test.
 pub struct Golden {
     parts: BTreeMap<String, Vec<Line>>,
@@ -54,8 +68,8 @@ pub struct Golden {
 impl Golden {
     pub fn load() -> Golden {
         let text = |program| {
-            let path = format!("{}/tests/audit/{program}.txt", env!("CARGO_MANIFEST_DIR"));
-            fs::read_to_string(&path).expect(&path)
+            let path = crate::folder().join(format!("{program}.txt"));
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
         };
         let premise = text("premise");
         let (_, differences) = premise.split_once("\nwith the C library\n").expect("differences");

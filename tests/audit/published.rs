@@ -15,16 +15,15 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS, sock_filter};
 use mq_sketch::mq::{Queue, Wait};
-use mq_sketch::os;
+use mq_sketch::runtime::seal::{self, Rule};
 use nix::sys::signal::Signal;
 use object::{Object, ObjectSection};
 use serde_json::{Value, json};
 
 use crate::common::{self, ALL, Place, assert_done, code, finish, is_installed, start};
-use crate::pattern::Golden;
-use crate::scribe::calls;
+use crate::pattern::{Golden, installed_filter};
+use crate::scribe::{call_in, call_named};
 use crate::trace::FILTERS;
 use crate::{OF_A_QUEUE, SOURCES};
 
@@ -35,16 +34,10 @@ const ARCHITECTURES: [(&str, &str); 3] = [
     ("riscv64", "SCMP_ARCH_RISCV64"),
 ];
 
-/// The number of a call.
-fn number(name: &str) -> i64 {
-    let known = calls().find(|(_, known)| *known == name).map(|(number, _)| number);
-    known.unwrap_or_else(|| panic!("{name} is not in CALLS"))
-}
-
 /// The number of a call on an architecture.
 fn number_on(architecture: &str, name: &str) -> i64 {
     if architecture == "x86_64" {
-        return number(name);
+        return call_named(name).0;
     }
     let known = GENERIC.iter().find(|(known, _)| *known == name);
     known.unwrap_or_else(|| panic!("{name} is not in GENERIC")).1
@@ -93,22 +86,20 @@ struct Phases {
 /// Every call of a program, from its golden files and its filter.
 fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Phases> {
     let filter = FILTERS.iter().find(|filter| filter.program == program).unwrap();
-    let rules = filter.list.iter().copied().flatten();
-    let sealed: BTreeSet<_> = rules.map(|rule| rule.number).collect();
+    let sealed = filter.numbers();
     let (mut all, mut set_up) = (BTreeSet::from(["execve"]), BTreeSet::new());
     // The calls of its children are in premise.txt and conclusion.txt.
     let is_its = |of: &str| of == program || program == "sketch" && of != "cleanup";
     for run in golden.runs.iter().filter(|run| is_its(run.program)) {
         let (mut before, mut is_sealed, mut fails) = (BTreeSet::new(), false, false);
         golden.walk(&run.lines, &mut |line| {
-            let name = line.split_once('(').map(|(name, _)| name);
-            let Some((_, name)) = calls().find(|(_, known)| Some(*known) == name) else { return };
+            let Some((_, name)) = call_in(line) else { return };
             all.insert(name);
             if !is_sealed {
                 before.insert(name);
                 fails = name == "exit_group" && line != "exit_group(0)";
             }
-            is_sealed |= line.starts_with("prctl(PR_SET_SECCOMP") && line.ends_with(')');
+            is_sealed |= installed_filter(line).is_some();
         });
         // A run without a filter does not say where set-up ends, unless it fails in set-up.
         let fails_in_set_up = fails && !before.contains("mq_timedsend");
@@ -117,7 +108,7 @@ fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Phases> 
         }
     }
     let made = |name| {
-        let is_sealed = sealed.contains(&number(name));
+        let is_sealed = sealed.contains(&call_named(name).0);
         // A signal can arrive in either phase. After it, ppoll precedes a write.
         let is_for_signals = ["rt_sigreturn", "ppoll"].contains(&name);
         let in_set_up = set_up.contains(name) || is_for_signals || !is_sealed;
@@ -216,7 +207,7 @@ fn published(golden: &Golden) -> BTreeMap<PathBuf, String> {
 }
 
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit/published")
+    crate::folder().join("published")
 }
 
 #[test]
@@ -305,14 +296,15 @@ fn the_published_sums_are_those_of_the_programs() {
     let path = folder().join(std::env::consts::ARCH).join(SUMS);
     let mut sha256sum = Command::new("sha256sum");
     let output = sha256sum.args(ALL).current_dir(common::programs::folder()).output().unwrap();
-    let sums = makers("premise") + str::from_utf8(&output.stdout).unwrap();
+    let makers = makers("premise");
+    let sums = makers.clone() + str::from_utf8(&output.stdout).unwrap();
     if std::env::var_os("MQ_SKETCH_PUBLISH").is_some() {
         fs::write(&path, &sums).unwrap();
     }
     let published = fs::read_to_string(path).unwrap();
     let comments: String =
         published.split_inclusive('\n').filter(|line| line.starts_with('#')).collect();
-    if comments == makers("premise") {
+    if comments == makers {
         assert_eq!(sums, published, "{REMEDY}");
     } else {
         println!("left out: the sums are for another compiler or linker: {published}");
@@ -338,29 +330,11 @@ fn names_in(oci: &Value, architecture: &str) -> Vec<String> {
 fn under(mut command: Command, program: &str, without: &str) -> Command {
     let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
     let names = names_in(&serde_json::from_str(&oci).unwrap(), "x86_64");
-    let numbers = names.iter().filter(|name| **name != without).map(|name| number(name));
-    let instruction = |code, jt, jf, k: u32| sock_filter { code, jt, jf, k };
-    const LOAD: u16 = 0x20;
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    const RETURN: u16 = 0x06;
-    const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
-    let mut filter = vec![
-        instruction(LOAD, 0, 0, 4), // the architecture
-        instruction(JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH_X86_64),
-        instruction(RETURN, 0, 0, SECCOMP_RET_KILL_PROCESS),
-        instruction(LOAD, 0, 0, 0), // the number
-    ];
-    for number in numbers {
-        filter.push(instruction(JUMP_IF_EQUAL, 0, 1, number as u32));
-        filter.push(instruction(RETURN, 0, 0, SECCOMP_RET_ALLOW));
-    }
-    filter.push(instruction(RETURN, 0, 0, SECCOMP_RET_KILL_PROCESS));
-    let install = move || {
-        // SAFETY: every path through the filter ends with one of the two results.
-        let installed =
-            os::set_no_new_privileges().and_then(|()| unsafe { os::set_seccomp_filter(&filter) });
-        installed.map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
-    };
+    let names = names.iter().filter(|name| **name != without);
+    let rules = names.map(|name| Rule { number: call_named(name).0, argument: None });
+    let rules: &'static [Rule] = rules.collect::<Vec<_>>().leak();
+    let install =
+        move || seal::install(&[rules]).map_err(|errno| std::io::Error::from_raw_os_error(errno.0));
     // SAFETY: the closure makes two system calls and nothing else.
     unsafe { command.pre_exec(install) };
     command

@@ -48,6 +48,17 @@ pub fn calls() -> impl Iterator<Item = (i64, &'static str)> {
     CALLS.iter().map(|(number, name)| (i64::from(*number), &name[4..]))
 }
 
+/// The number and the name of the call in a line of a golden file; None if it has no call.
+pub fn call_in(line: &str) -> Option<(i64, &'static str)> {
+    line.split_once('(').map(|(name, _)| call_named(name))
+}
+
+/// The number of a call, and its name.
+pub fn call_named(name: &str) -> (i64, &'static str) {
+    let known = calls().find(|(_, known)| *known == name);
+    known.unwrap_or_else(|| panic!("{name} is not in CALLS"))
+}
+
 const CLOCKS: Named = named!(CLOCK_REALTIME CLOCK_MONOTONIC);
 const CLONE_FLAGS: Named = named!(CLONE_CHILD_CLEARTID CLONE_CHILD_SETTID SIGCHLD);
 const OPEN_FLAGS: Named = named!(O_RDWR O_CREAT O_EXCL O_NONBLOCK);

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each test file uses its part
 #![allow(unsafe_code)] // limits and ptrace(2) between fork and exec; a union is read
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,7 +12,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
-use mq_sketch::runtime::seal::{CLEANUP, CONCLUSION, List, PARENT, PREMISE, SKETCH};
+use mq_sketch::runtime::seal::{CLEANUP, CONCLUSION, List, PARENT, PREMISE, Rule, SKETCH};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::resource::{Resource, setrlimit};
@@ -215,6 +216,17 @@ pub struct Filter {
     /// The program, and which of its first process's filters it is, from 1.
     pub program: &'static str,
     pub nth: usize,
+}
+
+impl Filter {
+    pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
+        self.list.iter().copied().flatten()
+    }
+
+    /// The numbers of the calls that it allows.
+    pub fn numbers(&self) -> BTreeSet<i64> {
+        self.rules().map(|rule| rule.number).collect()
+    }
 }
 
 /// All filters. `parent` is the second one of `sketch`.
