@@ -5,7 +5,7 @@ mod common;
 
 use common::{Peer, Place, Running, code, finish, md5_hex, stop, the_one_line};
 use mq_sketch::cli::output::Escaped;
-use mq_sketch::mq::{Deadline, Queue, Wait};
+use mq_sketch::mq::{Deadline, Queue};
 use nix::sys::signal::Signal;
 
 const ITERATIONS: usize = 5;
@@ -65,7 +65,7 @@ fn premise_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
 /// The same with conclusion, on a queue for longer messages. `moment` is at least 1, because its
 /// first message is not checked.
 fn conclusion_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
-    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 64, Wait::Block).unwrap());
+    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 64, false).unwrap());
     let child = place.start("conclusion", &["ITERATIONS=5", "REPORT=json"]);
     let mut message = FIRST.to_vec();
     for _ in 1..moment {
@@ -178,7 +178,7 @@ fn a_corrupted_run_reports_what_went_well_before() {
 #[test]
 fn a_message_of_any_bytes_is_shown_by_its_beginning_if_it_is_long() {
     let place = Place::new("long");
-    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
+    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, false).unwrap());
     let child = place.start("conclusion", &["REPORT=json"]);
     peer.send(b"first");
     peer.receive();

@@ -13,7 +13,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
 use common::{Place, assert_done, code, finish, report, signal, wait_until};
-use mq_sketch::mq::{Deadline, Queue, Wait};
+use mq_sketch::mq::{Deadline, Queue};
 use mq_sketch::runtime::seal::filter;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal::{self, SIGSYS, SIGTERM};
@@ -51,7 +51,7 @@ fn run_sealed(
 /// either passes or kills with SIGSYS.
 fn is_killed(place: &Place, filter: &Filter, number: i64, args: [u64; 6]) -> bool {
     if filter.program == "conclusion" {
-        let _ = Queue::create(&place.name, 0o600, 32, Wait::Block);
+        let _ = Queue::create(&place.name, 0o600, 32, false);
     }
     let mut command = place.command(filter.program);
     let (output, has_passed) = run_sealed(&mut command, (0, filter.nth), (number, args));
@@ -176,7 +176,7 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
     const I386: u32 = 0x4000_0003;
     const AARCH64: u32 = 0xc000_00b7;
     for known in FILTERS {
-        let (name, filter) = (known.name, filter(known.list));
+        let (name, filter) = (known.name, filter(known.list()));
         let verdict = |arch, number, args| match run_filter(&filter, arch, number, args) {
             libc::SECCOMP_RET_ALLOW => true,
             libc::SECCOMP_RET_KILL_PROCESS => false,
@@ -219,7 +219,7 @@ fn a_filter_allows_the_calls_of_its_list_on_its_architecture_and_none_elsewhere(
 fn the_kernel_need_not_run_a_filter_for_the_calls_of_the_hot_loop() {
     const LOAD: u16 = 0x20;
     for known in FILTERS {
-        let (name, filter) = (known.name, filter(known.list));
+        let (name, filter) = (known.name, filter(known.list()));
         for number in [libc::SYS_mq_timedreceive, libc::SYS_mq_timedsend, libc::SYS_sched_yield] {
             if !known.numbers().contains(&number) {
                 continue;

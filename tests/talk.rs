@@ -5,7 +5,7 @@ mod common;
 use std::process::{Command, Stdio};
 
 use common::{Place, assert_done, emulator, finish, start, stdout, wait_for_state, wait_until};
-use mq_sketch::mq::{Queue, Wait};
+use mq_sketch::mq::Queue;
 use serde_json::Value;
 
 /// The lines of one program without their beginning, `program@time: `, which must be as designed.
@@ -51,7 +51,7 @@ fn the_sketch_is_performed_and_leaves_nothing_behind() {
             assert!(lines[6].starts_with("  < "), "{lines:?}");
             let end = &lines[lines.len() - 3..];
             assert!(end[0].starts_with("own messages handed back: "), "{lines:?}");
-            assert!(end[1].starts_with("empty polls: "), "{lines:?}");
+            assert!(end[1].starts_with("idle polls: "), "{lines:?}");
             assert!(end[2].starts_with("CPU time: "), "{lines:?}");
         }
     }
@@ -292,7 +292,7 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_no_wider_than_that() {
 #[test]
 fn cleanup_removes_a_queue_and_says_so() {
     let place = Place::new("cleanup");
-    drop(Queue::create(&place.name, 0o600, 32, Wait::Block).unwrap());
+    drop(Queue::create(&place.name, 0o600, 32, false).unwrap());
     let output = place.run("cleanup", &[]);
     assert_done(&output);
     assert_eq!(stdout(&output), format!("message queue {} removed\nAll clean!\n", place.text));

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::{Peer, Place, assert_done, finish, md5_hex};
 use mq_sketch::chat::message::Message;
-use mq_sketch::mq::{Queue, Wait};
+use mq_sketch::mq::Queue;
 use nix::mqueue::{MQ_OFlag, mq_getattr, mq_open, mq_receive, mq_send};
 use nix::sys::stat::Mode;
 
@@ -52,7 +52,7 @@ fn conclusion_answers_each_message_and_leaves_the_queue_alone() {
     for size in SIZES {
         let place = Place::new("wire-conclusion");
         // As large as a queue with the system's defaults, such as that of the Python demo.
-        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
+        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, false).unwrap());
         let args = ["ITERATIONS=5", &format!("MESSAGE_SIZE={size}")];
         let conclusion = place.start("conclusion", &args);
 
@@ -73,7 +73,7 @@ fn conclusion_answers_each_message_and_leaves_the_queue_alone() {
 fn conclusion_accepts_any_first_message() {
     for first in [&b""[..], b"x", b"\xff\0", &[b'l'; 8192]] {
         let place = Place::new("first");
-        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, Wait::Block).unwrap());
+        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, false).unwrap());
         let conclusion = place.start("conclusion", &["ITERATIONS=1"]);
         peer.send(first);
         assert_eq!(peer.receive(), md5_hex(first));

@@ -8,17 +8,17 @@ use mq_sketch::chat::clock;
 use mq_sketch::chat::dialogue::Dialogue;
 use mq_sketch::chat::message::{MAX_SIZE, Message};
 use mq_sketch::cli::output;
-use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
-use mq_sketch::runtime::seal;
+use mq_sketch::mq::{Deadline, Queue, QueueName};
+use mq_sketch::runtime::seal::{self, Role};
 use mq_sketch::{mq, os};
 
 /// The floor. No round trip is timed: the loop has nothing but the calls.
 pub fn call(sealed: &str, queue_name: &str, iterations: u64, size: usize) -> ! {
     let name = QueueName::new(queue_name.as_bytes()).unwrap();
-    let queue = Queue::create(&name, 0o600, size, Wait::Poll).unwrap();
+    let queue = Queue::create(&name, 0o600, size, true).unwrap();
     Queue::unlink(&name).unwrap();
     if sealed == "SEALED=1" {
-        seal::install(seal::PREMISE).unwrap();
+        seal::install(Role::Premise).unwrap();
     }
 
     let mut message = [b'0'; MAX_SIZE];
@@ -41,9 +41,9 @@ pub fn hash(iterations: u64, size: usize) {
 /// Times iterations and reports like premise: from the end of the first one.
 pub fn time(iterations: u64, mut iteration: impl FnMut()) {
     iteration();
-    let start = clock::Instant::now();
+    let start = clock::Reading::now();
     (1..iterations).for_each(|_| iteration());
-    let end = clock::Instant::now();
+    let end = clock::Reading::now();
 
     let seconds = (end.nanoseconds - start.nanoseconds) as f64 / 1e9;
     let user_seconds = (end.user_microseconds - start.user_microseconds) as f64 / 1e6;

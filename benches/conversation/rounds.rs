@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contenders::run_on;
 use indicatif::{ProgressBar, ProgressStyle};
-use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
+use mq_sketch::mq::{Deadline, Queue, QueueName};
 
 use crate::options::Options;
 use crate::run::{Case, Ended, Failure, Outcome, Report};
@@ -214,7 +214,7 @@ fn occupy_memory(aside: &mut Vec<Queue>, round: usize, cpus: &[usize]) {
     for cpu in cpus.iter().take(2) {
         run_on(&[*cpu]);
         for number in 0..AT_ONCE {
-            let queue = Queue::create(&name, 0o600, 32, Wait::Poll);
+            let queue = Queue::create(&name, 0o600, 32, true);
             let _ = Queue::unlink(&name);
             let Ok(queue) = queue else { continue }; // beyond a limit there are fewer
             for _ in 0..(round * 5 + number) % 10 {

@@ -22,9 +22,9 @@ pub fn mul_div(a: u64, b: u64, c: u64) -> u64 {
     u64::try_from(quotient).unwrap_or(u64::MAX)
 }
 
-/// A point in time by all measures that are reported.
+/// What the clocks say at a point in time: all measures that are reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Instant {
+pub struct Reading {
     /// [`ticks`].
     pub ticks: u64,
     /// CLOCK_MONOTONIC.
@@ -35,18 +35,35 @@ pub struct Instant {
     pub system_microseconds: u64,
 }
 
-impl Instant {
-    /// Now. This makes two system calls.
-    pub fn now() -> Instant {
-        let microseconds =
-            |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+impl Reading {
+    /// Now. This makes four system calls.
+    pub fn now() -> Reading {
         let (user_microseconds, system_microseconds) = match os::getrusage() {
             Ok(usage) => (microseconds(usage.ru_utime), microseconds(usage.ru_stime)),
             Err(_) => (0, 0),
         };
-        let nanoseconds = os::monotonic_nanoseconds();
-        Instant { ticks: ticks(), nanoseconds, user_microseconds, system_microseconds }
+        let (ticks, nanoseconds) = both_clocks(ticks, os::monotonic_nanoseconds);
+        Reading { ticks, nanoseconds, user_microseconds, system_microseconds }
     }
+}
+
+fn microseconds(time: libc::timeval) -> u64 {
+    time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64
+}
+
+/// The two clocks at one moment. The report divides by the difference of two such readings, so a
+/// program that was interrupted between the clocks would report wrong figures. Hence the counter is
+/// read before the clock and after it, three times, and the reading with the narrowest gap counts.
+fn both_clocks(ticks: impl Fn() -> u64, nanoseconds: impl Fn() -> u64) -> (u64, u64) {
+    let mut narrowest = (u64::MAX, 0, 0);
+    for _ in 0..3 {
+        let (before, nanoseconds, after) = (ticks(), nanoseconds(), ticks());
+        let gap = after.saturating_sub(before);
+        if gap < narrowest.0 {
+            narrowest = (gap, before + gap / 2, nanoseconds);
+        }
+    }
+    (narrowest.1, narrowest.2)
 }
 
 /// Tells when a conversation has been without progress for too long.
@@ -98,14 +115,14 @@ const FIRST_INTERVAL: u64 = SECOND / 2048;
 /// Decides by the cycle counter when to read CLOCK_MONOTONIC.
 pub struct CheckSchedule {
     /// Both clocks at the start: their ratio is the counter's rate.
-    start: Instant,
+    start: Reading,
     last_check: u64,
     interval: u64,
 }
 
 impl CheckSchedule {
     /// A schedule that starts now.
-    pub fn new(start: Instant) -> CheckSchedule {
+    pub fn new(start: Reading) -> CheckSchedule {
         CheckSchedule { start, last_check: start.ticks, interval: FIRST_INTERVAL }
     }
 
@@ -128,11 +145,35 @@ impl CheckSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::cell::Cell;
 
     /// One check every half second: the first that says that it is over.
     fn over_at(timeout: u64, has_progress: impl Fn(u64) -> bool) -> Option<u64> {
         let mut timer = SilenceTimer::new(timeout, 7);
         (1..100).find(|check| timer.is_over(7 + check * SECOND / 2, has_progress(*check)))
+    }
+
+    #[test]
+    fn an_interruption_between_the_two_clocks_is_read_again() {
+        // A clock of 1 GHz for both. The first and the third reading are interrupted for 4 ms.
+        let (now, calls) = (Cell::new(1000), Cell::new(0));
+        let read = |nanoseconds: u64| {
+            now.set(now.get() + nanoseconds);
+            now.get()
+        };
+        let clock = || {
+            calls.set(calls.get() + 1);
+            let at = read(50);
+            read(if calls.get() == 2 { 50 } else { 4_000_000 });
+            at
+        };
+        let (ticks, nanoseconds) = both_clocks(|| read(10), clock);
+        assert!(ticks.abs_diff(nanoseconds) <= 100, "{ticks} {nanoseconds}");
+    }
+
+    #[test]
+    fn cpu_time_counts_seconds_and_microseconds() {
+        assert_eq!(microseconds(libc::timeval { tv_sec: 3, tv_usec: 5 }), 3_000_005);
     }
 
     #[test]
@@ -166,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_check_interval_doubles_up_to_a_slice() {
-        let mut schedule = CheckSchedule::new(Instant::default());
+        let mut schedule = CheckSchedule::new(Reading::default());
         let mut ticks = 0;
         for _ in 0..20 {
             assert!(!schedule.is_due(ticks + schedule.interval - 1));

@@ -19,13 +19,13 @@
 //!   second, and more often only at the beginning.
 
 use core::ffi::c_int;
-use core::hint::black_box;
 
-use super::clock::{CheckSchedule, Instant, SilenceTimer, ticks};
+use super::clock::{CheckSchedule, Reading, SilenceTimer, ticks};
 use super::dialogue::{Dialogue, Received};
 use super::histogram::Histogram;
 use super::message::{Buffer, MAX_SIZE};
-use crate::mq::{Deadline, Queue, Wait};
+use super::wait::Wait;
+use crate::mq::{Deadline, Queue};
 use crate::os::{self, Errno};
 use crate::runtime::signals;
 
@@ -46,24 +46,18 @@ const YIELDS_AFTER_OWN: u32 = 256;
 
 /// The cycle counter is read each time that this many rounds were without progress, about every 5
 /// us. It tells whether CLOCK_MONOTONIC is to be read.
-const ROUNDS_BEFORE_TICKS: u64 = 32;
+const ROUNDS_PER_TICK_READ: u64 = 32;
 
 /// After this many rounds without progress a program that may sleep naps for [`NAP`] instead of
 /// yielding. It would not sleep otherwise, because it receives its own message at once until the
-/// peer comes. The rounds take some 2 ms, longer than a nap, so that the two programs do not nap by
-/// turns.
+/// peer comes. These rounds take some 2 ms, which outlasts a nap, so a peer that naps wakes first.
 const ROUNDS_BEFORE_NAP: u64 = 4096;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-
-/// After 1000 naps, more than a second, the peer is not about to come. Long naps take a tenth of
-/// the CPU time of short ones.
-const ROUNDS_BEFORE_LONG_NAP: u64 = ROUNDS_BEFORE_NAP + 1000;
-const LONG_NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// How to hold a conversation.
 #[derive(Clone, Copy)]
 pub struct Settings {
-    /// How to wait. The queue must have been opened with the same value.
+    /// How to wait.
     pub wait: Wait,
     /// Seconds without progress after which the conversation ends; 0: never.
     pub timeout: u64,
@@ -83,8 +77,8 @@ pub enum Event<'a> {
         now: u64,
         /// Nanoseconds since the first reply.
         elapsed: u64,
-        /// Replies so far, and in all.
-        replies: (u64, u64),
+        /// What has been said so far.
+        dialogue: &'a Dialogue,
     },
 }
 
@@ -97,22 +91,29 @@ pub enum End {
     /// All replies came, and everything was sent.
     Done,
     /// A message of this length came that is neither the program's own nor the expected one. It is
-    /// in [`Transcript::received`] and was not answered.
+    /// in [`Session::received`] and was not answered.
     Corrupted(usize),
     /// Nothing new came for as long as the timeout.
     Silent,
     /// This signal asked for the end.
     Signal(c_int),
-    /// mq_timedsend(3) failed.
-    SendFailed(Errno),
-    /// mq_timedreceive(3) failed.
-    ReceiveFailed(Errno),
-    /// mq_setattr(3) failed.
-    SetWaitFailed(Errno),
-    /// setitimer(2) failed.
-    TimerFailed(Errno),
-    /// The observer failed.
-    ObserverFailed(Errno),
+    /// This step failed, with this error.
+    Failed(Step, Errno),
+}
+
+/// A step of a conversation that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// mq_timedsend(3).
+    Send,
+    /// mq_timedreceive(3).
+    Receive,
+    /// mq_setattr(3).
+    SetNonblocking,
+    /// setitimer(2).
+    SetTimer,
+    /// The observer.
+    Observe,
 }
 
 /// What was counted and timed.
@@ -125,21 +126,21 @@ pub struct Stats {
     pub round_trips: Histogram,
     /// Receives that returned the program's own message. All were sent back.
     pub own_handed_back: u64,
-    /// Receives from an empty queue, and sends to a full one.
-    pub empty_polls: u64,
+    /// Calls that found the queue empty, or full, and did not wait.
+    pub idle_polls: u64,
     /// Calls of sched_yield(2).
     pub yields: u64,
     /// When the times begin.
-    pub start: Instant,
+    pub start: Reading,
     /// [`ticks`] at the last reply, where the round trips end.
     pub last_reply: u64,
     /// When the conversation ended.
-    pub end: Instant,
+    pub end: Reading,
 }
 
 /// One side of a conversation, and what it has brought. It is large, so it stays where the caller
 /// made it.
-pub struct Transcript {
+pub struct Session {
     /// What was said.
     pub dialogue: Dialogue,
     /// What was counted and timed.
@@ -150,91 +151,89 @@ pub struct Transcript {
     scratch: Buffer,
 }
 
-impl Transcript {
-    /// A transcript in which nothing has happened yet.
-    pub fn new(dialogue: Dialogue) -> Transcript {
+impl Session {
+    /// A session in which nothing has happened yet.
+    pub fn new(dialogue: Dialogue) -> Session {
         let stats = Stats::default();
-        Transcript { dialogue, stats, received: [0; MAX_SIZE], scratch: [0; MAX_SIZE] }
+        Session { dialogue, stats, received: [0; MAX_SIZE], scratch: [0; MAX_SIZE] }
     }
 }
 
 /// Holds a conversation to its end. If the program may sleep, SIGALRM must interrupt the sleep:
-/// [`signals::enable_timer_signal`].
+/// [`signals::interrupt_at`].
 pub fn talk(
-    queue: &Queue,
+    queue: &mut Queue,
     settings: Settings,
-    transcript: &mut Transcript,
+    session: &mut Session,
     observer: Observer<'_>,
 ) -> End {
-    let start = Instant::now();
-    transcript.stats.start = start;
+    let start = Reading::now();
+    session.stats.start = start;
     let silence_timer = SilenceTimer::new(settings.timeout, start.nanoseconds);
     let slice = (silence_timer.slice() / 1000) as u32; // in microseconds, at most a second
     let mut conversation = Conversation {
         queue,
-        sleeps: settings.wait == Wait::Block,
         settings,
         observer,
         silence_timer,
         schedule: CheckSchedule::new(start),
         replies_at_check: 0,
-        fruitless_rounds: 0,
+        idle_rounds: 0,
         yields_due: 0,
-        transcript,
+        session,
     };
-    let timer = match settings.wait {
-        Wait::Poll => Ok(()),
-        Wait::Block | Wait::Adaptive => os::set_alarm_interval(slice).map_err(End::TimerFailed),
-    };
-    let end = timer.and_then(|()| conversation.run()).err().unwrap_or(End::Done);
-    if settings.wait != Wait::Poll {
+    let end = if settings.wait.may_sleep() {
+        let timer = os::set_alarm_interval(slice).map_err(failed(Step::SetTimer));
+        let end = timer.and_then(|()| conversation.run());
         let _ = os::set_alarm_interval(0); // what follows is not to be interrupted
-    }
-    conversation.transcript.stats.end = Instant::now();
+        end
+    } else {
+        conversation.run()
+    };
+    let end = end.err().unwrap_or(End::Done);
+    conversation.session.stats.end = Reading::now();
     end
 }
 
 struct Conversation<'a> {
-    queue: &'a Queue,
-    /// The next call may sleep: O_NONBLOCK is not set.
-    sleeps: bool,
+    queue: &'a mut Queue,
     settings: Settings,
     observer: Observer<'a>,
     silence_timer: SilenceTimer,
     schedule: CheckSchedule,
     replies_at_check: u64,
     /// Rounds in a row without progress.
-    fruitless_rounds: u64,
+    idle_rounds: u64,
     /// How many of the next answers are followed by a yield: the program has received its own
     /// message, and has not found the queue empty since, so the peer may share its CPU.
     yields_due: u32,
-    transcript: &'a mut Transcript,
+    session: &'a mut Session,
 }
 
 impl Conversation<'_> {
     #[inline(never)]
     fn run(&mut self) -> Result<(), End> {
-        if self.transcript.dialogue.is_premise() {
+        if self.session.dialogue.is_premise() {
             self.send()?;
-            self.transcript.dialogue.sent();
+            self.session.dialogue.sent();
         }
         loop {
             let length = self.receive()?;
-            let Transcript { dialogue, received, .. } = &mut *self.transcript;
+            let Session { dialogue, received, .. } = &mut *self.session;
             match dialogue.receive(&received[..length]) {
                 Received::Reply => {
-                    self.fruitless_rounds = 0;
+                    self.idle_rounds = 0;
                     if dialogue.must_check_empty_queue() {
                         self.check_empty_queue()?;
                     }
                     self.send()?;
                     let now = self.count_reply();
-                    if self.transcript.dialogue.is_over() {
+                    if self.session.dialogue.is_over() {
                         return Ok(());
                     }
-                    self.transcript.dialogue.sent();
-                    if self.sleeps && self.settings.wait == Wait::Adaptive {
-                        self.set_sleeps(false)?; // the peer is there again
+                    self.session.dialogue.sent();
+                    if self.is_blocking() && self.settings.wait == Wait::Adaptive {
+                        self.set_blocking(false)?; // the peer is there again
                     }
                     if self.schedule.is_due(now) {
                         self.check_clock()?;
@@ -246,11 +245,11 @@ impl Conversation<'_> {
                     }
                 }
                 Received::Own => {
-                    self.transcript.stats.own_handed_back += 1;
+                    self.session.stats.own_handed_back += 1;
                     self.yields_due = YIELDS_AFTER_OWN;
                     self.send()?;
                     self.yield_cpu();
-                    self.fruitless_round()?;
+                    self.idle_round()?;
                 }
                 Received::Unexpected => return Err(End::Corrupted(length)),
             }
@@ -261,15 +260,15 @@ impl Conversation<'_> {
     #[inline]
     fn receive(&mut self) -> Result<usize, End> {
         loop {
-            match self.queue.receive(&mut self.transcript.received, &Deadline::NEVER) {
+            match self.queue.receive(&mut self.session.received, &Deadline::NEVER) {
                 Ok(length) => {
                     if self.settings.verbose {
-                        let message = &self.transcript.received[..length];
-                        (self.observer)(Event::Received(message)).map_err(End::ObserverFailed)?;
+                        let message = &self.session.received[..length];
+                        (self.observer)(Event::Received(message)).map_err(failed(Step::Observe))?;
                     }
                     return Ok(length);
                 }
-                Err(errno) => self.not_ready(errno, End::ReceiveFailed)?,
+                Err(errno) => self.handle_errno(Step::Receive, errno)?,
             }
         }
     }
@@ -278,15 +277,15 @@ impl Conversation<'_> {
     #[inline]
     fn send(&mut self) -> Result<(), End> {
         if self.settings.verbose {
-            let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
+            let Session { dialogue, scratch, .. } = &mut *self.session;
             let message = dialogue.own().bytes(scratch);
-            (self.observer)(Event::Sending(message)).map_err(End::ObserverFailed)?;
+            (self.observer)(Event::Sending(message)).map_err(failed(Step::Observe))?;
         }
         loop {
-            let Transcript { dialogue, scratch, .. } = &mut *self.transcript;
+            let Session { dialogue, scratch, .. } = &mut *self.session;
             match self.queue.send(dialogue.own().bytes(scratch), &Deadline::NEVER) {
                 Ok(()) => return Ok(()),
-                Err(errno) => self.not_ready(errno, End::SendFailed)?,
+                Err(errno) => self.handle_errno(Step::Send, errno)?,
             }
         }
     }
@@ -294,10 +293,10 @@ impl Conversation<'_> {
     /// Times a round trip, and returns the cycle counter.
     #[inline]
     fn count_reply(&mut self) -> u64 {
-        let Transcript { dialogue, stats, .. } = &mut *self.transcript;
+        let Session { dialogue, stats, .. } = &mut *self.session;
         let mut now = ticks();
         if dialogue.replies() == 1 {
-            stats.start = Instant::now();
+            stats.start = Reading::now();
             now = stats.start.ticks;
         } else {
             // A counter that differs between CPUs may step back.
@@ -307,78 +306,77 @@ impl Conversation<'_> {
         now
     }
 
-    /// Handles a failed call: the queue was empty or full, a signal came, or there is an error.
-    #[cold]
-    fn not_ready(&mut self, errno: Errno, failed: fn(Errno) -> End) -> Result<(), End> {
+    /// Handles the error of a step: the queue was empty or full, a signal came, or it has failed.
+    fn handle_errno(&mut self, step: Step, errno: Errno) -> Result<(), End> {
         match errno {
-            Errno::EAGAIN if !self.sleeps => {
-                self.transcript.stats.empty_polls += 1;
+            Errno::EAGAIN if !self.is_blocking() => {
+                self.session.stats.idle_polls += 1;
                 self.yields_due = 0;
-                if self.fruitless_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
+                if self.idle_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
                     self.yield_cpu();
                 }
             }
             Errno::EINTR => {
                 check_signal()?;
-                if self.sleeps {
+                if self.is_blocking() {
                     self.check_clock()?; // the timer
                 }
             }
-            _ => return Err(failed(errno)),
+            _ => return Err(End::Failed(step, errno)),
         }
-        self.fruitless_round()
+        self.idle_round()
     }
 
     /// A round without progress: checks for a signal, and seldom the clock.
-    fn fruitless_round(&mut self) -> Result<(), End> {
+    fn idle_round(&mut self) -> Result<(), End> {
         check_signal()?;
-        self.fruitless_rounds += 1;
-        if self.fruitless_rounds == ROUNDS_BEFORE_SLEEP && self.settings.wait == Wait::Adaptive {
-            self.set_sleeps(true)?;
+        self.idle_rounds += 1;
+        if self.idle_rounds == ROUNDS_BEFORE_SLEEP && self.settings.wait == Wait::Adaptive {
+            self.set_blocking(true)?;
         }
-        let reads_ticks = self.fruitless_rounds.is_multiple_of(ROUNDS_BEFORE_TICKS) || self.naps();
+        let reads_ticks = self.idle_rounds.is_multiple_of(ROUNDS_PER_TICK_READ) || self.naps();
         if reads_ticks && self.schedule.is_due(ticks()) {
             self.check_clock()?;
         }
         Ok(())
     }
 
-    fn set_sleeps(&mut self, sleeps: bool) -> Result<(), End> {
-        self.queue.set_nonblocking(!sleeps).map_err(End::SetWaitFailed)?;
-        self.sleeps = sleeps;
-        Ok(())
+    /// True if the next call may sleep.
+    fn is_blocking(&self) -> bool {
+        !self.queue.is_nonblocking()
+    }
+
+    fn set_blocking(&mut self, is_blocking: bool) -> Result<(), End> {
+        self.queue.set_nonblocking(!is_blocking).map_err(failed(Step::SetNonblocking))
     }
 
     /// True if the program naps instead of yielding.
     fn naps(&self) -> bool {
-        self.settings.wait != Wait::Poll && self.fruitless_rounds >= ROUNDS_BEFORE_NAP
+        self.settings.wait.may_sleep() && self.idle_rounds >= ROUNDS_BEFORE_NAP
     }
 
     /// Lets other programs run, above all the peer.
     fn yield_cpu(&mut self) {
         if self.naps() {
-            let is_long = self.fruitless_rounds >= ROUNDS_BEFORE_LONG_NAP;
-            let _ = os::nanosleep(if is_long { &LONG_NAP } else { &NAP }); // EINTR: checked next
+            let _ = os::nanosleep(&NAP); // EINTR: checked next
         } else {
             os::sched_yield();
-            self.transcript.stats.yields += 1;
+            self.session.stats.yields += 1;
         }
     }
 
     /// Before premise's last answer nothing else may be on the queue:
     /// [`Dialogue::must_check_empty_queue`].
     fn check_empty_queue(&mut self) -> Result<(), End> {
-        // qemu-user writes a deadline back, so it must not be a constant in read-only memory.
-        let expired = black_box(Deadline::EXPIRED);
         loop {
-            match self.queue.receive(&mut self.transcript.received, &expired) {
+            match self.queue.receive(&mut self.session.received, &Deadline::EXPIRED) {
                 Ok(length) => return Err(End::Corrupted(length)),
                 Err(Errno::EAGAIN | Errno::ETIMEDOUT) => {
-                    self.transcript.stats.empty_polls += 1;
+                    self.session.stats.idle_polls += 1;
                     return Ok(());
                 }
                 Err(Errno::EINTR) => check_signal()?,
-                Err(errno) => return Err(End::ReceiveFailed(errno)),
+                Err(errno) => return Err(End::Failed(Step::Receive, errno)),
             }
         }
     }
@@ -387,7 +385,7 @@ impl Conversation<'_> {
     /// the observer.
     #[cold]
     fn check_clock(&mut self) -> Result<(), End> {
-        let Transcript { dialogue, stats, .. } = &*self.transcript;
+        let Session { dialogue, stats, .. } = &*self.session;
         let (ticks, now, replies) = (ticks(), os::monotonic_nanoseconds(), dialogue.replies());
         if self.silence_timer.is_over(now, replies != self.replies_at_check) {
             return Err(End::Silent);
@@ -395,9 +393,13 @@ impl Conversation<'_> {
         self.replies_at_check = replies;
         self.schedule.checked(ticks, now, self.silence_timer.slice());
         let elapsed = now.saturating_sub(stats.start.nanoseconds);
-        let replies = (replies, dialogue.iterations());
-        (self.observer)(Event::ClockChecked { now, elapsed, replies }).map_err(End::ObserverFailed)
+        let event = Event::ClockChecked { now, elapsed, dialogue };
+        (self.observer)(event).map_err(failed(Step::Observe))
     }
+}
+
+fn failed(step: Step) -> impl Fn(Errno) -> End {
+    move |errno| End::Failed(step, errno)
 }
 
 #[inline]

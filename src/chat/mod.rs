@@ -6,3 +6,4 @@ pub mod conversation;
 pub mod dialogue;
 pub mod histogram;
 pub mod message;
+pub mod wait;

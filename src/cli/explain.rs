@@ -46,21 +46,32 @@ pub enum Call<'a> {
     /// mq_timedreceive(3) from this queue.
     Receive(&'a QueueName),
     /// mq_setattr(3) of this queue.
-    SetWait(&'a QueueName),
+    SetNonblocking(&'a QueueName),
     /// open(2) or read(2) of this parameter file.
     ReadFile(&'a CStr),
     /// write(2) to standard output.
     Write,
-    /// sigaction(2), sigprocmask(2) or sigwait(3).
-    Signals,
+    /// sigaction(2).
+    Sigaction,
+    /// sigprocmask(2).
+    Sigprocmask,
+    /// sigwait(3).
+    Sigwait,
     /// setitimer(2).
-    Timer,
+    SetTimer,
     /// fork(2).
     Fork,
     /// wait4(2).
     Wait,
     /// prctl(2), for SEALED.
     Seal,
+}
+
+impl<'a> Call<'a> {
+    /// The call has failed with `errno`.
+    pub fn failed(self, errno: Errno) -> CallError<'a> {
+        CallError { call: self, errno }
+    }
 }
 
 /// A failed system call, as one line: `mq_open /name: EEXIST: cause: remedy`.
@@ -79,11 +90,13 @@ impl fmt::Display for Call<'_> {
             Call::Unlink(name) => write!(f, "mq_unlink {name}"),
             Call::Send { name, .. } => write!(f, "mq_timedsend {name}"),
             Call::Receive(name) => write!(f, "mq_timedreceive {name}"),
-            Call::SetWait(name) => write!(f, "mq_setattr {name}"),
+            Call::SetNonblocking(name) => write!(f, "mq_setattr {name}"),
             Call::ReadFile(path) => write!(f, "{}", Escaped(path.to_bytes())),
             Call::Write => f.write_str("write to standard output"),
-            Call::Signals => f.write_str("sigaction"),
-            Call::Timer => f.write_str("setitimer"),
+            Call::Sigaction => f.write_str("sigaction"),
+            Call::Sigprocmask => f.write_str("sigprocmask"),
+            Call::Sigwait => f.write_str("sigwait"),
+            Call::SetTimer => f.write_str("setitimer"),
             Call::Fork => f.write_str("fork"),
             Call::Wait => f.write_str("wait4"),
             Call::Seal => f.write_str("prctl"),
@@ -146,8 +159,8 @@ impl fmt::Display for CallError<'_> {
                 "the queue belongs to another user: only that user and root may remove it"
             }
             (Unlink(_), Errno::ENOENT) => {
-                "another program has already removed the queue: do not run cleanup during a \
-                 conversation"
+                "the queue has been removed already: by cleanup or rm(1) during the conversation, \
+                 or by the system when its user logged out (RemoveIPC in logind.conf(5))"
             }
             (Send { length, .. }, Errno::EMSGSIZE) => {
                 return write!(
@@ -178,7 +191,16 @@ impl fmt::Display for CallError<'_> {
             }
             (Write, Errno::EIO) => "the device failed, or accepts no byte: redirect it elsewhere",
             (Fork, Errno::EAGAIN) => {
-                "this user has too many processes: end some, or raise the limit: ulimit -u"
+                "too many processes: end some, or raise the limit: ulimit -u for this user, or \
+                 pids.max of the control group (TasksMax of systemd, --pids-limit of a container)"
+            }
+            (Create { .. } | Unlink(_), Errno::EROFS) => {
+                "the message queue file system is mounted read-only: remount it: mount -o \
+                 remount,rw /dev/mqueue"
+            }
+            (Create { .. } | Open { .. }, Errno::EOVERFLOW) => {
+                "the user namespace has no mapping for this user: start the program as a user that \
+                 has one, see user_namespaces(7)"
             }
             (Seal, _) => "this kernel or sandbox does not accept a seccomp filter: omit SEALED=1",
             (_, Errno::ENFILE) => {
@@ -187,7 +209,7 @@ impl fmt::Display for CallError<'_> {
             (_, Errno::ENOMEM) => "the kernel has no memory left for it",
             (_, Errno::EPERM) => "a sandbox or a security policy forbids it",
             (_, Errno::ENOSYS) => "this kernel or sandbox does not have the call",
-            _ => "the kernel refused it for an unexpected reason: see errno(3)",
+            _ => "it failed for an unexpected reason: see errno(3)",
         };
         f.write_str(sentence)
     }
@@ -224,11 +246,18 @@ mod tests {
             (open, Errno::EPERM, "a sandbox or a security policy"),
             (Call::Send { name, length: 32 }, Errno::EMSGSIZE, "messages of 32 bytes"),
             (Call::Receive(name), Errno::EMSGSIZE, "more than 8192 bytes"),
-            (Call::Fork, Errno::EAGAIN, "fork: EAGAIN: this user has too many processes"),
+            (Call::Fork, Errno::EAGAIN, "fork: EAGAIN: too many processes"),
             (Call::Seal, Errno::EINVAL, "prctl: EINVAL: this kernel or sandbox does not accept"),
             (Call::Seal, Errno::EPERM, "omit SEALED=1"),
+            (Call::Fork, Errno::EAGAIN, "pids.max"),
+            (create, Errno::EROFS, "mount -o remount,rw"),
+            (Call::Unlink(name), Errno::EROFS, "mount -o remount,rw"),
+            (open, Errno::EOVERFLOW, "user namespace"),
+            (Call::Unlink(name), Errno::ENOENT, "RemoveIPC"),
+            (Call::Sigprocmask, Errno::EPERM, "sigprocmask: EPERM"),
+            (Call::Sigwait, Errno::EPERM, "sigwait: EPERM"),
             (Call::Write, Errno::EFBIG, "ulimit -f"),
-            (open, Errno(77), "mq_open /q: errno 77: the kernel refused it for an unexpected"),
+            (open, Errno(77), "mq_open /q: errno 77: it failed for an unexpected"),
         ] {
             let line = CallError { call, errno }.to_string();
             assert!(line.contains(words), "{line}");

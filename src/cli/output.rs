@@ -26,6 +26,28 @@ pub fn say(program: &str, text: fmt::Arguments<'_>) -> Result<(), Errno> {
     print(format_args!("{program}@{now}: {text}\n"))
 }
 
+/// Opens /dev/null for each of standard input, output and error that is closed. Otherwise the queue
+/// could take the number, and an error message would be sent into it. As it is opened for reading, a
+/// write still fails with EBADF.
+pub fn occupy_standard_descriptors() {
+    while let Ok(fd) = os::open(c"/dev/null") {
+        if !fd.is_standard() {
+            let _ = os::close(fd);
+            break;
+        }
+    }
+}
+
+/// Whether standard output can be written: EBADF if it is closed, EPIPE if it is a pipe without a
+/// reader, which a write of nothing does not notice.
+pub fn check_stdout() -> Result<(), Errno> {
+    os::write(&STDOUT, &[])?;
+    match os::poll_output(&STDOUT, 0) {
+        Ok(events) if events & libc::POLLERR != 0 => Err(Errno::EPIPE),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a text to standard output.
 ///
 /// Errors: those of write(2). EINTR only if a signal of [`signals::ENDING`] has arrived and the
@@ -58,13 +80,15 @@ fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
 /// Errors: as for [`print`].
 pub(super) fn write_all(fd: &Fd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        if signals::arrived().is_some() && !os::is_writable(fd) {
+        if signals::arrived().is_some() && os::poll_output(fd, 0) == Ok(0) {
             return Err(Errno::EINTR);
         }
         match os::write(fd, bytes) {
             Ok(0) => return Err(Errno::EIO), // no byte fits, and no error says why
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::EINTR) if signals::arrived().is_none() => {}
+            // Somebody has set O_NONBLOCK, and the pipe is full. EINTR: the signal is checked next.
+            Err(Errno::EAGAIN) => drop(os::poll_output(fd, 1)),
             Err(errno) => return Err(errno),
         }
     }

@@ -10,11 +10,13 @@
 
 use core::ffi::CStr;
 use core::fmt;
+use core::num::IntErrorKind;
 
-use super::explain::{Call, CallError};
+use super::explain::Call;
 use super::output::{self, Escaped, complain};
 use crate::chat::message::{DIGEST_SIZE, MAX_SIZE};
-use crate::mq::{self, QueueName, Wait};
+use crate::chat::wait::Wait;
+use crate::mq::{self, QueueName};
 use crate::os::{self, Errno};
 use crate::runtime::start::{ExitCode, Process};
 
@@ -138,8 +140,6 @@ pub struct About {
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake<'a> {
-    /// A byte that is not text: a control character, or a byte that UTF-8 never has.
-    NotText(u8),
     /// No `=`.
     NoEquals(&'a [u8]),
     /// An unknown name, and perhaps a similar one.
@@ -151,10 +151,6 @@ pub enum Mistake<'a> {
 impl fmt::Display for Mistake<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mistake::NotText(byte) => {
-                let byte = Escaped(core::slice::from_ref(byte));
-                write!(f, "byte {byte} is not text: remove it, or write the line in UTF-8")
-            }
             Mistake::NoEquals(line) => {
                 let line = Escaped(line);
                 write!(f, "'{line}' has no '=': write NAME=VALUE, or # before a comment")
@@ -176,22 +172,17 @@ impl fmt::Display for Mistake<'_> {
 impl Default for Params {
     /// The defaults of [`PARAMETERS`].
     fn default() -> Params {
-        let mut params = Params {
-            iterations: 0,
-            queue_name: QueueName::new(b"/-").expect("a queue name"),
-            permissions: 0,
+        Params {
+            iterations: 1000,
+            queue_name: QueueName::new(b"/my_message_queue").expect("a queue name"),
+            permissions: 0o600,
             wait: Wait::Poll,
-            timeout: 0,
+            timeout: 30,
             verbose: false,
             report: Report::Text,
-            message_size: 0,
+            message_size: DIGEST_SIZE,
             sealed: false,
-        };
-        for parameter in PARAMETERS {
-            let result = (parameter.set)(&mut params, parameter.default.as_bytes());
-            assert!(result.is_ok(), "a default is invalid");
         }
-        params
     }
 }
 
@@ -219,9 +210,6 @@ impl Params {
     ///
     /// Errors: what is wrong with the line. Nothing is set then.
     pub fn set<'a>(&mut self, line: &'a [u8]) -> Result<(), Mistake<'a>> {
-        if let Some(byte) = line.iter().find(|byte| !is_text(**byte)) {
-            return Err(Mistake::NotText(*byte));
-        }
         let line = without_comment(line).trim_ascii();
         if line.is_empty() {
             return Ok(());
@@ -297,14 +285,13 @@ fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<
     let bytes = match contents(path, &mut buffer) {
         Ok(bytes) => bytes,
         Err(Errno::ENOENT) if file.is_none() => return Ok(()),
+        // A current directory that this user may not search has no file for this user.
+        Err(Errno::EACCES) if file.is_none() && os::can_open(c"./.").is_err() => return Ok(()),
         Err(errno) => {
-            complain(
-                about.name,
-                format_args!("{}", CallError { call: Call::ReadFile(path), errno }),
-            );
+            complain(about.name, format_args!("{}", Call::ReadFile(path).failed(errno)));
             // With these errors no file could be opened, whatever its name.
-            let is_refused = matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM);
-            return Err(if is_refused { ExitCode::REFUSED } else { ExitCode::USAGE });
+            let has_failed = matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM);
+            return Err(if has_failed { ExitCode::FAILED } else { ExitCode::USAGE });
         }
     };
     if bytes.len() > MAX_FILE {
@@ -340,8 +327,8 @@ fn print(about: &About, text: fmt::Arguments<'_>) -> ExitCode {
     match output::print(text) {
         Ok(()) => ExitCode::DONE,
         Err(errno) => {
-            complain(about.name, format_args!("{}", CallError { call: Call::Write, errno }));
-            ExitCode::REFUSED
+            complain(about.name, format_args!("{}", Call::Write.failed(errno)));
+            ExitCode::FAILED
         }
     }
 }
@@ -375,17 +362,10 @@ impl fmt::Display for Help<'_> {
             f,
             "\n  --help, --version   print this, or the version\n\n\
              Exit status: 0 done; 1 a message was corrupted; 2 bad usage or parameters;\n\
-             3 the kernel refused a call; 4 the peer fell silent; 128+N ended by signal N.\n\n\
+             3 a system call failed; 4 the peer fell silent; 128+N ended by signal N.\n\n\
              Example: {example}\n"
         )
     }
-}
-
-/// False for control characters, except tab and carriage return, which are blanks here, and for
-/// bytes that UTF-8 never has.
-fn is_text(byte: u8) -> bool {
-    let is_blank = matches!(byte, b'\t' | b'\r');
-    (is_blank || !byte.is_ascii_control()) && !matches!(byte, 0xc0 | 0xc1 | 0xf5..)
 }
 
 /// The line up to its comment.
@@ -419,12 +399,9 @@ fn mode(value: &[u8]) -> Result<u32, &'static str> {
 }
 
 fn wait(value: &[u8]) -> Result<Wait, &'static str> {
-    match value {
-        b"poll" => Ok(Wait::Poll),
-        b"block" => Ok(Wait::Block),
-        b"adaptive" => Ok(Wait::Adaptive),
-        _ => Err("is not a way to wait: use poll, block or adaptive"),
-    }
+    let is_named = |wait: &Wait| wait.name().as_bytes() == value;
+    let error = "is not a way to wait: use poll, block or adaptive";
+    Wait::ALL.into_iter().find(is_named).ok_or(error)
 }
 
 fn report(value: &[u8]) -> Result<Report, &'static str> {
@@ -460,14 +437,13 @@ fn decimal(value: &[u8]) -> Result<u64, &'static str> {
     }
 }
 
-/// A number, or u64::MAX if it is larger. None if a character is not a digit: no sign, no blank.
+/// A number, or u64::MAX if it is larger. None if a character is not a digit.
 fn from_digits(value: &[u8], radix: u32) -> Option<u64> {
-    let mut number = if value.is_empty() { None } else { Some(0_u64) };
-    for byte in value {
-        let digit = char::from(*byte).to_digit(radix)?;
-        number = number.map(|n| n.saturating_mul(radix.into()).saturating_add(digit.into()));
+    match u64::from_str_radix(str::from_utf8(value).ok()?, radix) {
+        Ok(number) => Some(number),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(u64::MAX),
+        Err(_) => None,
     }
-    number
 }
 
 /// The known name to which the fewest letters of `word` must be changed, as a share of its letters.
@@ -523,7 +499,10 @@ mod tests {
         assert_eq!(params, Params::default());
         let about = About { name: "", purpose: "", example: "" };
         let help = Help(&about).to_string();
-        for Parameter { name, default, .. } in PARAMETERS {
+        for Parameter { name, default, set, .. } in PARAMETERS {
+            let mut params = Params::default();
+            assert_eq!((set)(&mut params, default.as_bytes()), Ok(()));
+            assert_eq!(params, Params::default(), "{name}");
             let line = format!("{name}={default}");
             assert!(file.lines().any(|other| other == line), "{line}");
             assert!(help.contains(&format!("\n  {line}")), "{line}");

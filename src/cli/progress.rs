@@ -7,6 +7,7 @@ use core::fmt::{self, Write};
 
 use super::output::{Decimal, MAX_LINE, Text, write_all};
 use crate::chat::clock::{SECOND, mul_div};
+use crate::chat::dialogue::Dialogue;
 use crate::os::{self, STDERR};
 
 /// The largest number of columns, also used if the terminal reports no width.
@@ -41,22 +42,26 @@ impl Progress {
 
     /// Shows that the peer has not sent anything yet. `now` is in nanoseconds.
     pub fn show_waiting(&mut self, now: u64) {
-        self.show(now, format_args!("waiting for the peer"));
+        self.renew(now, format_args!("waiting for the peer"));
     }
 
-    /// Shows how many replies of how many have come, in `elapsed` nanoseconds.
-    pub fn show_replies(&mut self, now: u64, elapsed: u64, (replies, iterations): (u64, u64)) {
+    /// Shows how far a dialogue has come in `elapsed` nanoseconds.
+    pub fn show(&mut self, now: u64, elapsed: u64, dialogue: &Dialogue) {
+        let (replies, iterations) = (dialogue.replies(), dialogue.iterations());
+        if replies == 0 {
+            return self.show_waiting(now);
+        }
         let percent = Decimal(mul_div(replies, 1000, iterations), 1);
         let rate = mul_div(replies, SECOND, elapsed);
         let left = (iterations - replies) / rate.max(1);
-        self.show(
+        self.renew(
             now,
             format_args!("{replies} of {iterations}, {percent} %, {rate}/s, {left} s left"),
         );
     }
 
     /// Shows the first line a second after it was first requested, and then one a second.
-    fn show(&mut self, now: u64, text: fmt::Arguments<'_>) {
+    fn renew(&mut self, now: u64, text: fmt::Arguments<'_>) {
         if self.width == 0 || self.next.is_some_and(|next| now < next) {
             return;
         }

@@ -5,13 +5,13 @@
 
 use core::fmt;
 
-use super::output::{Decimal, Escaped, MAX_SHOWN, print, say};
+use super::output::{Decimal, Escaped, MAX_SHOWN, check_stdout, print, say};
 use super::params::{Params, Report};
 use crate::chat::clock::{SECOND, mul_div};
-use crate::chat::conversation::{End, Stats, Transcript};
+use crate::chat::conversation::{End, Session, Stats};
 use crate::chat::message::Message;
-use crate::mq::{self, Wait};
-use crate::os::{self, Errno, STDOUT};
+use crate::mq;
+use crate::os::Errno;
 
 /// The percentiles: name in text, name in json, ten-thousandths.
 const PERCENTILES: [(&str, &str, u64); 5] = [
@@ -25,27 +25,23 @@ const PERCENTILES: [(&str, &str, u64); 5] = [
 /// Characters of the longest bar of the histogram. With it a line of `conclusion` has 79.
 const LONGEST_BAR: u64 = 20;
 
-/// Prints the first line. This also checks, before anything is created, that standard output can be
-/// written. With REPORT=json it only checks that.
+/// Prints the first line, before anything is created: so standard output is known to be writable.
+/// With REPORT=json only checks that.
 ///
 /// Errors: those of write(2).
 pub fn greet(program: &str, report: Report, greeting: &str) -> Result<(), Errno> {
     match report {
         Report::Text => say(program, format_args!("{greeting}")),
-        Report::Json => os::write(&STDOUT, &[]).map(drop),
+        Report::Json => check_stdout(),
     }
 }
 
 /// All figures of a conversation, in the units in which they are reported.
 pub struct Summary<'a> {
     program: &'a str,
-    wait: &'static str,
-    message_size: usize,
-    sealed: bool,
-    end: &'static str,
-    iterations: u64,
-    corrupted: u64,
-    round_trips: u64,
+    params: &'a Params,
+    session: &'a Session,
+    end: End,
     nanoseconds: u64,
     nanoseconds_each: u64,
     iterations_per_second: u64,
@@ -53,17 +49,14 @@ pub struct Summary<'a> {
     max: Option<u64>,
     /// Round trips by the power of two of their nanoseconds.
     histogram: [u64; 64],
-    own_handed_back: u64,
-    empty_polls: u64,
-    yields: u64,
     user_microseconds: u64,
     system_microseconds: u64,
 }
 
 impl<'a> Summary<'a> {
     /// The figures of `program`'s side of a conversation that ended with `end`.
-    pub fn new(program: &'a str, params: &Params, transcript: &Transcript, end: End) -> Self {
-        let Stats { round_trips, start, last_reply, end: stop, .. } = &transcript.stats;
+    pub fn new(program: &'a str, params: &'a Params, session: &'a Session, end: End) -> Self {
+        let Stats { round_trips, start, last_reply, end: stop, .. } = &session.stats;
         // Both clocks were read at the start and at the end: that is the rate.
         let ticks = stop.ticks.saturating_sub(start.ticks);
         let elapsed = stop.nanoseconds.saturating_sub(start.nanoseconds);
@@ -77,39 +70,27 @@ impl<'a> Summary<'a> {
         }
         Summary {
             program,
-            wait: match params.wait {
-                Wait::Poll => "poll",
-                Wait::Block => "block",
-                Wait::Adaptive => "adaptive",
-            },
-            message_size: params.message_size,
-            sealed: params.sealed,
-            end: match end {
-                End::Done => "done",
-                End::Corrupted(_) => "corrupted",
-                End::Silent => "silent",
-                End::Signal(_) => "signal",
-                End::SendFailed(_)
-                | End::ReceiveFailed(_)
-                | End::TimerFailed(_)
-                | End::SetWaitFailed(_)
-                | End::ObserverFailed(_) => "refused",
-            },
-            iterations: transcript.dialogue.replies(),
-            corrupted: u64::from(matches!(end, End::Corrupted(_))), // the first one ends it
-            round_trips: round_trips.count(),
+            params,
+            session,
+            end,
             nanoseconds,
             nanoseconds_each: nanoseconds / round_trips.count().max(1),
             iterations_per_second: mul_div(round_trips.count(), SECOND, nanoseconds),
             percentiles: PERCENTILES.map(|(_, _, part)| percentile(part)),
             max: round_trips.max().map(to_nanoseconds),
             histogram,
-            own_handed_back: transcript.stats.own_handed_back,
-            empty_polls: transcript.stats.empty_polls,
-            yields: transcript.stats.yields,
             user_microseconds: stop.user_microseconds.saturating_sub(start.user_microseconds),
             system_microseconds: stop.system_microseconds.saturating_sub(start.system_microseconds),
         }
+    }
+
+    fn iterations(&self) -> u64 {
+        self.session.dialogue.replies()
+    }
+
+    /// The first corrupted message ends a conversation.
+    fn corrupted(&self) -> u8 {
+        matches!(self.end, End::Corrupted(_)).into()
     }
 
     /// Prints them on standard output.
@@ -124,9 +105,10 @@ impl<'a> Summary<'a> {
 
     fn print_text(&self) -> Result<(), Errno> {
         let say = |text: fmt::Arguments<'_>| say(self.program, text);
-        let Summary { iterations, corrupted, .. } = self;
+        let (iterations, corrupted) = (self.iterations(), self.corrupted());
+        let stats = &self.session.stats;
         say(format_args!("iterations: {iterations}, corrupted messages: {corrupted}"))?;
-        if self.round_trips > 0 {
+        if stats.round_trips.count() > 0 {
             let seconds = Decimal(self.nanoseconds / 1000, 6);
             let each = Decimal(self.nanoseconds_each, 3);
             let rate = self.iterations_per_second;
@@ -139,8 +121,8 @@ impl<'a> Summary<'a> {
             say(format_args!("  p99.99 {p99_99}  max {max}"))?;
             self.print_histogram()?;
         }
-        say(format_args!("own messages handed back: {}", self.own_handed_back))?;
-        say(format_args!("empty polls: {}, yields: {}", self.empty_polls, self.yields))?;
+        say(format_args!("own messages handed back: {}", stats.own_handed_back))?;
+        say(format_args!("idle polls: {}, yields: {}", stats.idle_polls, stats.yields))?;
         let user = Decimal(self.user_microseconds, 6);
         let system = Decimal(self.system_microseconds, 6);
         say(format_args!("CPU time: {user} s user, {system} s kernel"))
@@ -205,26 +187,34 @@ struct Json<'a>(&'a Summary<'a>);
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let summary = self.0;
+        let (Params { wait, message_size, sealed, .. }, stats) =
+            (summary.params, &summary.session.stats);
+        let end = match summary.end {
+            End::Done => "done",
+            End::Corrupted(_) => "corrupted",
+            End::Silent => "silent",
+            End::Signal(_) => "signal",
+            End::Failed(..) => "refused",
+        };
         // No string here needs escaping: all are from this program's source.
-        let (program, backend, wait) = (summary.program, mq::BACKEND, summary.wait);
+        let (program, backend, wait) = (summary.program, mq::BACKEND, wait.name());
         write!(f, "{{\"program\":\"{program}\",\"backend\":\"{backend}\",\"wait\":\"{wait}\",")?;
-        let (size, sealed, end) = (summary.message_size, summary.sealed, summary.end);
-        write!(f, "\"message_size\":{size},\"sealed\":{sealed},\"end\":\"{end}\",")?;
-        let (iterations, corrupted) = (summary.iterations, summary.corrupted);
+        write!(f, "\"message_size\":{message_size},\"sealed\":{sealed},\"end\":\"{end}\",")?;
+        let (iterations, corrupted) = (summary.iterations(), summary.corrupted());
         write!(f, "\"iterations\":{iterations},\"corrupted\":{corrupted},")?;
         let (seconds, rate) = (Decimal(summary.nanoseconds, 9), summary.iterations_per_second);
         write!(f, "\"seconds\":{seconds},\"iterations_per_second\":{rate},\"round_trip_ns\":{{")?;
         for ((_, name, _), nanoseconds) in PERCENTILES.iter().zip(summary.percentiles) {
             write!(f, "\"{name}\":{},", OrNull(nanoseconds))?;
         }
-        let (max, own) = (OrNull(summary.max), summary.own_handed_back);
+        let (max, own) = (OrNull(summary.max), stats.own_handed_back);
         write!(f, "\"max\":{max}}},\"histogram_ns\":[")?;
         for (i, (limit, count)) in summary.buckets().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             write!(f, "{comma}[{limit},{count}]")?;
         }
         write!(f, "],\"own_handed_back\":{own},")?;
-        write!(f, "\"empty_polls\":{},\"yields\":{},", summary.empty_polls, summary.yields)?;
+        write!(f, "\"empty_polls\":{},\"yields\":{},", stats.idle_polls, stats.yields)?;
         let user = Decimal(summary.user_microseconds, 6);
         let system = Decimal(summary.system_microseconds, 6);
         write!(f, "\"user_seconds\":{user},\"system_seconds\":{system}}}")
@@ -233,23 +223,23 @@ impl fmt::Display for Json<'_> {
 
 /// A corrupted message of `length` bytes beside the expected one.
 pub struct Corruption<'a> {
-    transcript: &'a Transcript,
+    session: &'a Session,
     length: usize,
 }
 
 impl<'a> Corruption<'a> {
-    /// The corrupted message, of `length` bytes, with which `transcript` ended.
-    pub fn new(transcript: &'a Transcript, length: usize) -> Corruption<'a> {
-        Corruption { transcript, length }
+    /// The corrupted message, of `length` bytes, with which `session` ended.
+    pub fn new(session: &'a Session, length: usize) -> Corruption<'a> {
+        Corruption { session, length }
     }
 }
 
 impl fmt::Display for Corruption<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dialogue = &self.transcript.dialogue;
+        let dialogue = &self.session.dialogue;
         let expected = dialogue.expected();
         let text = expected.map_or(&[][..], Message::text);
-        let mut received = self.transcript.received.get(..self.length).unwrap_or_default();
+        let mut received = self.session.received.get(..self.length).unwrap_or_default();
         // The correct beginning of a long message is not shown.
         while received.len() > MAX_SHOWN && !text.is_empty() {
             match received.strip_prefix(text) {
@@ -285,25 +275,25 @@ impl fmt::Display for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::clock::Instant;
+    use crate::chat::clock::Reading;
     use crate::chat::dialogue::Dialogue;
     use std::string::ToString;
 
     /// Ten round trips of 1 us on a counter of 2 GHz. The end came a second later.
-    fn transcript() -> Transcript {
-        let mut transcript = Transcript::new(Dialogue::conclusion(11, 32));
-        transcript.stats = Stats {
+    fn session() -> Session {
+        let mut session = Session::new(Dialogue::conclusion(11, 32));
+        session.stats = Stats {
             own_handed_back: 1,
-            empty_polls: 2,
+            idle_polls: 2,
             yields: 3,
-            start: Instant {
+            start: Reading {
                 ticks: 5_000,
                 nanoseconds: 7_000,
                 user_microseconds: 11,
                 system_microseconds: 13,
             },
             last_reply: 5_000 + 20_000,
-            end: Instant {
+            end: Reading {
                 ticks: 5_000 + 2_000_000_000,
                 nanoseconds: 7_000 + SECOND,
                 user_microseconds: 11 + 1_500_000,
@@ -311,14 +301,14 @@ mod tests {
             },
             ..Stats::default()
         };
-        (0..10).for_each(|_| transcript.stats.round_trips.record(2_000));
-        transcript
+        (0..10).for_each(|_| session.stats.round_trips.record(2_000));
+        session
     }
 
     #[test]
     fn json_has_every_figure_in_its_unit_and_null_where_there_are_too_few() {
-        let params = Params::default();
-        let summary = Summary::new("premise", &params, &transcript(), End::Silent);
+        let (params, session) = (Params::default(), session());
+        let summary = Summary::new("premise", &params, &session, End::Silent);
         assert_eq!(
             Json(&summary).to_string(),
             std::format!(
@@ -336,9 +326,9 @@ mod tests {
 
     #[test]
     fn without_a_round_trip_the_times_are_0_and_the_percentiles_null() {
-        let empty = Transcript::new(Dialogue::conclusion(1, 32));
-        let json =
-            Json(&Summary::new("premise", &Params::default(), &empty, End::Done)).to_string();
+        let empty = Session::new(Dialogue::conclusion(1, 32));
+        let params = Params::default();
+        let json = Json(&Summary::new("premise", &params, &empty, End::Done)).to_string();
         assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":0,"));
         assert!(json.contains("\"p50\":null,") && json.contains("\"max\":null}"));
     }

@@ -7,12 +7,12 @@
 //! [`Queue`] is the safe handle on top of them.
 //!
 //! ```
-//! use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
+//! use mq_sketch::mq::{Deadline, Queue, QueueName};
 //! use mq_sketch::os::Errno;
 //!
 //! let name = format!("/mq-sketch-{}", std::process::id());
 //! let name = QueueName::new(name.as_bytes()).unwrap();
-//! let queue = Queue::create(&name, 0o600, 32, Wait::Poll)?;
+//! let queue = Queue::create(&name, 0o600, 32, true)?;
 //!
 //! let mut buffer = [0; 32];
 //! assert_eq!(queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::EAGAIN));
@@ -89,13 +89,7 @@
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "illumos",
-    target_os = "solaris",
-)))]
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 compile_error!("mq-sketch does not know the POSIX message queues of this system, if it has any");
 
 pub mod ffi;
@@ -111,7 +105,7 @@ use raw as backend;
 pub use backend::{
     BACKEND, mq_close, mq_open, mq_setattr, mq_timedreceive, mq_timedsend, mq_unlink,
 };
-pub use queue::{Deadline, Queue, QueueName, Wait};
+pub use queue::{Deadline, Queue, QueueName};
 
 /// A message queue descriptor: `mqd_t`, an int on Linux, a pointer on FreeBSD.
 ///

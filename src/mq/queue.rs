@@ -5,7 +5,6 @@
 
 use core::ffi::{CStr, c_int};
 use core::fmt;
-use core::mem::ManuallyDrop;
 
 use arrayvec::ArrayVec;
 
@@ -57,33 +56,10 @@ impl fmt::Debug for QueueName {
     }
 }
 
-/// How to wait while the queue is empty or full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Do not wait, and ask again at once: O_NONBLOCK. The kernel then returns as soon as it has
-    /// seen the empty queue. With an expired deadline alone it first adds the caller to the list of
-    /// waiting processes, and removes it again. `benches/README.md` has the difference, and the
-    /// case in which polling loses: other programs that keep all CPUs busy.
-    Poll,
-    /// Sleep in the kernel, until a message comes, a signal, or the deadline.
-    Block,
-    /// First poll, for a bounded time, and then sleep. The queue is opened with O_NONBLOCK, and
-    /// [`Queue::set_nonblocking`] changes from one to the other.
-    Adaptive,
-}
-
-impl Wait {
-    fn flag(self) -> c_int {
-        match self {
-            Wait::Poll | Wait::Adaptive => libc::O_NONBLOCK,
-            Wait::Block => 0,
-        }
-    }
-}
-
 /// When to stop waiting: a point of CLOCK_REALTIME.
+/// Without one there is no limit.
 #[derive(Clone, Copy)]
-pub struct Deadline(Option<libc::timespec>);
+pub struct Deadline(pub Option<libc::timespec>);
 
 impl Deadline {
     /// Do not wait. Exactly {0, 0}: the kernel has a short cut for this value
@@ -93,22 +69,14 @@ impl Deadline {
 
     /// Wait without a limit. This is the fastest: the kernel reads no time and sets up no timer.
     pub const NEVER: Deadline = Deadline(None);
-
-    /// `nanoseconds` from now.
-    pub fn after(nanoseconds: u64) -> Deadline {
-        let then = os::realtime_nanoseconds().saturating_add(nanoseconds);
-        Deadline(Some(libc::timespec {
-            tv_sec: (then / 1_000_000_000) as _,
-            tv_nsec: (then % 1_000_000_000) as _,
-        }))
-    }
 }
 
 /// An open message queue, for sending and receiving. Dropping it closes the descriptor; the queue
 /// itself stays until [`Queue::unlink`].
 #[derive(Debug)]
 pub struct Queue {
-    mqd: ManuallyDrop<Mqd>,
+    mqd: Mqd,
+    is_nonblocking: bool,
 }
 
 impl Queue {
@@ -118,37 +86,42 @@ impl Queue {
     pub const MAXMSG: usize = 10;
 
     /// Creates a queue that does not exist yet, for messages of at most `message_size` bytes, and
-    /// opens it. Its mode is exactly `mode`: the umask of the process is 0 during the call, and
-    /// restored after it.
+    /// opens it. As with open(2), its mode is `mode` less the umask of the process.
     ///
     /// Errors: those of [mq_open](super#mq_open).
     pub fn create(
         name: &QueueName,
         mode: u32,
         message_size: usize,
-        wait: Wait,
+        is_nonblocking: bool,
     ) -> Result<Queue, Errno> {
         let attributes = attributes(Queue::MAXMSG, message_size);
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | wait.flag();
-        let umask = os::umask(0);
-        let mqd = mq_open(name.as_c_str(), flags, mode as libc::mode_t, Some(&attributes));
-        os::umask(umask);
-        Ok(Queue { mqd: ManuallyDrop::new(mqd?) })
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | o_nonblock(is_nonblocking);
+        let mqd = mq_open(name.as_c_str(), flags, mode as libc::mode_t, Some(&attributes))?;
+        Ok(Queue { mqd, is_nonblocking })
     }
 
     /// Opens a queue that exists.
     ///
     /// Errors: those of [mq_open](super#mq_open).
-    pub fn open(name: &QueueName, wait: Wait) -> Result<Queue, Errno> {
-        let mqd = mq_open(name.as_c_str(), libc::O_RDWR | wait.flag(), 0, None)?;
-        Ok(Queue { mqd: ManuallyDrop::new(mqd) })
+    pub fn open(name: &QueueName, is_nonblocking: bool) -> Result<Queue, Errno> {
+        let flags = libc::O_RDWR | o_nonblock(is_nonblocking);
+        Ok(Queue { mqd: mq_open(name.as_c_str(), flags, 0, None)?, is_nonblocking })
     }
 
     /// From now on calls do not wait (true), or wait until the deadline (false): O_NONBLOCK.
     ///
     /// Errors: those of [mq_setattr](super#mq_setattr).
-    pub fn set_nonblocking(&self, is_nonblocking: bool) -> Result<(), Errno> {
-        mq_setattr(&self.mqd, &nonblocking(is_nonblocking))
+    pub fn set_nonblocking(&mut self, is_nonblocking: bool) -> Result<(), Errno> {
+        mq_setattr(&self.mqd, &nonblocking(is_nonblocking))?;
+        self.is_nonblocking = is_nonblocking;
+        Ok(())
+    }
+
+    /// True if calls do not wait.
+    #[inline]
+    pub fn is_nonblocking(&self) -> bool {
+        self.is_nonblocking
     }
 
     /// Sends `message` with priority 0.
@@ -196,8 +169,10 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: `mqd` is not used again, because this is its owner's end.
-        let mqd = unsafe { ManuallyDrop::take(&mut self.mqd) };
-        let _ = mq_close(mqd); // only EBADF is possible, and it is open
+        let _ = mq_close(Mqd(self.mqd.0)); // only EBADF is possible, and it is open
     }
+}
+
+fn o_nonblock(is_nonblocking: bool) -> c_int {
+    if is_nonblocking { libc::O_NONBLOCK } else { 0 }
 }

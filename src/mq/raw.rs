@@ -3,12 +3,13 @@
 //! Above each function stands its declaration in the kernel, from `ipc/mqueue.c`. [`syscall`]
 //! enters the kernel and decodes errors.
 //!
-//! There is one difference from the C library: the kernel takes a queue's name without its slash.
-//! With a slash the call fails with EACCES.
+//! Four things differ from the C library: the kernel takes a queue's name without its slash, and
+//! fails with EACCES otherwise; a queue is closed by close(2); one call gets and sets attributes;
+//! and an error is the negated result, there is no `errno`.
 
 use core::ffi::{CStr, c_int, c_long};
 use core::mem::size_of;
-use core::ptr::{from_ref, null, null_mut};
+use core::ptr::{from_mut, from_ref, null, null_mut};
 
 use super::Mqd;
 use crate::os::Errno;
@@ -35,7 +36,7 @@ pub fn mq_open(
     attributes: Option<&libc::mq_attr>,
 ) -> Result<Mqd, Errno> {
     let name = without_slash(name)?.as_ptr() as usize;
-    let attributes = pointer(attributes);
+    let attributes = attributes.map_or(null(), from_ref) as usize;
     // SAFETY: the kernel reads `name` up to its NUL, and `attributes`, which is null or lives
     // through the call.
     let mqd =
@@ -78,7 +79,8 @@ pub fn mq_timedsend(
     priority: u32,
     deadline: Option<&libc::timespec>,
 ) -> Result<(), Errno> {
-    let (bytes, deadline) = (message.as_ptr() as usize, pointer(deadline));
+    let mut deadline = deadline.copied();
+    let (bytes, deadline) = (message.as_ptr() as usize, pointer_to_copy(&mut deadline));
     let arguments = [mqd.0 as usize, bytes, message.len(), priority as usize, deadline];
     // SAFETY: the kernel reads `message`, given with its length, and `deadline`, which is null or
     // lives through the call.
@@ -93,7 +95,8 @@ pub fn mq_timedreceive(
     buffer: &mut [u8],
     deadline: Option<&libc::timespec>,
 ) -> Result<usize, Errno> {
-    let (bytes, deadline) = (buffer.as_mut_ptr() as usize, pointer(deadline));
+    let mut deadline = deadline.copied();
+    let (bytes, deadline) = (buffer.as_mut_ptr() as usize, pointer_to_copy(&mut deadline));
     let priority = null::<u32>() as usize; // not asked for
     let arguments = [mqd.0 as usize, bytes, buffer.len(), priority, deadline];
     // SAFETY: the kernel writes at most the length given, into `buffer`, which is borrowed for the
@@ -101,9 +104,11 @@ pub fn mq_timedreceive(
     unsafe { syscall(libc::SYS_mq_timedreceive, arguments) }
 }
 
-/// A pointer to what is there, or null.
-fn pointer<T>(optional: Option<&T>) -> usize {
-    optional.map_or(null(), from_ref) as usize
+/// A pointer to a copy of a deadline, or null. A copy, because qemu-user writes the deadline back:
+/// with a constant, which is in read-only memory, the call would fail with EFAULT after it has taken
+/// the message.
+fn pointer_to_copy(deadline: &mut Option<libc::timespec>) -> usize {
+    deadline.as_mut().map_or(null_mut(), from_mut) as usize
 }
 
 /// The name without its slash. The result points into the same string and is not a copy, because

@@ -7,9 +7,9 @@
 //! All functions are `#[inline]`. A freestanding program does not call them, so they leave neither
 //! code nor an undefined symbol in it.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_short};
 use core::mem::MaybeUninit;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 
 use super::{Disposition, Errno, Fd, ForkResult, SignalSet};
 
@@ -20,9 +20,7 @@ pub fn check(value: isize) -> Result<usize, Errno> {
 }
 
 // `errno` is a macro for `*f()`, and each C library has its own `f`.
-#[cfg(any(target_os = "illumos", target_os = "solaris"))]
-use libc::___errno as errno_location;
-#[cfg(any(target_os = "linux", target_os = "dragonfly"))]
+#[cfg(target_os = "linux")]
 use libc::__errno_location as errno_location;
 #[cfg(target_os = "freebsd")]
 use libc::__error as errno_location;
@@ -63,13 +61,16 @@ pub fn close(fd: Fd) -> Result<(), Errno> {
     check(unsafe { libc::close(fd.0) } as isize).map(drop)
 }
 
-/// poll(2). True if write(2) would return at once, even with an error.
+/// ppoll(2). Waits until write(2) would return at once, for at most so many seconds. Returns what
+/// holds then: POLLOUT, POLLERR (a pipe without a reader), or 0.
 #[inline]
-pub fn is_writable(fd: &Fd) -> bool {
+pub fn poll_output(fd: &Fd, seconds: u8) -> Result<c_short, Errno> {
     let mut poll = libc::pollfd { fd: fd.0, events: libc::POLLOUT, revents: 0 };
-    let (count, no_wait) = (1, 0);
-    // SAFETY: one pollfd is read and written, and `poll` lives through the call.
-    unsafe { libc::poll(&raw mut poll, count, no_wait) == 1 }
+    let time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
+    // SAFETY: one pollfd is read and written, `time` is read, and both live through the call; the
+    // signal mask is a null pointer, so it stays.
+    check(unsafe { libc::ppoll(&raw mut poll, 1, &raw const time, null()) } as isize)?;
+    Ok(poll.revents)
 }
 
 /// ioctl_tty(2), TIOCGWINSZ. None if `fd` is no terminal; 0 if the terminal does not know its
@@ -149,37 +150,33 @@ pub fn getrusage() -> Result<libc::rusage, Errno> {
     Ok(unsafe { usage.assume_init() })
 }
 
-/// getrlimit(2), RLIMIT_STACK: the soft limit in bytes.
-#[inline]
-pub fn stack_limit() -> Result<u64, Errno> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: an rlimit is written, into `limit`.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) } as isize)?;
-    #[allow(clippy::unnecessary_cast)] // its width differs by system
-    Ok(limit.rlim_cur as u64)
-}
-
-/// sigaction(2). No other signal is blocked while the handler runs. Returns whether the signal was
-/// ignored before.
+/// sigaction(2). No other signal is blocked while the handler runs.
 ///
 /// # Safety
 /// The handler may run between any two instructions: it must do nothing that signal-safety(7)
 /// forbids.
 #[inline]
-pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<bool, Errno> {
-    // SAFETY: all bytes zero are a valid sigaction: SIG_DFL, no flags. A C library may write only a
-    // part of `old` and of the sets in both, so all of it is initialised here.
-    let [mut new, mut old]: [libc::sigaction; 2] = unsafe { MaybeUninit::zeroed().assume_init() };
-    (new.sa_sigaction, new.sa_flags) = match disposition {
-        Disposition::Ignore => (libc::SIG_IGN, 0),
-        Disposition::Handler(handler) => (handler as usize, 0),
-        Disposition::HandlerOnce(handler) => (handler as usize, libc::SA_RESETHAND),
+pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<(), Errno> {
+    // SAFETY: all bytes zero are a valid sigaction: SIG_DFL, no flags.
+    let mut new: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    new.sa_sigaction = match disposition {
+        Disposition::Ignore => libc::SIG_IGN,
+        Disposition::Handler(handler) => handler as usize,
     };
     new.sa_mask = signal_set(SignalSet(0));
-    // SAFETY: `new` is read and `old` is written, both live through the call. The handler is the
-    // caller's promise.
-    check(unsafe { libc::sigaction(signal, &raw const new, &raw mut old) } as isize)?;
-    Ok(old.sa_sigaction == libc::SIG_IGN)
+    // SAFETY: `new` is read; a null pointer stands for "not asked for". The handler is the caller's
+    // promise.
+    check(unsafe { libc::sigaction(signal, &raw const new, null_mut()) } as isize).map(drop)
+}
+
+/// sigaction(2) that changes nothing: whether the signal is ignored.
+#[inline]
+pub fn is_ignored(signal: c_int) -> Result<bool, Errno> {
+    let mut old = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null pointer stands for "no change"; at most a sigaction is written, into `old`.
+    check(unsafe { libc::sigaction(signal, null(), old.as_mut_ptr()) } as isize)?;
+    // SAFETY: all bytes zero are valid, and the C library has written valid ones over them.
+    Ok(unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN)
 }
 
 /// The set as a sigset_t, whose form is private to the C library.
@@ -231,13 +228,13 @@ pub unsafe fn fork() -> Result<ForkResult, Errno> {
     }
 }
 
-/// waitpid(2). The process id and the status of a child that has ended; None while all are running.
+/// waitpid(2). The status of this child if it has ended; None while it is running.
 #[inline]
-pub fn wait_any_child() -> Result<Option<(libc::pid_t, c_int)>, Errno> {
-    let (any_child, mut status) = (-1, 0);
+pub fn wait_child(pid: libc::pid_t) -> Result<Option<c_int>, Errno> {
+    let mut status = 0;
     // SAFETY: an int is written, into `status`.
-    let pid = check(unsafe { libc::waitpid(any_child, &raw mut status, libc::WNOHANG) } as isize)?;
-    Ok((pid != 0).then_some((pid as libc::pid_t, status)))
+    let ended = check(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } as isize)?;
+    Ok((ended != 0).then_some(status))
 }
 
 /// kill(2)

@@ -10,7 +10,7 @@
 //! | [`open`] | open(2), for reading | ENOENT, EACCES, EMFILE |
 //! | [`read`], [`write()`] | read(2), write(2); may transfer fewer bytes | EINTR, EISDIR, EPIPE, ENOSPC, EFBIG |
 //! | [`close`] | close(2) | EBADF |
-//! | [`is_writable`] | poll(2), without waiting | |
+//! | [`poll_output`] | ppoll(2) | EINTR |
 //! | [`terminal_columns`] | ioctl_tty(2), TIOCGWINSZ | |
 //! | [`link_count`] | fstat(2) | EBADF |
 //! | [`umask`] | umask(2) | |
@@ -19,19 +19,18 @@
 //! | [`set_alarm_interval`] | setitimer(2), ITIMER_REAL | |
 //! | [`sched_yield`] | sched_yield(2) | |
 //! | [`getrusage`] | getrusage(2), of this process | |
-//! | [`stack_limit`] | getrlimit(2), RLIMIT_STACK | |
-//! | [`sigaction`] | sigaction(2) | EINVAL: the signal cannot be caught |
+//! | [`sigaction`], [`is_ignored`] | sigaction(2) | EINVAL: the signal cannot be caught |
 //! | [`sigprocmask`] | sigprocmask(2) | |
 //! | [`sigwait`] | sigwait(3), without a time limit | EINTR |
 //! | [`fork`] | fork(2) | EAGAIN: RLIMIT_NPROC; ENOMEM |
-//! | [`wait_any_child`] | waitpid(2), WNOHANG | ECHILD: there are no children |
+//! | [`wait_child`] | waitpid(2), WNOHANG | ECHILD: it is no child of this process |
 //! | [`kill`] | kill(2) | ESRCH, EPERM |
 //! | [`prctl`] | prctl(2) | EINVAL, EACCES |
 //! | [`exit`] | _exit(2) | |
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 
 mod errno;
 pub mod ffi;
@@ -57,6 +56,11 @@ pub static STDOUT: Fd = Fd(1);
 pub static STDERR: Fd = Fd(2);
 
 impl Fd {
+    /// True for standard input, output and error.
+    pub fn is_standard(&self) -> bool {
+        self.0 <= 2
+    }
+
     /// A descriptor that was obtained elsewhere.
     ///
     /// # Safety
@@ -73,8 +77,6 @@ pub enum Disposition {
     Ignore,
     /// The function runs. SA_RESTART is not set, so an interrupted wait fails with EINTR.
     Handler(extern "C" fn(c_int)),
-    /// The same with SA_RESETHAND: the second such signal has its default effect.
-    HandlerOnce(extern "C" fn(c_int)),
 }
 
 /// A set of the signals 1 to 64. Signal N is bit N - 1, as in the kernel.
@@ -101,6 +103,13 @@ pub enum ForkResult {
     Child,
     /// This is the old process; the new one has this process id.
     Parent(libc::pid_t),
+}
+
+/// Whether a file or a directory can be opened for reading.
+///
+/// Errors: those of open(2).
+pub fn can_open(path: &CStr) -> Result<(), Errno> {
+    open(path).and_then(close)
 }
 
 /// CLOCK_MONOTONIC in nanoseconds: for durations. Nobody can set this clock.

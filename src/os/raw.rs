@@ -3,7 +3,7 @@
 //! Above each function stands its declaration in the kernel and the file that has it. [`syscall`]
 //! is the only place that enters the kernel and the only place that decodes errors.
 
-use core::ffi::{CStr, c_int, c_long, c_ulong};
+use core::ffi::{CStr, c_int, c_long, c_short, c_ulong};
 use core::mem::{MaybeUninit, offset_of, size_of};
 use core::ptr::{from_mut, from_ref, null};
 
@@ -80,21 +80,22 @@ pub fn close(fd: Fd) -> Result<(), Errno> {
 }
 
 /// `int ppoll(struct pollfd *ufds, unsigned int nfds, struct __kernel_timespec *tsp, const sigset_t
-/// *sigmask, size_t sigsetsize)`, fs/select.c. True if write(2) would return at once, even with an
-/// error.
+/// *sigmask, size_t sigsetsize)`, fs/select.c. Waits until write(2) would return at once, for at most
+/// so many seconds. Returns what holds then: POLLOUT, POLLERR (a pipe without a reader), or 0.
 #[inline]
-pub fn is_writable(fd: &Fd) -> bool {
+pub fn poll_output(fd: &Fd, seconds: u8) -> Result<c_short, Errno> {
     let mut poll = libc::pollfd { fd: fd.0, events: libc::POLLOUT, revents: 0 };
-    let mut no_wait = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
     let arguments = [
         from_mut(&mut poll) as usize,
         1,
-        from_mut(&mut no_wait) as usize, // the kernel writes the time that is left
+        from_mut(&mut time) as usize, // the kernel writes the time that is left
         null::<u64>() as usize,
         size_of::<u64>(),
     ];
-    // SAFETY: the kernel reads and writes `poll` and `no_wait`, which live through the call.
-    unsafe { syscall(libc::SYS_ppoll, arguments) == Ok(1) }
+    // SAFETY: the kernel reads and writes `poll` and `time`, which live through the call.
+    unsafe { syscall(libc::SYS_ppoll, arguments)? };
+    Ok(poll.revents)
 }
 
 /// `int ioctl(unsigned int fd, unsigned int cmd, unsigned long arg)`, fs/ioctl.c, with TIOCGWINSZ.
@@ -181,19 +182,6 @@ pub fn getrusage() -> Result<libc::rusage, Errno> {
     Ok(unsafe { usage.assume_init() })
 }
 
-/// `int prlimit64(pid_t pid, unsigned int resource, const struct rlimit64 *new_rlim, struct
-/// rlimit64 *old_rlim)`, kernel/sys.c: the soft limit in bytes.
-#[inline]
-pub fn stack_limit() -> Result<u64, Errno> {
-    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    let (this_process, no_new_limit) = (0, null::<libc::rlimit64>() as usize);
-    let resource = libc::RLIMIT_STACK as usize;
-    let arguments = [this_process, resource, no_new_limit, from_mut(&mut limit) as usize];
-    // SAFETY: the kernel writes an rlimit64, into `limit`.
-    unsafe { syscall(libc::SYS_prlimit64, arguments)? };
-    Ok(limit.rlim_cur)
-}
-
 /// What the kernel calls `struct sigaction`. The C library has another.
 #[repr(C)]
 struct KernelSigaction {
@@ -204,31 +192,35 @@ struct KernelSigaction {
 }
 
 /// `int rt_sigaction(int sig, const struct sigaction *act, struct sigaction *oact, size_t
-/// sigsetsize)`, kernel/signal.c. No other signal is blocked while the handler runs. Returns
-/// whether the signal was ignored before.
+/// sigsetsize)`, kernel/signal.c. No other signal is blocked while the handler runs.
 ///
 /// # Safety
 /// The handler may run between any two instructions: it must do nothing that signal-safety(7)
 /// forbids.
 #[inline]
-pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<bool, Errno> {
-    let (handler, flags) = match disposition {
-        Disposition::Ignore => (libc::SIG_IGN, 0),
-        Disposition::Handler(handler) => (handler as usize, 0),
-        // The flags are unsigned; bit 31, SA_RESETHAND, is not a sign.
-        Disposition::HandlerOnce(handler) => {
-            (handler as usize, libc::SA_RESETHAND as u32 as c_ulong)
-        }
+pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<(), Errno> {
+    let handler = match disposition {
+        Disposition::Ignore => libc::SIG_IGN,
+        Disposition::Handler(handler) => handler as usize,
     };
-    let (restorer_flag, restorer) = arch::signal_restorer();
-    let new = KernelSigaction { handler, flags: flags | restorer_flag, restorer, mask: 0 };
-    let mut old = KernelSigaction { handler: 0, flags: 0, restorer, mask: 0 };
-    let (new, old_out) = (from_ref(&new) as usize, from_mut(&mut old) as usize);
-    let arguments = [signal as usize, new, old_out, size_of::<u64>()];
-    // SAFETY: the kernel reads `new` and writes `old`. The handler is the caller's promise; the
-    // restorer is what returning from it needs.
-    unsafe { syscall(libc::SYS_rt_sigaction, arguments)? };
-    Ok(old.handler == libc::SIG_IGN)
+    let (flags, restorer) = arch::signal_restorer();
+    let new = KernelSigaction { handler, flags, restorer, mask: 0 };
+    let old = null::<KernelSigaction>() as usize; // not asked for
+    let arguments = [signal as usize, from_ref(&new) as usize, old, size_of::<u64>()];
+    // SAFETY: the kernel reads `new`. The handler is the caller's promise; the restorer is what
+    // returning from it needs.
+    unsafe { syscall(libc::SYS_rt_sigaction, arguments) }.map(drop)
+}
+
+/// The same call without a new action, which changes nothing: whether the signal is ignored.
+#[inline]
+pub fn is_ignored(signal: c_int) -> Result<bool, Errno> {
+    let mut old = MaybeUninit::<KernelSigaction>::zeroed();
+    let (new, old_out) = (null::<KernelSigaction>() as usize, old.as_mut_ptr() as usize);
+    // SAFETY: the kernel writes a KernelSigaction, into `old`.
+    unsafe { syscall(libc::SYS_rt_sigaction, [signal as usize, new, old_out, size_of::<u64>()])? };
+    // SAFETY: it is made of integers, and all bytes are initialised.
+    Ok(unsafe { old.assume_init() }.handler == libc::SIG_IGN)
 }
 
 /// `int rt_sigprocmask(int how, sigset_t *set, sigset_t *oset, size_t sigsetsize)`,
@@ -270,15 +262,15 @@ pub unsafe fn fork() -> Result<ForkResult, Errno> {
 }
 
 /// `long wait4(pid_t upid, int *stat_addr, int options, struct rusage *ru)`, kernel/exit.c. The
-/// process id and the status of a child that has ended; None while all are running.
+/// status of this child if it has ended; None while it is running.
 #[inline]
-pub fn wait_any_child() -> Result<Option<(libc::pid_t, c_int)>, Errno> {
+pub fn wait_child(pid: libc::pid_t) -> Result<Option<c_int>, Errno> {
     let mut status: c_int = 0;
-    let (any_child, usage) = (-1_isize as usize, null::<libc::rusage>() as usize);
-    let arguments = [any_child, from_mut(&mut status) as usize, libc::WNOHANG as usize, usage];
+    let usage = null::<libc::rusage>() as usize; // not asked for
+    let arguments = [pid as usize, from_mut(&mut status) as usize, libc::WNOHANG as usize, usage];
     // SAFETY: the kernel writes an int, into `status`.
-    let pid = unsafe { syscall(libc::SYS_wait4, arguments)? };
-    Ok((pid != 0).then_some((pid as libc::pid_t, status)))
+    let ended = unsafe { syscall(libc::SYS_wait4, arguments)? };
+    Ok((ended != 0).then_some(status))
 }
 
 /// `int kill(pid_t pid, int sig)`, kernel/signal.c

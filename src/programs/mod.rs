@@ -6,97 +6,88 @@ pub mod premise;
 pub mod sketch;
 
 use core::ffi::c_int;
-use core::hint::black_box;
 use core::panic::PanicInfo;
 
-use crate::chat::conversation::{self, End, Event, Settings, Transcript};
+use crate::chat::conversation::{self, End, Event, Session, Settings, Step};
+use crate::chat::dialogue::Dialogue;
 use crate::cli::explain::{Call, CallError};
-use crate::cli::output::{Escaped, complain, say};
-use crate::cli::params::{Params, Report};
+use crate::cli::output::{self, Escaped, complain, say};
+use crate::cli::params::{self, About, Params, Report};
 use crate::cli::progress::Progress;
 use crate::cli::report::{Corruption, Summary};
-use crate::mq::{Queue, Wait};
-use crate::os::{self, Errno};
-use crate::runtime::seal;
+use crate::mq::Queue;
+use crate::os::{self, Errno, SignalSet};
+use crate::runtime::seal::{self, Role};
 use crate::runtime::signals::{self, Name};
-use crate::runtime::start::{ExitCode, Main, Process};
+use crate::runtime::start::{ExitCode, Process};
 
-/// Bytes of stack that a program needs: two messages, a histogram and a parameter file, and as much
-/// again for everything else.
-const STACK: u64 = 128 * 1024;
-
-/// A program, for [`program!`](crate::program).
+/// A program, for [`program!`](crate::program): what its help says, and what it does.
 pub struct Program {
-    name: &'static str,
-    run: Main,
+    about: About,
+    run: for<'a> fn(&Process, &'a Params) -> Result<ExitCode, CallError<'a>>,
 }
 
 impl Program {
-    /// Runs the program if its stack is large enough. Otherwise reports that, instead of ending in
-    /// SIGSEGV.
+    /// From the arguments to the exit status.
     pub fn main(&self, process: Process) -> ExitCode {
-        match os::stack_limit() {
-            Ok(limit @ ..STACK) => {
-                let (limit, needed) = (limit / 1024, STACK / 1024);
-                complain(
-                    self.name,
-                    format_args!(
-                        "the stack limit of {limit} KiB is too small (RLIMIT_STACK): raise it: \
-                         ulimit -s {needed}"
-                    ),
-                );
-                ExitCode::REFUSED
-            }
-            // Not inlined: this function must not have the large frame of `run`.
-            _ => black_box(self.run)(process),
+        output::occupy_standard_descriptors();
+        match params::read(&self.about, &process) {
+            Ok(params) => self.end((self.run)(&process, &params)),
+            Err(status) => status,
         }
+    }
+
+    /// The exit status of what was done; tells the error, if there is one.
+    fn end(&self, result: Result<ExitCode, CallError<'_>>) -> ExitCode {
+        result.unwrap_or_else(|error| fail(self.about.name, &error))
     }
 
     /// Says that the program has panicked.
     pub fn report_panic(&self, info: &PanicInfo<'_>) {
+        let program = self.about.name;
         if cfg!(debug_assertions) {
-            complain(self.name, format_args!("internal error: {info}"));
+            complain(program, format_args!("internal error: {info}"));
         } else {
-            complain(self.name, format_args!("internal error: run a debug build to see where"));
+            complain(program, format_args!("internal error: run a debug build to see where"));
         }
     }
 }
 
-/// Reports why a system call failed. If a write(2) was interrupted by a signal that ends the
-/// program, the exit status is that of the signal.
+/// Says why a system call failed. If a write(2) was interrupted by a signal that ends the program,
+/// the exit status is that of the signal.
 fn fail(program: &str, error: &CallError<'_>) -> ExitCode {
     if let (Errno::EINTR, Some(signal)) = (error.errno, signals::arrived()) {
         complain(program, format_args!("{}: ended by {}", error.call, Name(signal)));
         return ExitCode::signal(signal);
     }
     complain(program, format_args!("{error}"));
-    ExitCode::REFUSED
+    ExitCode::FAILED
 }
 
 /// Says that a signal ended the conversation.
-fn interrupted(program: &str, signal: c_int, replies: u64, params: &Params) -> ExitCode {
-    let (signal_name, iterations) = (Name(signal), params.iterations);
-    complain(
-        program,
-        format_args!("ended by {signal_name} after {replies} of {iterations} iterations"),
-    );
+fn interrupted(program: &str, signal: c_int, dialogue: &Dialogue) -> ExitCode {
+    let (name, replies, iterations) = (Name(signal), dialogue.replies(), dialogue.iterations());
+    complain(program, format_args!("ended by {name} after {replies} of {iterations} iterations"));
     ExitCode::signal(signal)
 }
 
-/// Installs the handlers of [`signals`]. A program that may sleep uses SIGALRM itself.
-fn install_handlers(params: &Params) -> Result<(), CallError<'static>> {
-    signals::install_handlers()
-        .and_then(|()| match params.wait {
-            Wait::Poll => Ok(()),
-            Wait::Block | Wait::Adaptive => signals::enable_timer_signal(),
-        })
-        .map_err(|errno| CallError { call: Call::Signals, errno })
+/// Installs the handlers of [`signals`], and returns the signals that end the program. A program
+/// that may sleep uses SIGALRM itself.
+fn install_handlers(params: &Params) -> Result<SignalSet, CallError<'static>> {
+    let sigaction = |errno| Call::Sigaction.failed(errno);
+    let handled = signals::install_handlers().map_err(sigaction)?;
+    if params.wait.may_sleep() {
+        signals::interrupt_at(libc::SIGALRM).map_err(sigaction)?;
+        os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(libc::SIGALRM))
+            .map_err(|errno| Call::Sigprocmask.failed(errno))?;
+    }
+    Ok(handled)
 }
 
-/// Installs the filter with this list, if SEALED asks for it.
-fn seal(params: &Params, list: &seal::List) -> Result<(), CallError<'static>> {
-    let installed = if params.sealed { seal::install(list) } else { Ok(()) };
-    installed.map_err(|errno| CallError { call: Call::Seal, errno })
+/// Installs the filter of this role, if SEALED asks for it.
+fn seal(params: &Params, role: Role) -> Result<(), CallError<'static>> {
+    let installed = if params.sealed { seal::install(role) } else { Ok(()) };
+    installed.map_err(|errno| Call::Seal.failed(errno))
 }
 
 /// A progress line, unless every message is printed: the line would stand between the messages.
@@ -108,8 +99,8 @@ fn progress(program: &'static str, params: &Params) -> Progress {
 fn talk(
     program: &str,
     params: &Params,
-    queue: &Queue,
-    transcript: &mut Transcript,
+    queue: &mut Queue,
+    session: &mut Session,
     progress: &mut Progress,
 ) -> End {
     let settings = Settings {
@@ -118,15 +109,11 @@ fn talk(
         // With REPORT=json standard output is for the report alone.
         verbose: params.verbose && params.report == Report::Text,
     };
-    let end = conversation::talk(queue, settings, transcript, &mut |event| match event {
+    let end = conversation::talk(queue, settings, session, &mut |event| match event {
         Event::Sending(message) => say(program, format_args!("Sending {}", Escaped(message))),
         Event::Received(message) => say(program, format_args!("Received {}", Escaped(message))),
-        Event::ClockChecked { now, replies: (0, _), .. } => {
-            progress.show_waiting(now);
-            Ok(())
-        }
-        Event::ClockChecked { now, elapsed, replies } => {
-            progress.show_replies(now, elapsed, replies);
+        Event::ClockChecked { now, elapsed, dialogue } => {
+            progress.show(now, elapsed, dialogue);
             Ok(())
         }
     });
@@ -135,49 +122,41 @@ fn talk(
 }
 
 /// Prints the report, and says what went wrong, if something did. `peer` is the other program.
-fn close(
-    program: &str,
-    peer: &str,
-    params: &Params,
-    end: End,
-    transcript: &Transcript,
-) -> ExitCode {
-    let name = &params.queue_name;
-    let replies = transcript.dialogue.replies();
-    let printed = Summary::new(program, params, transcript, end).print(params.report);
-    let call_error = |call, errno| fail(program, &CallError { call, errno });
+fn report_end(program: &str, peer: &str, params: &Params, end: End, session: &Session) -> ExitCode {
+    let (name, dialogue) = (&params.queue_name, &session.dialogue);
+    let printed = Summary::new(program, params, session, end).print(params.report);
     let status = match end {
         End::Done => ExitCode::DONE,
         End::Corrupted(length) => {
-            complain(program, format_args!("{name}: {}", Corruption::new(transcript, length)));
+            complain(program, format_args!("{name}: {}", Corruption::new(session, length)));
             ExitCode::CORRUPTED
         }
         End::Silent => {
-            let timeout = params.timeout;
+            let (timeout, replies) = (params.timeout, dialogue.replies());
             complain(
                 program,
                 format_args!(
                     "{name}: {peer} sent nothing new for {timeout} s (TIMEOUT) after {replies} \
-                     iterations: check that {peer} is running with the same parameters"
+                     iterations: check that {peer} is running with the same parameters, and not in \
+                     another container"
                 ),
             );
             ExitCode::SILENT
         }
-        End::Signal(signal) => interrupted(program, signal, replies, params),
-        End::SendFailed(errno) => {
-            let length = transcript.dialogue.own().size();
-            call_error(Call::Send { name, length }, errno)
+        End::Signal(signal) => interrupted(program, signal, dialogue),
+        End::Failed(step, errno) => {
+            let call = match step {
+                Step::Send => Call::Send { name, length: dialogue.own().size() },
+                Step::Receive => Call::Receive(name),
+                Step::SetNonblocking => Call::SetNonblocking(name),
+                Step::SetTimer => Call::SetTimer,
+                Step::Observe => Call::Write,
+            };
+            fail(program, &call.failed(errno))
         }
-        End::ReceiveFailed(errno) => call_error(Call::Receive(name), errno),
-        End::SetWaitFailed(errno) => call_error(Call::SetWait(name), errno),
-        End::TimerFailed(errno) => call_error(Call::Timer, errno),
-        End::ObserverFailed(errno) => match signals::arrived() {
-            Some(signal) if errno == Errno::EINTR => interrupted(program, signal, replies, params),
-            _ => call_error(Call::Write, errno),
-        },
     };
     match printed {
-        Err(errno) if status == ExitCode::DONE => call_error(Call::Write, errno),
+        Err(errno) if status == ExitCode::DONE => fail(program, &Call::Write.failed(errno)),
         _ => status,
     }
 }

@@ -1,95 +1,81 @@
 //! `premise`: creates the queue, speaks first and last, removes the queue.
 
+use core::hint::black_box;
+
 use super::Program;
-use crate::chat::conversation::Transcript;
+use crate::chat::clock::ticks;
+use crate::chat::conversation::Session;
 use crate::chat::dialogue::Dialogue;
 use crate::chat::message::Message;
 use crate::cli::explain::{Call, CallError};
-use crate::cli::params::{self, About, Params};
+use crate::cli::params::{About, Params};
 use crate::cli::report;
 use crate::mq::Queue;
 use crate::os::{self, Errno};
-use crate::runtime::seal;
-use crate::runtime::start::{ExitCode, Process, with_panic_action};
+use crate::runtime::seal::Role;
+use crate::runtime::start::{ExitCode, Process};
 
 /// The program's name.
 pub const NAME: &str = "premise";
 
 /// The program, for its entry point.
-pub const PROGRAM: Program = Program { name: NAME, run };
-
-const ABOUT: About = About {
-    name: NAME,
-    purpose: "\
+pub const PROGRAM: Program = Program {
+    about: About {
+        name: NAME,
+        purpose: "\
 Creates a POSIX message queue, sends the time, and then answers every message
 of conclusion (the program of that name, in another terminal) with its md5, as
 fast as it can. It checks that each message is the md5 of what it sent. At the
 end it removes the queue and reports the figures.
 ",
-    example: "premise ITERATIONS=1000000",
+        example: "premise ITERATIONS=1000000",
+    },
+    run,
 };
 
-fn run(process: Process) -> ExitCode {
-    let params = match params::read(&ABOUT, &process) {
-        Ok(params) => params,
-        Err(status) => return status,
-    };
-    match create_queue(&params) {
-        Ok(queue) => chat(&params, &queue),
-        Err(error) => super::fail(NAME, &error),
-    }
-}
-
-/// From the start to the creation of the queue. The greeting is written first: if standard output
-/// is closed, nothing is created.
-pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
+fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     super::install_handlers(params)?;
-    report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Premise!")
-        .map_err(|errno| CallError { call: Call::Write, errno })?;
-    let Params { queue_name: name, permissions: mode, message_size, wait, .. } = params;
-    Queue::create(name, *mode, *message_size, *wait).map_err(|errno| {
-        let (mode, message_size) = (*mode, *message_size);
-        let has_descriptors = errno == Errno::EMFILE && can_open_a_file();
-        CallError { call: Call::Create { name, mode, message_size, has_descriptors }, errno }
-    })
+    let mut queue = create_queue(params)?;
+    chat(params, &mut queue)
 }
 
-/// Tells the two meanings of EMFILE apart.
-fn can_open_a_file() -> bool {
-    match os::open(c"/") {
-        Ok(fd) => os::close(fd).is_ok(),
-        Err(errno) => errno != Errno::EMFILE,
-    }
+/// From the greeting to the creation of the queue. What would end the program later is tried first,
+/// so that no queue is left behind: standard output may be closed, and a sandbox may forbid the
+/// cycle counter (prctl(2), PR_SET_TSC), which is SIGSEGV.
+pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
+    report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Premise!")
+        .map_err(|errno| Call::Write.failed(errno))?;
+    black_box(ticks());
+    let Params { queue_name: name, permissions: mode, message_size, wait, .. } = params;
+    // So the queue has exactly this mode from the beginning. With fchmod(2) after mq_open(3)
+    // another user's conclusion could find it closed in between. The process creates nothing else.
+    os::umask(0);
+    Queue::create(name, *mode, *message_size, wait.begins_nonblocking()).map_err(|errno| {
+        let (mode, message_size) = (*mode, *message_size);
+        let has_descriptors = errno == Errno::EMFILE && os::can_open(c"/") != Err(Errno::EMFILE);
+        Call::Create { name, mode, message_size, has_descriptors }.failed(errno)
+    })
 }
 
 /// From the first message to the report. However the conversation ends, the queue is removed before
 /// anything is printed, because a reader may be slow.
-pub fn chat(params: &Params, queue: &Queue) -> ExitCode {
+pub fn chat<'a>(params: &'a Params, queue: &mut Queue) -> Result<ExitCode, CallError<'a>> {
     let mut progress = super::progress(NAME, params);
-    if let Err(error) = super::seal(params, seal::PREMISE) {
+    if let Err(error) = super::seal(params, Role::Premise) {
         let _ = remove_queue(params, queue);
-        return super::fail(NAME, &error);
+        return Err(error);
     }
     let now = Message::time(os::realtime_nanoseconds() / 1_000_000_000);
     let dialogue = Dialogue::premise(now, params.iterations, params.message_size);
-    let remove_after_panic = || {
-        let _ = Queue::unlink(&params.queue_name);
-    };
-    let mut transcript = Transcript::new(dialogue);
-    let end = with_panic_action(&remove_after_panic, || {
-        super::talk(NAME, params, queue, &mut transcript, &mut progress)
-    });
-    let removed = remove_queue(params, queue);
-
-    let status = super::close(NAME, "conclusion", params, end, &transcript);
-    match removed.map_err(|error| super::fail(NAME, &error)) {
-        Err(refused) if status == ExitCode::DONE => refused,
-        _ => status,
-    }
+    let mut session = Session::new(dialogue);
+    let end = super::talk(NAME, params, queue, &mut session, &mut progress);
+    let removed = remove_queue(params, queue).map(|()| ExitCode::DONE);
+    let status = super::report_end(NAME, "conclusion", params, end, &session);
+    Ok(status.or(PROGRAM.end(removed)))
 }
 
 /// Removes the queue that this program has created, and no other.
 pub fn remove_queue<'a>(params: &'a Params, queue: &Queue) -> Result<(), CallError<'a>> {
     let name = &params.queue_name;
-    queue.unlink_own(name).map_err(|errno| CallError { call: Call::Unlink(name), errno })
+    queue.unlink_own(name).map_err(|errno| Call::Unlink(name).failed(errno))
 }

@@ -1,9 +1,9 @@
 //! memcpy and its siblings. The compiler calls them whether or not there is a C library.
 //!
 //! Written as plain loops they could end up calling themselves: the optimiser recognises a loop
-//! that copies, fills or measures, and replaces it by a call of memcpy, memset or strlen. Hence an
-//! instruction of the processor, or a loop with an empty `asm!`, for the first two ([`arch`]), and
-//! volatile reads for the last.
+//! that copies, fills, compares or measures, and replaces it by a call of memcpy, memset, bcmp or
+//! strlen. Hence an instruction of the processor, or a loop with an empty `asm!`, where memory is
+//! written ([`arch`]), and volatile reads where it is only read.
 //!
 //! The symbols themselves are defined in the programs, by [`program!`](crate::program).
 
@@ -57,7 +57,7 @@ pub unsafe fn fill(to: *mut u8, byte: u8, length: usize) {
 pub unsafe fn compare(a: *const u8, b: *const u8, length: usize) -> i32 {
     for i in 0..length {
         // SAFETY: `i` is below `length`.
-        let (a, b) = unsafe { (*a.add(i), *b.add(i)) };
+        let (a, b) = unsafe { (a.add(i).read_volatile(), b.add(i).read_volatile()) };
         if a != b {
             return i32::from(a) - i32::from(b);
         }

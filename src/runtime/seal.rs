@@ -15,8 +15,7 @@
 //! a bit in their number that is on no list.)
 //!
 //! A filter cannot be removed, and another one can only narrow it. So `sketch` installs a wide one
-//! before it becomes three processes. Each of the three then installs a narrow one: [`PARENT`],
-//! [`PREMISE`] or [`CONCLUSION`].
+//! before it becomes three processes. Each of the three then installs a narrow one.
 
 #![allow(unsafe_code)] // a filter can fake the results of calls; these filters do not
 
@@ -38,16 +37,49 @@ pub struct Rule {
     pub argument: Option<(usize, &'static [RangeInclusive<u32>])>,
 }
 
+/// The process that installs a filter. Each has a list of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `premise`, once it has created the queue.
+    Premise,
+    /// `conclusion`, once it has opened the queue.
+    Conclusion,
+    /// `sketch`, once it has created the queue.
+    Sketch,
+    /// The parent in `sketch`, once it has started both children.
+    Parent,
+    /// `cleanup`, once it has read its parameters.
+    Cleanup,
+}
+
+/// Installs the filter of `role`, for good.
+///
+/// Errors: EINVAL if the kernel has no filters; EPERM and the like from a sandbox that forbids
+/// them; ENOMEM. ENOSYS where this project has no lists.
+pub fn install(role: Role) -> Result<(), Errno> {
+    #[cfg(raw_backend)]
+    {
+        crate::os::set_no_new_privileges()?;
+        // SAFETY: the filter ends every path with SECCOMP_RET_ALLOW or SECCOMP_RET_KILL_PROCESS.
+        unsafe { crate::os::set_seccomp_filter(&filter(list(role))) }
+    }
+    #[cfg(not(raw_backend))]
+    {
+        let _ = role;
+        Err(Errno::ENOSYS)
+    }
+}
+
 #[cfg(raw_backend)]
-pub use filter::{filter, install};
+pub use filter::filter;
 #[cfg(raw_backend)]
-pub use lists::*;
+pub use lists::list;
 
 #[cfg(raw_backend)]
 mod lists {
     use libc::*;
 
-    use super::{List, RangeInclusive, Rule};
+    use super::{List, RangeInclusive, Role, Rule};
 
     /// The call with any arguments.
     const fn any(number: c_long) -> Rule {
@@ -69,6 +101,8 @@ mod lists {
         any(SYS_mq_timedreceive),
         any(SYS_mq_timedsend),
         any(SYS_sched_yield),
+        any(SYS_nanosleep),
+        any(SYS_restart_syscall), // the kernel's own, after SIGSTOP and SIGCONT
         any(SYS_mq_getsetattr),
         any(SYS_setitimer),
         any(SYS_clock_gettime),
@@ -76,19 +110,18 @@ mod lists {
         only(SYS_write, 0, &[1..=2]), // standard output and standard error
     ];
 
+    const WRITE_ERRORS: &[Rule] = &[only(SYS_write, 0, &[2..=2])];
+
+    /// All calls of `cleanup`.
+    const CLEAN_UP: &[Rule] =
+        &[any(SYS_mq_unlink), only(SYS_write, 0, &[1..=2]), any(SYS_ppoll), any(SYS_exit_group)];
+
     const REMOVE_THE_QUEUE: &[Rule] = &[any(SYS_fstat), any(SYS_mq_unlink)];
 
-    /// The calls of all three processes. restart_syscall is the kernel's own, after SIGSTOP
-    /// and SIGCONT; rt_sigreturn is how a signal handler returns; ppoll comes after a signal,
-    /// before a write.
-    const COMMON: &[Rule] = &[
-        any(SYS_nanosleep),
-        any(SYS_restart_syscall),
-        any(SYS_rt_sigreturn),
-        any(SYS_ppoll),
-        any(SYS_close),
-        any(SYS_exit_group),
-    ];
+    /// The calls of all three processes. rt_sigreturn is how a signal handler returns; ppoll comes
+    /// before a write after a signal, and when a reader is slow.
+    const COMMON: &[Rule] =
+        &[any(SYS_rt_sigreturn), any(SYS_ppoll), any(SYS_close), any(SYS_exit_group)];
 
     /// The further calls of the parent.
     const SUPERVISE: &[Rule] = &[
@@ -101,12 +134,12 @@ mod lists {
     /// The signals of [`ENDING`](crate::runtime::signals::ENDING), which the parent passes on;
     /// SIGKILL, and SIGCONT.
     const SIGNALS: &[RangeInclusive<u32>] = &[
-        SIGHUP as u32..=SIGUSR2 as u32,
-        SIGALRM as u32..=SIGSTKFLT as u32,
+        SIGHUP as u32..=SIGQUIT as u32,
+        SIGKILL as u32..=SIGUSR1 as u32,
+        one(SIGUSR2),
+        SIGALRM as u32..=SIGTERM as u32,
         one(SIGCONT),
         one(SIGXCPU),
-        SIGVTALRM as u32..=SIGPROF as u32,
-        SIGIO as u32..=64,
     ];
 
     /// The calls by which `sketch` starts its children, and the children's calls before their own
@@ -130,37 +163,27 @@ mod lists {
     #[cfg(not(freestanding))]
     const FORK_OF_GLIBC: c_int = CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID;
 
-    /// `premise`, once it has created the queue.
-    pub const PREMISE: &List = &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, C_LIBRARY];
+    /// The calls that this process may still make.
+    pub const fn list(role: Role) -> &'static List {
+        match role {
+            Role::Premise => &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, C_LIBRARY],
+            Role::Conclusion => &[CONVERSATION, COMMON, C_LIBRARY],
+            Role::Sketch => {
+                &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, SUPERVISE, START_CHILDREN, C_LIBRARY]
+            }
+            Role::Parent => &[REMOVE_THE_QUEUE, COMMON, SUPERVISE, WRITE_ERRORS, C_LIBRARY],
+            Role::Cleanup => &[CLEAN_UP, C_LIBRARY],
+        }
+    }
 
-    /// `conclusion`, once it has opened the queue.
-    pub const CONCLUSION: &List = &[CONVERSATION, COMMON, C_LIBRARY];
-
-    /// `sketch`, once it has created the queue.
-    pub const SKETCH: &List =
-        &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, SUPERVISE, START_CHILDREN, C_LIBRARY];
-
-    /// The parent in `sketch`, once it has started both children.
-    pub const PARENT: &List =
-        &[REMOVE_THE_QUEUE, COMMON, SUPERVISE, &[only(SYS_write, 0, &[2..=2])], C_LIBRARY];
-
-    /// `cleanup`, once it has read its parameters.
-    pub const CLEANUP: &List =
-        &[&[any(SYS_mq_unlink), only(SYS_write, 0, &[1..=2]), any(SYS_exit_group)], C_LIBRARY];
-
-    /// The system calls that the C library makes for nanosleep(2), fstat(2) and poll(2). Seen with
-    /// glibc 2.36 and musl 1.2.5. If another version makes a call that is missing here, the kernel
+    /// The system calls that the C library makes for nanosleep(2) and fstat(2). Seen with glibc 2.36
+    /// and musl 1.2.5. If another version makes a call that is missing here, the kernel
     /// kills the program and a test fails.
     #[cfg(not(freestanding))]
-    pub const C_LIBRARY: &[Rule] = &[
-        any(SYS_clock_nanosleep),
-        any(SYS_newfstatat),
-        #[cfg(target_arch = "x86_64")]
-        any(SYS_poll),
-    ];
+    const C_LIBRARY: &[Rule] = &[any(SYS_clock_nanosleep), any(SYS_newfstatat)];
     /// None: there is no C library.
     #[cfg(freestanding)]
-    pub const C_LIBRARY: &[Rule] = &[];
+    const C_LIBRARY: &[Rule] = &[];
 }
 
 #[cfg(raw_backend)]
@@ -173,9 +196,8 @@ mod filter {
         SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS, seccomp_data, sock_filter,
     };
 
-    use super::{Errno, List, Rule};
+    use super::{List, Rule};
     use crate::arch::AUDIT_ARCH;
-    use crate::os;
 
     /// The instructions of a filter. The longest filter is `sketch`'s.
     pub type Filter = ArrayVec<sock_filter, 128>;
@@ -223,41 +245,5 @@ mod filter {
         }
         filter.push(kill);
         filter
-    }
-
-    /// Installs the filter, for good.
-    ///
-    /// Errors: EINVAL if the kernel has no filters; EPERM and the like from a sandbox that forbids
-    /// them; ENOMEM. ENOSYS where this project has no lists.
-    pub fn install(list: &List) -> Result<(), Errno> {
-        os::set_no_new_privileges()?;
-        // SAFETY: `filter` ends every path with SECCOMP_RET_ALLOW or SECCOMP_RET_KILL_PROCESS.
-        unsafe { os::set_seccomp_filter(&filter(list)) }
-    }
-}
-
-#[cfg(not(raw_backend))]
-pub use elsewhere::*;
-
-#[cfg(not(raw_backend))]
-mod elsewhere {
-    use super::{Errno, List};
-
-    /// No list for this system.
-    pub const PREMISE: &List = &[];
-    /// No list for this system.
-    pub const CONCLUSION: &List = &[];
-    /// No list for this system.
-    pub const SKETCH: &List = &[];
-    /// No list for this system.
-    pub const PARENT: &List = &[];
-    /// No list for this system.
-    pub const CLEANUP: &List = &[];
-
-    /// # Errors
-    ///
-    /// ENOSYS.
-    pub fn install(_: &List) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
     }
 }

@@ -7,7 +7,7 @@
 
 use core::ffi::{CStr, c_char, c_int};
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::os::{self, Errno, ForkResult};
 
@@ -23,9 +23,14 @@ impl ExitCode {
     /// Bad usage or parameters; nothing was created.
     pub const USAGE: ExitCode = ExitCode(2);
     /// A system call failed.
-    pub const REFUSED: ExitCode = ExitCode(3);
+    pub const FAILED: ExitCode = ExitCode(3);
     /// The peer fell silent, or never came.
     pub const SILENT: ExitCode = ExitCode(4);
+
+    /// This one, or `next` if this is [`ExitCode::DONE`]: the first failure counts.
+    pub fn or(self, next: ExitCode) -> ExitCode {
+        if self == ExitCode::DONE { next } else { self }
+    }
 
     /// Ended by a signal: 128 plus its number, as in shells.
     pub const fn signal(signal: c_int) -> ExitCode {
@@ -47,7 +52,7 @@ impl Process {
     unsafe fn new(argc: usize, argv: *const *const c_char) -> Process {
         // SAFETY: the caller's promise.
         let all = unsafe { core::slice::from_raw_parts(argv, argc) };
-        // execve(2) permits argc 0: then even the program's name is missing.
+        // Before Linux 5.18 execve(2) permitted argc 0: then even the program's name is missing.
         Process { arguments: all.get(1..).unwrap_or(&[]), single_thread: PhantomData }
     }
 
@@ -95,49 +100,12 @@ pub unsafe fn from_c(argc: c_int, argv: *const *const c_char, main: Main) -> ! {
     os::exit(main(process).0.into())
 }
 
-/// What to do if the program panics.
-type Action<'a> = &'a (dyn Fn() + Sync);
-
-/// Null: nothing. Else it points to an [`Action`] on the stack of [`with_panic_action`].
-static PANIC_ACTION: AtomicPtr<Action<'static>> = AtomicPtr::new(core::ptr::null_mut());
-
-/// Runs `body`. If the program panics meanwhile, `action` runs before it ends. A destructor would
-/// not: a panic here aborts and unwinds nothing.
-pub fn with_panic_action<R>(action: Action<'_>, body: impl FnOnce() -> R) -> R {
-    /// Clears the pointer even if a test unwinds, so it never points to a dead frame.
-    struct Reset;
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            PANIC_ACTION.store(core::ptr::null_mut(), Relaxed);
-        }
-    }
-    PANIC_ACTION.store((&raw const action).cast_mut().cast(), Relaxed);
-    let _reset = Reset;
-    body()
-}
-
-/// # Safety
-/// Only for the thread that is inside [`with_panic_action`], if there is one.
-unsafe fn run_panic_action() {
-    let action = PANIC_ACTION.swap(core::ptr::null_mut(), Relaxed);
-    // SAFETY: the pointer is not null, so `with_panic_action` has not returned and its `action` is
-    // alive; by the caller's promise it cannot return now.
-    if let Some(action) = unsafe { action.as_ref() } {
-        action();
-    }
-}
-
-/// The end of a program that has panicked: runs the panic action, lets `report` say what happened,
-/// and exits with 134, the status of an abort. A panic on the way ends the program at once.
-///
-/// # Safety
-/// Only for the panic handler of a program with one thread.
+/// The end of a program that has panicked: lets `report` say what happened, and exits with 134, the
+/// status of an abort. A panic in `report` ends the program at once.
 #[doc(hidden)]
-pub unsafe fn panicked(report: impl FnOnce()) -> ! {
+pub fn panicked(report: impl FnOnce()) -> ! {
     static PANICKING: AtomicBool = AtomicBool::new(false);
     if !PANICKING.swap(true, Relaxed) {
-        // SAFETY: there is only this thread.
-        unsafe { run_panic_action() };
         report();
     }
     os::exit(ExitCode::signal(libc::SIGABRT).0.into())
@@ -158,8 +126,7 @@ macro_rules! program {
 
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-            // SAFETY: this is the panic handler, and the program has one thread.
-            unsafe { $crate::runtime::start::panicked(|| $program.report_panic(info)) }
+            $crate::runtime::start::panicked(|| $program.report_panic(info))
         }
 
         /// Never called, because nothing unwinds. `core` is compiled for unwinding and refers to
@@ -236,34 +203,4 @@ macro_rules! program {
             }
         }
     };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use core::sync::atomic::AtomicUsize;
-
-    // One test, because the action is the process's.
-    #[test]
-    fn the_action_runs_once_and_only_within_its_body() {
-        let runs = AtomicUsize::new(0);
-        let count = || {
-            runs.fetch_add(1, Relaxed);
-        };
-        // SAFETY: no other thread of these tests uses the action.
-        let run = || unsafe { run_panic_action() };
-        with_panic_action(&count, || ());
-        run();
-        assert_eq!(runs.load(Relaxed), 0);
-
-        with_panic_action(&count, || {
-            run();
-            run();
-        });
-        assert_eq!(runs.load(Relaxed), 1);
-
-        let unwound = std::panic::catch_unwind(|| with_panic_action(&|| (), || panic!("unwinds")));
-        assert!(unwound.is_err());
-        assert!(PANIC_ACTION.load(Relaxed).is_null());
-    }
 }

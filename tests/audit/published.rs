@@ -15,7 +15,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mq_sketch::mq::{Queue, Wait};
+use mq_sketch::mq::Queue;
+use mq_sketch::os;
 use mq_sketch::runtime::seal::{self, Rule};
 use nix::sys::signal::Signal;
 use object::{Object, ObjectSection};
@@ -25,7 +26,6 @@ use crate::common::{self, ALL, Place, assert_done, code, finish, is_installed, s
 use crate::pattern::{Golden, installed_filter};
 use crate::scribe::{call_in, call_named};
 use crate::trace::FILTERS;
-use crate::{OF_A_QUEUE, SOURCES};
 
 /// The name of an architecture for Rust and for libseccomp.
 const ARCHITECTURES: [(&str, &str); 3] = [
@@ -44,7 +44,7 @@ fn number_on(architecture: &str, name: &str) -> i64 {
 }
 
 /// The numbers of include/uapi/asm-generic/unistd.h, which newer architectures have in common.
-const GENERIC: [(&str, i64); 30] = [
+const GENERIC: [(&str, i64); 29] = [
     ("clock_gettime", 113),
     ("clone", 220),
     ("close", 57),
@@ -63,7 +63,6 @@ const GENERIC: [(&str, i64); 30] = [
     ("openat", 56),
     ("ppoll", 73),
     ("prctl", 167),
-    ("prlimit64", 261),
     ("read", 63),
     ("restart_syscall", 128),
     ("rt_sigaction", 134),
@@ -117,38 +116,6 @@ fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Phases> 
     all.into_iter().map(made).collect()
 }
 
-/// The files of src that make a call in a program, or what else makes it.
-fn made_by(call: &str, program: &str, architecture: &str) -> String {
-    let own = format!("programs/{program}.rs");
-    let is_its = |file: &&str| match program {
-        "sketch" => *file != "programs/cleanup.rs",
-        // It opens no queue, has no conversation, and reports nothing.
-        "cleanup" if call != "mq_unlink" => {
-            ["cli/output.rs", "cli/params.rs", "programs/mod.rs", &own].contains(file)
-                || file.starts_with("runtime/")
-        }
-        _ => !file.starts_with("programs/") || ["programs/mod.rs", &own].contains(file),
-    };
-    let files = SOURCES.iter().filter(|(_, known, _)| *known == call);
-    let files = files.flat_map(|(_, _, files)| files.split(' '));
-    let of_a_queue = OF_A_QUEUE.contains(&call).then_some("mq/queue.rs");
-    let files = files.chain(of_a_queue).filter(is_its);
-    // `Deadline::after` is for other users of the library.
-    let is_used = |file: &&str| (call, *file) != ("clock_gettime", "mq/queue.rs");
-    let files: BTreeSet<_> = files.filter(is_used).collect();
-    let files: Vec<_> = files.into_iter().map(|file| format!("src/{file}")).collect();
-    match call {
-        "execve" => "the process that starts the program".into(),
-        "restart_syscall" => "the kernel, after SIGSTOP and SIGCONT".into(),
-        "rt_sigreturn" if architecture == "x86_64" => "src/arch/x86_64.rs".into(),
-        "rt_sigreturn" => "the kernel's vDSO, when a signal handler returns".into(),
-        _ => {
-            assert!(!files.is_empty(), "{call} of {program} is not in SOURCES");
-            files.join(" ")
-        }
-    }
-}
-
 /// The file with the programs' sums, of this architecture only.
 const SUMS: &str = "SHA256SUMS";
 
@@ -182,8 +149,8 @@ fn published(golden: &Golden) -> BTreeMap<PathBuf, String> {
         );
 
         let mut text = format!(
-            "# {ORIGIN}\n# Every system call of {program} on {architecture}: its number, its phase, and \
-             what makes it.\n# set-up: before the filter of SEALED=1 is installed. sealed: after that.\n"
+            "# {ORIGIN}\n# Every system call of {program} on {architecture}: its number and its phase.\n\
+             # set-up: before the filter of SEALED=1 is installed. sealed: after that.\n"
         );
         for (name, Phases { in_set_up, is_sealed }) in life {
             let number = number_on(architecture, name);
@@ -192,8 +159,7 @@ fn published(golden: &Golden) -> BTreeMap<PathBuf, String> {
                 (true, false) => "set-up",
                 _ => "sealed",
             };
-            let by = made_by(name, program, architecture);
-            writeln!(text, "{number:3} {name:16} {phase:15} {by}").unwrap();
+            writeln!(text, "{number:3} {name:16} {phase}").unwrap();
         }
 
         let folder = Path::new(architecture);
@@ -259,12 +225,11 @@ fn the_published_lists_have_the_forms_that_tools_read() {
         let (native, kill) = ("SystemCallArchitectures=native", "SystemCallErrorNumber=kill");
         assert_eq!(read("systemd"), ["[Service]", native, &filter, kill]);
         for (of, known) in [
-            ("premise", "umask set-up src/mq/queue.rs"),
-            ("premise", "ppoll set-up, sealed src/cli/output.rs"),
-            ("conclusion", "restart_syscall set-up, sealed the kernel, after SIGSTOP and SIGCONT"),
-            ("sketch", "kill sealed src/programs/sketch.rs"),
-            ("sketch", "clone sealed src/runtime/start.rs"),
-            ("cleanup", "mq_unlink sealed src/mq/queue.rs"),
+            ("premise", "umask set-up"),
+            ("premise", "ppoll set-up, sealed"),
+            ("conclusion", "restart_syscall set-up, sealed"),
+            ("sketch", "kill sealed"),
+            ("cleanup", "mq_unlink sealed"),
         ] {
             let is_it = |line: &String| {
                 let words: Vec<_> = line.split_whitespace().collect();
@@ -333,8 +298,13 @@ fn under(mut command: Command, program: &str, without: &str) -> Command {
     let names = names.iter().filter(|name| **name != without);
     let rules = names.map(|name| Rule { number: call_named(name).0, argument: None });
     let rules: &'static [Rule] = rules.collect::<Vec<_>>().leak();
-    let install =
-        move || seal::install(&[rules]).map_err(|errno| std::io::Error::from_raw_os_error(errno.0));
+    let filter = seal::filter(&[rules]);
+    let install = move || {
+        os::set_no_new_privileges()
+            // SAFETY: the filter allows a call or kills the process.
+            .and_then(|()| unsafe { os::set_seccomp_filter(&filter) })
+            .map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
+    };
     // SAFETY: the closure makes two system calls and nothing else.
     unsafe { command.pre_exec(install) };
     command
@@ -360,7 +330,7 @@ fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
     assert_done(&run("sketch", &["REPORT=json"]));
     assert_eq!(code(&run("conclusion", &["TIMEOUT=1"])), 4); // there is no queue
     assert_eq!(code(&run("premise", &["no such file"])), 2);
-    let _queue = Queue::create(&place.name, 0o600, 32, Wait::Poll).unwrap();
+    let _queue = Queue::create(&place.name, 0o600, 32, true).unwrap();
     assert_eq!(code(&run("premise", &[])), 3); // there is one
     assert_done(&run("cleanup", &["SEALED=1"]));
     assert_done(&run("cleanup", &[]));
@@ -389,9 +359,7 @@ fn under_the_published_oci_list_every_program_does_its_work() {
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
     let place = Place::new("published-without");
-    for call in
-        ["prlimit64", "openat", "rt_sigaction", "umask", "mq_open", "mq_timedsend", "exit_group"]
-    {
+    for call in ["openat", "rt_sigaction", "umask", "mq_open", "mq_timedsend", "exit_group"] {
         let mut command = under(place.command("premise"), "premise", call);
         let output = finish(start(command.args(["TIMEOUT=1", "REPORT=json"])));
         let _ = Queue::unlink(&place.name);

@@ -36,11 +36,11 @@ const CALLS: Named = named! {
     SYS_clock_gettime SYS_clone SYS_close SYS_execve SYS_exit_group SYS_fstat SYS_getrusage
     SYS_ioctl SYS_kill
     SYS_mq_getsetattr SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep
-    SYS_openat SYS_ppoll SYS_prctl SYS_prlimit64 SYS_read SYS_restart_syscall SYS_rt_sigaction
+    SYS_openat SYS_ppoll SYS_prctl SYS_read SYS_restart_syscall SYS_rt_sigaction
     SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_setitimer SYS_umask
     SYS_wait4 SYS_write
     // The C library makes these.
-    SYS_clock_nanosleep SYS_newfstatat SYS_poll SYS_set_robust_list
+    SYS_clock_nanosleep SYS_newfstatat SYS_set_robust_list
 };
 
 /// The calls that can be shown, without `SYS_`.
@@ -62,8 +62,7 @@ pub fn call_named(name: &str) -> (i64, &'static str) {
 const CLOCKS: Named = named!(CLOCK_REALTIME CLOCK_MONOTONIC);
 const CLONE_FLAGS: Named = named!(CLONE_CHILD_CLEARTID CLONE_CHILD_SETTID SIGCHLD);
 const OPEN_FLAGS: Named = named!(O_RDWR O_CREAT O_EXCL O_NONBLOCK);
-const SA_FLAGS: Named =
-    &[(0x0400_0000, "SA_RESTORER"), (libc::SA_RESETHAND as u32, "SA_RESETHAND")];
+const SA_FLAGS: Named = &[(0x0400_0000, "SA_RESTORER")];
 
 /// What is known of a process. A child knows what its parent did.
 #[derive(Clone, Default)]
@@ -112,7 +111,8 @@ impl Scribe {
         let known = calls().find(|(number, _)| *number == call.number);
         let name = known.map_or("a call that scribe.rs does not know", |(_, name)| name);
         let lines = &mut self.processes[call.process].lines;
-        if name == "prlimit64" && !cfg!(freestanding) {
+        if !cfg!(freestanding) && name == "openat" && string(call.pid, call.args[1]) == "/dev/null"
+        {
             lines.clear(); // the calls before the program's first one are those of the loader
         }
         let line = match result {
@@ -140,7 +140,6 @@ impl Scribe {
         let fd = if is_mqd { "mqd".into() } else { (a as c_int).to_string() };
         let deadline = |address| if address == 0 { "NULL".into() } else { time(address) };
         match name {
-            "prlimit64" => format!("{a}, {}, {}", constant(b, named!(RLIMIT_STACK)), null(c)),
             "openat" => {
                 let (folder, flags) = (constant(a, named!(AT_FDCWD)), flags(c, named!(O_CLOEXEC)));
                 format!("{folder}, {}, O_RDONLY|{flags}", path(b))
@@ -151,8 +150,11 @@ impl Scribe {
             "newfstatat" => format!("{fd}, {}, {}", path(b), constant(d, named!(AT_EMPTY_PATH))),
             "ioctl" => format!("{fd}, {}", checked_argument(name, b)),
             "umask" => format!("{a:03o}"),
-            "ppoll" => format!("{}, {b}, {}, {}", pollfd(word(a)), time(c), null(d)),
-            "poll" => format!("{}, {b}, {c}", pollfd(word(a))),
+            "ppoll" => {
+                // The kernel has written back what was left of a second.
+                let time = if time(c) == "{0, 0}" { "{0, 0}" } else { "{1, 0}" };
+                format!("{}, {b}, {time}, {}", pollfd(word(a)), null(d))
+            }
             "mq_open" => {
                 let attributes = if d == 0 { "NULL".into() } else { time(d + 8) };
                 format!("{}, {}, {c:04o}, {attributes}", queue(a), checked_argument(name, b))
@@ -180,6 +182,7 @@ impl Scribe {
                 format!("{}, {b}, {}, {}", constant(a, CLOCKS), time(c), null(d))
             }
             "getrusage" => constant(a, named!(RUSAGE_SELF)),
+            "rt_sigaction" if b == 0 => format!("{}, NULL", signal(a)),
             "rt_sigaction" => {
                 let (handler, flags) = (self.handler(word(b)), flags(word(b + 8), SA_FLAGS));
                 assert!(word(b + 16) != 0 && word(b + 24) == 0 && d == 8, "restorer, mask, size");
@@ -191,7 +194,9 @@ impl Scribe {
             }
             "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), null(c)),
             "clone" => format!("{}, {}", checked_argument(name, a), null(b)),
-            "wait4" => format!("{}, {}, {}", a as i32, constant(c, named!(WNOHANG)), null(d)),
+            "wait4" => {
+                format!("{}, {}, {}", self.child(a as i64), constant(c, named!(WNOHANG)), null(d))
+            }
             "kill" => format!("{}, {}", self.child(a as i64), checked_argument(name, b)),
             "prctl" => {
                 let rest = match a as c_int {
@@ -375,7 +380,7 @@ fn name_of_filter(call: &Call, filter_program: u64) -> &'static str {
             u64::from(i.code) | u64::from(i.jt) << 16 | u64::from(i.jf) << 24 | u64::from(i.k) << 32
         };
         let mine = (0..length.into()).map(|i| word(call, address + 8 * i));
-        mine.eq(filter(known.list).iter().map(bytes))
+        mine.eq(filter(known.list()).iter().map(bytes))
     };
     FILTERS.iter().find(is_it).map_or("another filter", |known| known.name)
 }

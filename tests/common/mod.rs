@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use mq_sketch::mq::{Deadline, Queue, QueueName, Wait};
+use mq_sketch::mq::{Deadline, Queue, QueueName};
 use mq_sketch::os::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -119,7 +119,7 @@ impl Place {
     }
 
     pub fn exists(&self) -> bool {
-        match Queue::open(&self.name, Wait::Block) {
+        match Queue::open(&self.name, false) {
             Ok(_) => true,
             Err(Errno::ENOENT) => false,
             Err(errno) => panic!("{}: {errno}", self.text),
@@ -128,7 +128,7 @@ impl Place {
 
     /// The queue, as soon as it exists.
     pub fn open(&self) -> Queue {
-        wait_until("the queue exists", || Queue::open(&self.name, Wait::Block).ok())
+        wait_until("the queue exists", || Queue::open(&self.name, false).ok())
     }
 }
 
@@ -308,6 +308,13 @@ impl Random {
     }
 }
 
+/// [`LONG`] from now.
+fn deadline() -> Deadline {
+    let then = std::time::SystemTime::now() + LONG;
+    let since_1970 = then.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    Deadline(Some(libc::timespec { tv_sec: since_1970.as_secs() as i64, tv_nsec: 0 }))
+}
+
 /// One side of a conversation, played by the test.
 pub struct Peer {
     pub queue: Queue,
@@ -320,7 +327,7 @@ impl Peer {
     }
 
     pub fn send(&mut self, message: &[u8]) {
-        self.queue.send(message, &Deadline::after(LONG.as_nanos() as u64)).expect("space");
+        self.queue.send(message, &deadline()).expect("space");
         self.own = message.to_vec();
     }
 
@@ -330,12 +337,11 @@ impl Peer {
         loop {
             assert!(start.elapsed() < LONG, "nobody answers");
             let mut buffer = [0; 8192];
-            let deadline = Deadline::after(LONG.as_nanos() as u64);
-            let length = self.queue.receive(&mut buffer, &deadline).expect("a message");
+            let length = self.queue.receive(&mut buffer, &deadline()).expect("a message");
             if buffer[..length] != self.own[..] {
                 return buffer[..length].to_vec();
             }
-            self.queue.send(&self.own, &deadline).expect("space");
+            self.queue.send(&self.own, &deadline()).expect("space");
             std::thread::yield_now();
         }
     }

@@ -1,0 +1,113 @@
+//! What can go wrong around a conversation, on real processes. Each case has the documented exit
+//! status and one clear line, and leaves no queue behind.
+
+#![allow(unsafe_code)] // signals, limits and the umask are set between fork and exec
+
+#[path = "../common/mod.rs"]
+mod common;
+mod limits;
+mod output;
+mod signals;
+mod silence;
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{
+    Peer, Place, Running, assert_done, code, emulator, finish, program, report, signal, start,
+    state, stdout, stop, the_one_line, wait_for_state, wait_until,
+};
+use mq_sketch::mq::{Deadline, Queue};
+use mq_sketch::os::Errno;
+use mq_sketch::runtime::signals::ENDING;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
+use nix::sys::signal::kill;
+use nix::sys::stat::{Mode, umask};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+const ENDLESS: &str = "ITERATIONS=9223372036854775807";
+const WAITS: [&str; 3] = ["WAIT=poll", "WAIT=block", "WAIT=adaptive"];
+
+/// premise and conclusion in the middle of an endless conversation.
+fn talking(place: &Place, wait: &str, timeouts: [&str; 2]) -> [Running; 2] {
+    let args = |timeout| [ENDLESS, "REPORT=json", wait, timeout];
+    let premise = place.start("premise", &args(timeouts[0]));
+    let conclusion = place.start("conclusion", &args(timeouts[1]));
+    wait_for_talk(place);
+    [premise, conclusion]
+}
+
+/// A message on the queue that is not the first one (24 bytes) is the proof.
+fn wait_for_talk(place: &Place) {
+    let queue = place.open();
+    wait_until("they talk", || {
+        let mut buffer = [0; 8192];
+        let length = queue.receive(&mut buffer, &Deadline::EXPIRED).ok()?;
+        queue.send(&buffer[..length], &Deadline::EXPIRED).expect("there was room for it before");
+        (length == 32).then_some(())
+    });
+}
+
+/// The program ended with this status and one line, `program: text`, with these words in it.
+fn assert_ended(output: &Output, status: i32, program: &str, words: &str) {
+    let line = the_one_line(output);
+    assert_eq!(code(output), status, "{line}");
+    let text = line.strip_prefix(program).and_then(|rest| rest.strip_prefix(": "));
+    assert!(text.is_some_and(|text| text.contains(words)), "{program}: {words}: {line}");
+}
+
+/// As [`assert_ended`], with nothing else on the line.
+fn assert_says(output: &Output, status: i32, program: &str, text: &str) {
+    assert_eq!(the_one_line(output), format!("{program}: {text}"));
+    assert_eq!(code(output), status);
+}
+
+/// The exit status must be this one. Returns standard error.
+fn error(output: &Output, status: i32) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(code(output), status, "{error}");
+    error.into_owned()
+}
+
+/// `action` may only make system calls.
+fn before_exec(
+    command: &mut Command,
+    mut action: impl FnMut() -> nix::Result<()> + Send + Sync + 'static,
+) -> &mut Command {
+    // SAFETY: system calls are async-signal-safe.
+    unsafe { command.pre_exec(move || Ok(action()?)) }
+}
+
+/// A program with a limit.
+fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
+    before_exec(command, move || setrlimit(limit, value, value))
+}
+
+/// A program that is started with this signal ignored.
+fn ignoring(command: &mut Command, signal: libc::c_int) -> &mut Command {
+    // SAFETY: sets one disposition.
+    before_exec(command, move || match unsafe { libc::signal(signal, libc::SIG_IGN) } {
+        libc::SIG_ERR => Err(nix::Error::last()),
+        _ => Ok(()),
+    })
+}
+
+/// The children of a process: of a sketch, premise and conclusion.
+fn children(sketch: &Running) -> Vec<Pid> {
+    let pid = sketch.id();
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    list.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+}
+
+fn cpu_time(child: &Running) -> Duration {
+    let clock = clock_getcpuclockid(Pid::from_raw(child.id() as i32)).unwrap();
+    clock_gettime(clock).unwrap().into()
+}

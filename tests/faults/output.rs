@@ -1,0 +1,183 @@
+//! Standard output and standard error that are closed, full or not read.
+
+use super::*;
+
+#[test]
+fn without_a_standard_output_no_queue_is_created() {
+    for program in ["premise", "sketch"] {
+        for report in ["REPORT=text", "REPORT=json"] {
+            let place = Place::new("closed");
+            let mut command = place.command(program);
+            let close = || nix::unistd::close(1);
+            let output = finish(start(before_exec(command.arg(report), close)));
+            let text =
+                "write to standard output: EBADF: it is closed: redirect it, e.g. to /dev/null";
+            assert_says(&output, 3, program, text);
+            assert!(!place.exists());
+        }
+    }
+}
+
+#[test]
+fn a_full_standard_output_is_an_error_and_nothing_is_left_behind() {
+    let text =
+        "write to standard output: ENOSPC: no space is left on the device: redirect it elsewhere";
+    for report in ["REPORT=text", "REPORT=json"] {
+        let place = Place::new("full");
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = place.command("sketch");
+        assert_says(&finish(start(command.arg(report).stdout(full))), 3, "sketch", text);
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn a_file_that_reaches_its_size_limit_is_told() {
+    let text = "write to standard output: EFBIG: the file has reached RLIMIT_FSIZE: raise the \
+                limit: ulimit -f";
+    let run = |program, args: &[&str], limit| {
+        let place = Place::new("fsize");
+        let mut file = tempfile::tempfile().unwrap();
+        let mut command = place.command(program);
+        command.args(args).stdout(file.try_clone().unwrap());
+        let output = finish(start(limited(&mut command, Resource::RLIMIT_FSIZE, limit)));
+        assert!(!place.exists());
+        assert_eq!(file.seek(io::SeekFrom::End(0)).unwrap(), limit);
+        output
+    };
+    for program in ["premise", "sketch", "cleanup"] {
+        assert_says(&run(program, &[], 10), 3, program, text); // of the first line
+    }
+    // During the conversation, and in the report.
+    for (limit, args) in [(5000, [ENDLESS, "VERBOSE=1"]), (10, ["ITERATIONS=50", "REPORT=json"])] {
+        let output = run("sketch", &args, limit);
+        let error = error(&output, 3);
+        assert!(error.contains(text) && error.lines().count() <= 2, "{error}");
+    }
+}
+
+#[test]
+fn a_closed_reader_ends_the_talk_in_order() {
+    let place = Place::new("pipe");
+    let mut sketch = place.start("sketch", &[ENDLESS, "VERBOSE=1"]);
+    let mut reader = BufReader::new(sketch.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(": Received ") {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+    }
+    drop(reader);
+    let output = finish(sketch);
+    let error = error(&output, 3);
+    assert!(error.contains("write to standard output: EPIPE: the reader has closed it"), "{error}");
+    assert!(!place.exists());
+}
+
+#[test]
+fn a_reader_that_does_not_read_cannot_prevent_the_end() {
+    // Alone, printing the message that it hands back until the pipe is full; and in a conversation.
+    let place = Place::new("stuck");
+    let premise = place.start("premise", &[ENDLESS, "VERBOSE=1", "TIMEOUT=0"]);
+    wait_for_state(&premise, 'S');
+    signal(&premise, SIGTERM);
+    wait_for_state(&premise, 'Z'); // it has ended, and its output is still unread
+    assert!(!place.exists());
+    assert_eq!(code(&finish(premise)), 143);
+
+    let sketch = place.start("sketch", &[ENDLESS, "VERBOSE=1", "TIMEOUT=0"]);
+    // Then one of the two sleeps in a write; the other may receive nothing more, and poll.
+    wait_until("the pipe is full", || {
+        let both = children(&sketch);
+        let sleeps = |pid: &Pid| state(pid.as_raw() as u32) == 'S';
+        (both.len() == 2 && both.iter().any(sleeps)).then_some(())
+    });
+    signal(&sketch, SIGTERM);
+    wait_for_state(&sketch, 'Z');
+    assert!(!place.exists());
+    assert_eq!(code(&finish(sketch)), 143);
+}
+
+/// A full pipe, so that the next line has to wait.
+fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
+    use nix::fcntl::{FcntlArg::F_SETFL, OFlag, fcntl};
+    let (reader, writer) = io::pipe().unwrap();
+    fcntl(&writer, F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while nix::unistd::write(&writer, &[b'x'; 4096]).is_ok() {}
+    fcntl(&writer, F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so() {
+    let (_reader, writer) = full_pipe();
+    let place = Place::new("stuck-sketch");
+    let mut command = place.command("sketch");
+    let sketch = start(command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]).stderr(writer));
+    wait_for_talk(&place);
+    kill(children(&sketch)[0], SIGKILL).unwrap();
+    wait_until("the queue is removed", || (!place.exists()).then_some(()));
+    wait_for_state(&sketch, 'S');
+    signal(&sketch, SIGTERM);
+    assert_eq!(code(&finish(sketch)), 128 + 9);
+}
+
+#[test]
+fn a_signal_during_the_greeting_ends_premise_before_there_is_a_queue() {
+    let (_reader, writer) = full_pipe();
+    let place = Place::new("greeting");
+    let premise = start(place.command("premise").stdout(writer));
+    wait_for_state(&premise, 'S');
+    signal(&premise, SIGTERM);
+    assert_says(&finish(premise), 143, "premise", "write to standard output: ended by SIGTERM");
+    assert!(!place.exists());
+}
+
+#[test]
+fn without_a_reader_no_queue_is_created_and_nothing_is_said_twice() {
+    for report in ["REPORT=text", "REPORT=json"] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let place = Place::new("no-reader");
+        let output = finish(start(place.command("sketch").arg(report).stdout(writer)));
+        let text = "write to standard output: EPIPE: the reader has closed it";
+        assert_says(&output, 3, "sketch", text);
+    }
+}
+
+#[test]
+fn a_full_pipe_that_does_not_block_is_waited_for() {
+    for program in ["sketch", "cleanup"] {
+        let (mut reader, writer) = full_pipe();
+        use nix::fcntl::{FcntlArg::F_SETFL, OFlag, fcntl};
+        fcntl(&writer, F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let place = Place::new("nonblocking");
+        let mut command = place.command(program);
+        let child = start(command.stdout(writer));
+        drop(command); // and with it this process's end of the pipe
+        wait_for_state(&child, 'S');
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).unwrap();
+        assert_done(&finish(child));
+        assert!(text.ends_with(b"\n"));
+    }
+}
+
+#[test]
+fn a_queue_never_takes_the_number_of_a_closed_standard_descriptor() {
+    if emulator().is_some() {
+        return; // it opens files itself
+    }
+    let place = Place::new("closed-descriptors");
+    let mut command = place.command("premise");
+    let close = || nix::unistd::close(0).and_then(|()| nix::unistd::close(2));
+    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    let premise = start(before_exec(&mut command, close));
+    let queue = place.open();
+    for fd in [0, 2] {
+        let path = fs::read_link(format!("/proc/{}/fd/{fd}", premise.id())).unwrap();
+        assert_eq!(path, Path::new("/dev/null"));
+    }
+    drop(queue);
+    signal(&premise, SIGTERM);
+    assert_eq!(code(&finish(premise)), 143);
+}

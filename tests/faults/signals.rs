@@ -1,0 +1,268 @@
+//! Signals, and the children of a sketch.
+
+use super::*;
+
+/// The line of /proc/PID/status that begins so.
+fn status_of(pid: impl std::fmt::Display, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect(field);
+    line.trim().to_string()
+}
+
+/// Sends a signal that nix may not know, and returns its name.
+fn send(child: &Running, number: libc::c_int) -> String {
+    // SAFETY: kill(2) touches no memory of this process.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, number) }, 0);
+    Signal::try_from(number).map_or(format!("signal {number}"), |signal| signal.to_string())
+}
+
+/// Programs that sleep use SIGALRM themselves: it wakes them once a second.
+fn waits(number: libc::c_int) -> &'static [&'static str] {
+    if number == libc::SIGALRM { &WAITS[..1] } else { &WAITS }
+}
+
+#[test]
+fn every_signal_ends_a_talk_in_order_and_the_queue_is_removed() {
+    for number in ENDING.iter() {
+        for wait in waits(number) {
+            let place = Place::new("signal");
+            let [premise, conclusion] = talking(&place, wait, ["TIMEOUT=0", "TIMEOUT=0"]);
+            for (child, program) in [(conclusion, "conclusion"), (premise, "premise")] {
+                let name = send(&child, number);
+                let output = finish(child);
+                let words = format!("ended by {name} after ");
+                assert_ended(&output, 128 + number, program, &words);
+                assert!(the_one_line(&output).ends_with(" of 9223372036854775807 iterations"));
+                assert_eq!(report(&output)["end"], "signal");
+            }
+            assert!(!place.exists());
+        }
+    }
+}
+
+#[test]
+fn the_signal_of_its_timer_does_not_end_a_program_that_may_sleep() {
+    for wait in &WAITS[1..] {
+        let place = Place::new("timer-signal");
+        let both = talking(&place, wait, ["TIMEOUT=0", "TIMEOUT=0"]);
+        for _ in 0..3 {
+            both.iter().for_each(|child| drop(send(child, libc::SIGALRM)));
+            wait_for_talk(&place);
+        }
+        for child in both.into_iter().rev() {
+            signal(&child, SIGTERM);
+            assert_eq!(code(&finish(child)), 143);
+        }
+    }
+}
+
+#[test]
+fn every_signal_to_the_sketch_ends_both_in_order_and_the_queue_is_removed() {
+    for number in ENDING.iter() {
+        let place = Place::new("signal-sketch");
+        let waits = waits(number);
+        let wait = waits[number as usize % waits.len()];
+        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0", wait]);
+        wait_for_talk(&place);
+        let both = children(&sketch);
+        let name = send(&sketch, number);
+        let output = finish(sketch);
+        let error = error(&output, 128 + number);
+        // The sketch sends SIGTERM to the one that is slower to end.
+        let count = |name| error.matches(&format!(": ended by {name} after ")).count();
+        assert!(count(&*name) > 0 && error.lines().count() == 2, "{error}");
+        assert!(name == "SIGTERM" || count(&*name) + count("SIGTERM") == 2, "{error}");
+        assert_eq!(stdout(&output).matches(r#""end":"signal""#).count(), 2);
+        assert_eq!(both.len(), 2);
+        for pid in both {
+            assert!(!Path::new(&format!("/proc/{pid}")).exists());
+        }
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn a_program_that_blocks_sleeps_until_its_peer_comes_and_a_signal_ends_every_wait() {
+    for wait in WAITS {
+        for program in ["premise", "conclusion"] {
+            let place = Place::new("signal-alone");
+            let child = place.start(program, &["TIMEOUT=0", "REPORT=json", wait]);
+            match (program, wait) {
+                ("premise", "WAIT=poll") => drop(place.open()),
+                _ => wait_for_state(&child, 'S'),
+            }
+            signal(&child, SIGTERM);
+            assert_ended(&finish(child), 128 + 15, program, "ended by SIGTERM after 0 of ");
+            assert!(!place.exists());
+        }
+    }
+}
+
+#[test]
+fn an_ignored_hangup_stays_ignored() {
+    let place = Place::new("nohup");
+    let mut command = place.command("sketch");
+    let sketch = start(ignoring(command.args([ENDLESS, "REPORT=json"]), libc::SIGHUP));
+    wait_for_talk(&place);
+    for pid in children(&sketch) {
+        let ignored = u64::from_str_radix(&status_of(pid, "SigIgn:"), 16).unwrap();
+        assert_eq!(ignored & 1, 1, "{pid} ignores {ignored:x}"); // signal 1 is bit 0
+    }
+    signal(&sketch, SIGHUP);
+    wait_for_talk(&place);
+    signal(&sketch, SIGTERM);
+    assert_eq!(code(&finish(sketch)), 128 + 15);
+}
+
+#[test]
+fn the_sketch_ends_both_and_removes_the_queue_if_one_is_killed() {
+    for (victim, name) in ["premise", "conclusion"].into_iter().enumerate() {
+        let place = Place::new("killed-in-sketch");
+        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+        wait_for_talk(&place);
+        kill(children(&sketch)[victim], SIGKILL).unwrap();
+        let output = finish(sketch);
+        let error = error(&output, 128 + 9);
+        assert!(error.ends_with(&format!("sketch: {name} was killed by signal 9\n")), "{error}");
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn the_sketch_works_where_children_are_ignored() {
+    let place = Place::new("sigchld");
+    let mut command = place.command("sketch");
+    assert_done(&finish(start(ignoring(&mut command, libc::SIGCHLD))));
+}
+
+#[test]
+fn the_two_do_not_outlive_the_sketch() {
+    let place = Place::new("outlive");
+    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    wait_for_talk(&place);
+    let both = children(&sketch);
+    signal(&sketch, SIGKILL);
+    assert_eq!(code(&finish(sketch)), 1000 + 9);
+    wait_until("both have ended", || {
+        let is_there = |pid: &Pid| Path::new(&format!("/proc/{pid}/exe")).exists();
+        (!both.iter().any(is_there)).then_some(())
+    });
+    assert!(!place.exists());
+}
+
+#[test]
+fn a_sketch_lets_children_alone_that_it_has_inherited() {
+    // One fails and one is killed, in the middle of a healthy talk.
+    for stranger in ["(exit 7)", "sh -c 'kill -KILL $$'"] {
+        let place = Place::new("stranger");
+        let args = [ENDLESS, "REPORT=json", "TIMEOUT=0"];
+        let stranger = format!("(read line; {stranger})");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!(r#"exec 3<&0; {stranger} <&3 & exec "$0" "$@""#)]);
+        shell.arg(program("sketch"));
+        let mut shell = place.prepare(shell);
+        let mut sketch = start(shell.args(args).stdin(std::process::Stdio::piped()));
+        wait_for_talk(&place);
+        drop(sketch.stdin.take()); // the stranger reads the end of it
+        wait_until("the stranger has ended", || {
+            children(&sketch).iter().any(|pid| state(pid.as_raw() as u32) == 'Z').then_some(())
+        });
+        wait_for_talk(&place);
+        signal(&sketch, SIGTERM);
+        let output = finish(sketch);
+        let error = error(&output, 143);
+        assert!(!error.contains("killed") && error.lines().count() == 2, "{error}");
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn a_sketch_does_not_wait_for_children_that_it_has_inherited() {
+    let place = Place::new("long-lived-stranger");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"sleep 600 >/dev/null 2>&1 & exec "$0" "$@""#]).arg(program("sketch"));
+    let sketch = start(place.prepare(shell).args(["ITERATIONS=10", "REPORT=json"]));
+    let group = Pid::from_raw(sketch.id() as i32);
+    let output = finish(sketch);
+    nix::sys::signal::killpg(group, SIGKILL).unwrap(); // the stranger is still there
+    assert_done(&output);
+}
+
+/// As with a sandbox that traps calls to emulate or report them.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_call_that_a_sandbox_traps_ends_the_program_and_is_no_success() {
+    if emulator().is_some() {
+        return; // it has no filters
+    }
+    let load_number = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let instruction =
+        |code: u32, k: u32, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let trap = |number: libc::c_long| {
+        [
+            instruction(load_number, 0, 0, 0),
+            instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number as u32, 0, 1),
+            instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_TRAP, 0, 0),
+            instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+        ]
+    };
+    for number in [libc::SYS_mq_open, libc::SYS_mq_timedreceive] {
+        let place = Place::new("trap");
+        let filter = trap(number);
+        let mut command = place.command("premise");
+        let install = move || {
+            let (length, pointer) = (filter.len() as u16, filter.as_ptr().cast_mut());
+            let filter = libc::sock_fprog { len: length, filter: pointer };
+            // SAFETY: the kernel reads the filter, which lives through the call.
+            let result = unsafe {
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+                    | libc::prctl(
+                        libc::PR_SET_SECCOMP,
+                        libc::SECCOMP_MODE_FILTER,
+                        &raw const filter,
+                    )
+            };
+            nix::errno::Errno::result(result).map(drop)
+        };
+        let output = finish(start(before_exec(command.arg("REPORT=json"), install)));
+        assert_eq!(code(&output), 1000 + libc::SIGSYS, "{output:?}");
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn where_the_cycle_counter_is_forbidden_no_queue_is_created() {
+    if emulator().is_some() {
+        return; // it has no such option
+    }
+    for program in ["premise", "sketch"] {
+        let place = Place::new("no-counter");
+        // include/uapi/linux/prctl.h
+        const PR_SET_TSC: libc::c_int = 26;
+        const PR_TSC_SIGSEGV: libc::c_int = 2;
+        let forbid = || {
+            // SAFETY: this option takes a number.
+            let result = unsafe { libc::prctl(PR_SET_TSC, PR_TSC_SIGSEGV) };
+            nix::errno::Errno::result(result).map(drop)
+        };
+        let output = finish(start(before_exec(&mut place.command(program), forbid)));
+        assert_eq!(code(&output), 1000 + libc::SIGSEGV);
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn a_sketch_that_ignores_sigterm_can_still_end_its_children() {
+    let place = Place::new("ignored-sigterm");
+    let mut command = place.command("sketch");
+    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    let sketch = start(ignoring(&mut command, libc::SIGTERM));
+    wait_for_talk(&place);
+    signal(&sketch, SIGTERM);
+    wait_for_talk(&place); // it is ignored
+    kill(children(&sketch)[1], SIGKILL).unwrap();
+    let error = error(&finish(sketch), 128 + 9);
+    assert!(error.contains("premise: ended by SIGTERM after "), "{error}");
+    assert!(!place.exists());
+}

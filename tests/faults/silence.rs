@@ -1,0 +1,162 @@
+//! A peer that is killed, stopped, or never comes.
+
+use super::*;
+
+#[test]
+fn premise_gives_up_if_the_peer_never_comes() {
+    for wait in WAITS {
+        let place = Place::new("alone");
+        let output = place.run("premise", &["TIMEOUT=1", "REPORT=json", wait]);
+        let text = format!(
+            "{}: conclusion sent nothing new for 1 s (TIMEOUT) after 0 iterations: check that \
+             conclusion is running with the same parameters, and not in another container",
+            place.text
+        );
+        assert_says(&output, 4, "premise", &text);
+        let report = report(&output);
+        assert_eq!((&report["end"], &report["iterations"]), (&"silent".into(), &0.into()));
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn conclusion_gives_up_if_there_is_no_queue_or_no_message() {
+    let place = Place::new("no-queue");
+    let output = place.run("conclusion", &["TIMEOUT=1", "REPORT=json"]);
+    assert_ended(
+        &output,
+        4,
+        "conclusion",
+        "premise has not created the queue within 1 s (TIMEOUT)",
+    );
+    assert!(!place.exists());
+
+    for wait in WAITS {
+        let _queue = Queue::create(&place.name, 0o600, 32, false).unwrap();
+        let output = place.run("conclusion", &["TIMEOUT=1", "REPORT=json", wait]);
+        assert_ended(&output, 4, "conclusion", "premise sent nothing new for 1 s (TIMEOUT)");
+        let report = report(&output);
+        let count = |name: &str| report[name].as_u64().unwrap();
+        // Polling, it yields now and then: tests/audit has the number.
+        for name in ["empty_polls", "yields"] {
+            assert_eq!(count(name) > 0, wait != "WAIT=block", "{name}");
+        }
+        assert!(count("yields") <= count("empty_polls"));
+        assert!(place.exists(), "it is not conclusion's to remove");
+        Queue::unlink(&place.name).unwrap();
+    }
+}
+
+#[test]
+fn a_program_gives_up_if_its_peer_was_killed() {
+    for wait in WAITS {
+        let place = Place::new("killed-conclusion");
+        let [premise, conclusion] = talking(&place, wait, ["TIMEOUT=1", "TIMEOUT=0"]);
+        signal(&conclusion, SIGKILL);
+        assert_eq!(code(&finish(conclusion)), 1000 + 9);
+        assert_ended(&finish(premise), 4, "premise", "conclusion sent nothing new for 1 s");
+        assert!(!place.exists());
+
+        let place = Place::new("killed-premise");
+        let [premise, conclusion] = talking(&place, wait, ["TIMEOUT=0", "TIMEOUT=1"]);
+        signal(&premise, SIGKILL);
+        finish(premise);
+        assert_ended(&finish(conclusion), 4, "conclusion", "premise sent nothing new for 1 s");
+        // This is what cleanup is for.
+        assert!(place.exists());
+        assert_done(&place.run("cleanup", &[]));
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+fn the_report_of_a_broken_talk_says_how_far_it_came() {
+    let place = Place::new("how-far");
+    let premise = place.start("premise", &[ENDLESS, "REPORT=json", "TIMEOUT=1"]);
+    let mut peer = Peer::new(place.open());
+    for _ in 0..3 {
+        let heard = peer.receive();
+        peer.send(&common::md5_hex(&heard));
+    }
+    peer.receive(); // and leave
+    let output = finish(premise);
+    assert_eq!(code(&output), 4);
+    let report = report(&output);
+    assert_eq!(report["end"], "silent");
+    assert_eq!((&report["iterations"], &report["corrupted"]), (&3.into(), &0.into()));
+}
+
+#[test]
+fn a_program_that_is_stopped_and_continued_talks_on() {
+    for wait in WAITS {
+        let place = Place::new("stopped");
+        let both = talking(&place, wait, ["TIMEOUT=30", "TIMEOUT=30"]);
+        for child in [&both[0], &both[1], &both[0], &both[1]] {
+            stop(child);
+            signal(child, SIGCONT);
+            wait_for_talk(&place);
+        }
+        for child in both.into_iter().rev() {
+            signal(&child, SIGTERM);
+            let output = finish(child);
+            assert_eq!(code(&output), 128 + 15);
+            assert_eq!(report(&output)["corrupted"], 0);
+        }
+    }
+}
+
+/// premise has nothing to do. By the time that the one that polls has had half a second of a CPU,
+/// the others have had less than a tenth of that, however busy the machine is.
+#[test]
+fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
+    let places = WAITS.map(|wait| Place::new(&format!("idle-{}", &wait[5..])));
+    let talks: Vec<[Running; 2]> = places
+        .iter()
+        .zip(WAITS)
+        .map(|(place, wait)| talking(place, wait, ["TIMEOUT=0", "TIMEOUT=0"]))
+        .collect();
+    talks.iter().for_each(|[_, conclusion]| stop(conclusion));
+
+    let used = || -> Vec<Duration> { talks.iter().map(|[premise, _]| cpu_time(premise)).collect() };
+    let before = used();
+    let enough = before[0] + Duration::from_millis(500);
+    let after = wait_until("one has polled for long", || {
+        let after = used();
+        (after[0] >= enough).then_some(after)
+    });
+    let used: Vec<Duration> =
+        after.iter().zip(before).map(|(after, before)| *after - before).collect();
+    assert!(used[1..].iter().all(|one| *one < used[0] / 10), "{WAITS:?}: {used:?}");
+}
+
+#[test]
+fn the_time_while_a_program_was_stopped_itself_is_no_silence() {
+    for wait in WAITS {
+        let place = Place::new("slept");
+        let premise = place.start("premise", &["ITERATIONS=2", "TIMEOUT=2", "REPORT=json", wait]);
+        let mut peer = Peer::new(place.open());
+        let mut heard = peer.receive();
+        stop(&premise);
+        sleep(Duration::from_millis(2500));
+        signal(&premise, SIGCONT);
+        // Long enough for premise to check the clock and find nothing new.
+        sleep(Duration::from_millis(100));
+        for _ in 0..2 {
+            peer.send(&common::md5_hex(&heard));
+            heard = peer.receive();
+        }
+        assert_done(&finish(premise));
+    }
+}
+
+#[test]
+fn the_sketch_ends_even_if_one_of_the_two_is_stopped() {
+    for victim in 0..2 {
+        let place = Place::new("stopped-in-sketch");
+        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=1"]);
+        wait_for_talk(&place);
+        kill(children(&sketch)[victim], SIGSTOP).unwrap();
+        error(&finish(sketch), 4);
+        assert!(!place.exists());
+    }
+}
