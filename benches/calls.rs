@@ -1,4 +1,4 @@
-//! What one call costs, through each package: `cargo bench --bench calls`, about two minutes.
+//! What one call costs, through each package: `cargo bench -p benches --bench calls`, about two minutes.
 //!
 //! - pair: one send and one receive in one process, half of what the kernel does in an iteration
 //! - empty poll: a receive from an empty queue that does not wait, by O_NONBLOCK and by two
@@ -91,7 +91,6 @@ macro_rules! ours {
     };
 }
 
-#[cfg(raw_backend)]
 ours!(Raw, raw);
 ours!(Ffi, ffi);
 
@@ -146,7 +145,6 @@ macro_rules! for_each_package {
     ($criterion:expr, $name:literal, $bench:ident) => {{
         let mut group = $criterion.benchmark_group($name);
         group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-        #[cfg(raw_backend)]
         $bench::<Raw>(&mut group);
         $bench::<Ffi>(&mut group);
         $bench::<Libc>(&mut group);
@@ -181,7 +179,6 @@ fn main() {
             dialogue.sent();
         });
     });
-    #[cfg(raw_backend)]
     criterion.bench_function("floor/getppid", |bencher| {
         // SAFETY: the call takes no argument and touches no memory.
         bencher.iter(|| unsafe { mq_sketch::os::raw::syscall(libc::SYS_getppid, []) });

@@ -5,9 +5,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The path of `plain.c`, compiled, or why it is not to be had.
-pub static PLAIN: LazyLock<Result<String, String>> = LazyLock::new(|| {
-    compile(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/contenders/plain.c"), "plain")
-});
+pub static PLAIN: LazyLock<Result<String, String>> =
+    LazyLock::new(|| compile(concat!(env!("CARGO_MANIFEST_DIR"), "/contenders/plain.c"), "plain"));
 
 /// The path of a program that does nothing, or why it is not to be had.
 pub fn empty() -> Result<String, String> {

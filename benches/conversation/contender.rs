@@ -213,7 +213,7 @@ impl Contender {
     /// The programs of `plain.py`. The interpreter tells its own path, because the one in PATH may
     /// be a script that looks for it first.
     fn python() -> Contender {
-        const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/contenders/plain.py");
+        const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/contenders/plain.py");
         let probe = Command::new("python3")
             .args(["-c", "import sys, posix_ipc; print(sys.executable)"])
             .stderr(Stdio::null())

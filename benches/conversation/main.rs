@@ -1,4 +1,4 @@
-//! The whole protocol beside what people use instead: `cargo bench --bench conversation`.
+//! The whole protocol beside what people use instead: `cargo bench -p benches --bench conversation`.
 //!
 //! It prints tables on standard output. Charts, a csv file with a line for each run, and a json file
 //! with every figure, go into a new folder of `target/conversation`. `-- --help` shows how to run
@@ -202,5 +202,6 @@ fn say(line: impl std::fmt::Display) {
 
 /// A path as it is seen from the project.
 fn short(path: &Path) -> std::path::Display<'_> {
-    path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(path).display()
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the top of the project");
+    path.strip_prefix(top).unwrap_or(path).display()
 }

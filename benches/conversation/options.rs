@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::contender::Contender;
 
 pub const HELP: &str = "\
-cargo bench --bench conversation [-- OPTION...]
+cargo bench -p benches --bench conversation [-- OPTION...]
 
   --rounds N          runs of each case of the table; half as many of the other parts [7]
   --iterations N      in each run, without warm-up, instead of as many as take 0.4 s
@@ -139,7 +139,7 @@ fn command_line(args: &[OsString]) -> String {
     let own: String = args.iter().map(|arg| format!(" {}", arg.display())).collect();
     let features = if cfg!(feature = "ffi") { " --features ffi" } else { "" };
     let dashes = if own.is_empty() { "" } else { " --" };
-    format!("cargo bench --bench conversation{features}{dashes}{own}")
+    format!("cargo bench -p benches --bench conversation{features}{dashes}{own}")
 }
 
 /// A folder for the results of a run that begins now. It is made at once: better an error now than

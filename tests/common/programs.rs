@@ -2,7 +2,7 @@
 //! --locked`. What cargo builds for a test is something else, because the tests' own packages
 //! change the features of shared ones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -28,7 +28,10 @@ pub fn build(ffi: bool) -> Result<PathBuf, String> {
     let name = if ffi { "programs-ffi" } else { "programs" };
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    // The benchmarks are a package further down.
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let top = folders.find(|folder| folder.join("Cargo.lock").exists());
+    cargo.current_dir(top.expect("the top of the workspace"));
     cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&target);
     if ffi {
         cargo.args(["--features", "ffi"]);
