@@ -15,7 +15,6 @@ const PROGRAMS: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/arch");
-    println!("cargo:rerun-if-changed=src/runtime/link.ld");
     println!("cargo:rustc-check-cfg=cfg(raw_backend, freestanding)");
     // For --version.
     println!("cargo:rustc-env=MQ_SKETCH_TARGET={}", env::var("TARGET").unwrap_or_default());
@@ -79,23 +78,23 @@ fn link_without_a_c_library(arch: &str) {
     for name in ["libc.a", "libm.a", "librt.a", "libpthread.a"] {
         fs::write(shadows.join(name), "!<arch>\n").expect("OUT_DIR is writable");
     }
-    let linker = linker();
-    let script = env::current_dir().expect("a package has a folder").join("src/runtime/link.ld");
     let arguments = [
         "-nostartfiles", // no crt1.o: `_start` is in the program
         "-static",       // no interpreter, nothing NEEDED
         "-no-pie",       // nothing relocates the program; rustc asks for -pie
-        &match linker.as_str() {
-            // mold reads no scripts: with it, constants with addresses in them are writable.
-            "mold" => "-Wl,-z,separate-code,-z,norelro".into(),
-            _ => format!("-T{}", script.display()), // the segments
-        },
+        // Constants, code and data lie in segments of their own. Without a loader nothing could make
+        // a part of the data read-only later.
+        "-Wl,-z,separate-code,-z,norelro",
         "-Wl,--build-id=none",   // some compilers add one, and others do not
         "-Wl,--no-eh-frame-hdr", // its only user is unwinding at run time
         &format!("-L{}", shadows.display()),
     ];
-    // The linker itself, and not a compiler that calls it: rustc decides by the same names.
+    let linker = linker();
+    // A linker without a compiler in front of it. rustc decides by the same names.
     let is_bare = linker == "ld" || linker.ends_with("-ld") || linker.contains("lld");
+    if linker == "mold" {
+        println!("cargo::error=rustc takes `mold` for a compiler: use -C link-arg=-fuse-ld=mold");
+    }
     // clang can link for every processor, and must be told for which.
     let target = format!("--target={arch}-linux-gnu");
     let of_clang = linker.starts_with("clang").then_some(&*target);
@@ -113,7 +112,8 @@ fn link_without_a_c_library(arch: &str) {
     }
 }
 
-/// The name of the chosen linker without its folder; empty if none was chosen.
+/// The name of the chosen linker, without its folder and its ending (`ld` for /usr/bin/ld.bfd);
+/// empty if none was chosen.
 ///
 /// It is chosen by an environment variable, by flags, or in cargo's configuration. If that file
 /// changes, cargo does not run this script again: run `cargo clean`.
@@ -121,13 +121,10 @@ fn linker() -> String {
     let target = env::var("TARGET").unwrap_or_default().to_uppercase().replace('-', "_");
     println!("cargo:rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    if flags.contains("fuse-ld=mold") {
-        return "mold".into();
-    }
     let mut of_flags = flags.split('\x1f').filter_map(|flag| {
         flag.strip_prefix("-C").unwrap_or(flag).strip_prefix("linker=").map(String::from)
     });
     let linker = of_flags.next_back().or_else(|| env::var("RUSTC_LINKER").ok()).unwrap_or_default();
-    let name = Path::new(&linker).file_name().and_then(OsStr::to_str);
+    let name = Path::new(&linker).file_stem().and_then(OsStr::to_str);
     name.unwrap_or_default().to_string()
 }

@@ -1,6 +1,5 @@
 //! What the C library does for other programs: entry and exit, the memory functions of the
-//! compiler, signals. And SEALED: the seccomp filter. link.ld lays out the segments of a
-//! freestanding program.
+//! compiler, signals. And SEALED: the seccomp filter.
 
 pub mod memory;
 pub mod seal;
