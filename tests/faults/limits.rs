@@ -214,7 +214,8 @@ fn in_a_directory_that_the_user_may_not_search_the_defaults_hold() {
             format!(r#"mkdir closed && cd closed && {inside}; chmod {mode} . && exec "$0" "$@""#);
         let cleanup = place.command_of_nobody(folder.path(), "cleanup");
         let mut shell = Command::new("sh");
-        shell.args(["-c", &script]).arg(cleanup.get_program()).current_dir(folder.path());
+        shell.args(["-c", &script]).current_dir(folder.path());
+        add_words(&mut shell, &cleanup);
         if nix::unistd::geteuid().is_root() {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
             shell.uid(65534).gid(65534);

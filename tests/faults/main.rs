@@ -20,8 +20,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::{
-    Peer, Place, Running, assert_done, code, emulator, finish, program, report, signal, start,
-    state, stdout, stop, the_one_line, wait_for_state, wait_until,
+    Peer, Place, Running, assert_done, code, command_of, emulator, finish, program, report, signal,
+    start, state, stdout, stop, the_one_line, wait_for_state, wait_until,
 };
 use mq_sketch::mq::{Deadline, Queue};
 use mq_sketch::os::Errno;
@@ -98,6 +98,11 @@ fn ignoring(command: &mut Command, signal: libc::c_int) -> &mut Command {
         libc::SIG_ERR => Err(nix::Error::last()),
         _ => Ok(()),
     })
+}
+
+/// Adds the words of a command to those of a shell, which will run it.
+fn add_words(shell: &mut Command, command: &Command) {
+    shell.arg(command.get_program()).args(command.get_args());
 }
 
 /// The children of a process: of a sketch, premise and conclusion.

@@ -159,7 +159,7 @@ fn a_sketch_lets_children_alone_that_it_has_inherited() {
         let stranger = format!("(read line; {stranger})");
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!(r#"exec 3<&0; {stranger} <&3 & exec "$0" "$@""#)]);
-        shell.arg(program("sketch"));
+        add_words(&mut shell, &command_of(&program("sketch")));
         let mut shell = place.prepare(shell);
         let mut sketch = start(shell.args(args).stdin(std::process::Stdio::piped()));
         wait_for_talk(&place);
@@ -180,7 +180,8 @@ fn a_sketch_lets_children_alone_that_it_has_inherited() {
 fn a_sketch_does_not_wait_for_children_that_it_has_inherited() {
     let place = Place::new("long-lived-stranger");
     let mut shell = Command::new("sh");
-    shell.args(["-c", r#"sleep 600 >/dev/null 2>&1 & exec "$0" "$@""#]).arg(program("sketch"));
+    shell.args(["-c", r#"sleep 600 >/dev/null 2>&1 & exec "$0" "$@""#]);
+    add_words(&mut shell, &command_of(&program("sketch")));
     let sketch = start(place.prepare(shell).args(["ITERATIONS=10", "REPORT=json"]));
     let group = Pid::from_raw(sketch.id() as i32);
     let output = finish(sketch);
