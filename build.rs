@@ -51,13 +51,12 @@ fn main() {
 ///
 /// - glibc had them in librt until 2.33. Since 2.34 they are in libc and librt is empty, so linking
 ///   librt is right for all versions.
-/// - FreeBSD and DragonFly have them in librt.
-/// - musl and illumos have them in libc. Other systems have none (macOS, OpenBSD, Android), or
-///   under other names (NetBSD); there `src/mq/mod.rs` stops the build.
+/// - FreeBSD has them in librt, and musl in libc. On any other system `src/mq/mod.rs` stops the
+///   build.
 fn link_realtime_library(os: &str, env: &str) {
     let in_librt = match os {
         "linux" => env == "gnu",
-        "freebsd" | "dragonfly" => true,
+        "freebsd" => true,
         _ => false,
     };
     if in_librt {

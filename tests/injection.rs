@@ -404,6 +404,24 @@ fn a_delay_between_two_clocks_does_not_falsify_the_figures() {
     assert!(is_delayed && (0.5..2.0).contains(&(ours / theirs)), "{ours} s and {theirs} s");
 }
 
+/// Without the check a message that was duplicated in the last iteration would go unnoticed.
+#[test]
+fn an_interrupted_check_for_an_empty_queue_is_made_again() {
+    let place = Place::new("injection-check");
+    let args = ["ITERATIONS=3", "REPORT=json"];
+    let conclusion = place.start("conclusion", &args);
+    let mut checks = 0;
+    let output = trace(place.command("premise").args(args), |call, result| {
+        // Only this check has a deadline.
+        let is_check = call.number == libc::SYS_mq_timedreceive && call.args[4] != 0;
+        checks += u32::from(is_check && result.is_none());
+        let is_interrupted = is_check && result.is_none() && checks == 1;
+        if is_interrupted { Verdict::Refuse(Errno::EINTR) } else { Verdict::Pass }
+    });
+    common::assert_done(&finish(conclusion));
+    assert_eq!((code(&output), checks), (0, 2));
+}
+
 /// A signal between the installation of a handler and the end of set-up would find the handler.
 #[test]
 fn an_ignored_signal_is_ignored_at_every_moment() {
