@@ -1,3 +1,10 @@
+//! Where a new test goes: one of a module beside its code, in `src`. A function of `mq` or `os`:
+//! `backends`, which runs it through both backends. The state machine: `model`. Input of any kind:
+//! `properties`. A whole program that does what it is for: `talk`; on the wire: `wire`; with a peer
+//! that lies: `corruption`; with bad arguments: `usage`; when something around it goes wrong:
+//! `faults`, by what that is; when a system call fails: `injection`. A call that is made or not:
+//! `audit`, or `seal` under a filter. A program as a file: `programs`.
+//!
 //! What the tests of whole programs share: a queue name of their own, programs that cannot hang a
 //! test, and a peer that is played by the test.
 //!
