@@ -24,6 +24,7 @@ use super::clock::{CheckSchedule, Reading, SilenceTimer, ticks};
 use super::dialogue::{Dialogue, Received};
 use super::histogram::Histogram;
 use super::message::{Buffer, MAX_SIZE};
+use super::seat::{Seat, Sitter};
 use super::wait::Wait;
 use crate::mq::{Deadline, Queue};
 use crate::os::{self, Errno};
@@ -95,6 +96,8 @@ pub enum End {
     Corrupted(usize),
     /// Nothing new came for as long as the timeout.
     Silent,
+    /// This peer has ended, and nothing of it is on the queue.
+    PeerEnded(Sitter),
     /// This signal asked for the end.
     Signal(c_int),
     /// This step failed, with this error.
@@ -169,6 +172,8 @@ pub fn talk(
 ) -> End {
     let start = Reading::now();
     session.stats.start = start;
+    let is_premise = session.dialogue.is_premise();
+    let seat = if is_premise { Seat::Conclusion } else { Seat::Premise };
     let silence_timer = SilenceTimer::new(settings.timeout, start.nanoseconds);
     let slice = (silence_timer.slice() / 1000) as u32; // in microseconds, at most a second
     let mut conversation = Conversation {
@@ -178,6 +183,7 @@ pub fn talk(
         silence_timer,
         schedule: CheckSchedule::new(start),
         replies_at_check: 0,
+        peer: Peer { seat, sitter: None, gone_since: None },
         idle_rounds: 0,
         yields_due: 0,
         session,
@@ -195,6 +201,15 @@ pub fn talk(
     end
 }
 
+/// What is known of the peer's seat.
+struct Peer {
+    seat: Seat,
+    /// The process that had it at the first reply. None for a peer that takes no seat.
+    sitter: Option<Sitter>,
+    /// The idle rounds at the first check that found the seat free.
+    gone_since: Option<u64>,
+}
+
 struct Conversation<'a> {
     queue: &'a mut Queue,
     settings: Settings,
@@ -202,6 +217,7 @@ struct Conversation<'a> {
     silence_timer: SilenceTimer,
     schedule: CheckSchedule,
     replies_at_check: u64,
+    peer: Peer,
     /// Rounds in a row without progress.
     idle_rounds: u64,
     /// How many of the next answers are followed by a yield: the program has received its own
@@ -223,6 +239,7 @@ impl Conversation<'_> {
             match dialogue.receive(&received[..length]) {
                 Received::Reply => {
                     self.idle_rounds = 0;
+                    self.peer.gone_since = None;
                     if dialogue.must_check_empty_queue() {
                         self.check_empty_queue()?;
                     }
@@ -296,6 +313,7 @@ impl Conversation<'_> {
         let Session { dialogue, stats, .. } = &mut *self.session;
         let mut now = ticks();
         if dialogue.replies() == 1 {
+            self.peer.sitter = self.peer.seat.sitter(self.queue);
             stats.start = Reading::now();
             now = stats.start.ticks;
         } else {
@@ -319,7 +337,8 @@ impl Conversation<'_> {
             Errno::EINTR => {
                 check_signal()?;
                 if self.is_blocking() {
-                    self.check_clock()?; // the timer
+                    self.idle_rounds += 1;
+                    return self.check_clock(); // the timer
                 }
             }
             _ => return Err(End::Failed(step, errno)),
@@ -381,16 +400,34 @@ impl Conversation<'_> {
         }
     }
 
+    /// True if the peer had a seat, an earlier check found the seat free, and since then another
+    /// round has found no reply. At most one message of the conversation is on the queue, so that
+    /// round would have received what the peer may have sent before its end.
+    fn has_peer_ended(&mut self) -> bool {
+        let Peer { seat, sitter: Some(_), gone_since } = &mut self.peer else { return false };
+        if seat.sitter(self.queue).is_some() {
+            *gone_since = None;
+            return false;
+        }
+        self.idle_rounds > *gone_since.get_or_insert(self.idle_rounds)
+    }
+
     /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Calls
     /// the observer.
     #[cold]
     fn check_clock(&mut self) -> Result<(), End> {
-        let Session { dialogue, stats, .. } = &*self.session;
-        let (ticks, now, replies) = (ticks(), os::monotonic_nanoseconds(), dialogue.replies());
+        let (ticks, now) = (ticks(), os::monotonic_nanoseconds());
+        let replies = self.session.dialogue.replies();
         if self.silence_timer.is_over(now, replies != self.replies_at_check) {
             return Err(End::Silent);
         }
         self.replies_at_check = replies;
+        if self.has_peer_ended()
+            && let Some(sitter) = self.peer.sitter
+        {
+            return Err(End::PeerEnded(sitter));
+        }
+        let Session { dialogue, stats, .. } = &*self.session;
         self.schedule.checked(ticks, now, self.silence_timer.slice());
         let elapsed = now.saturating_sub(stats.start.nanoseconds);
         let event = Event::ClockChecked { now, elapsed, dialogue };

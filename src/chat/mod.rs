@@ -6,4 +6,5 @@ pub mod conversation;
 pub mod dialogue;
 pub mod histogram;
 pub mod message;
+pub mod seat;
 pub mod wait;

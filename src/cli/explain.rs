@@ -10,6 +10,7 @@ use core::fmt;
 
 use super::output::Escaped;
 use crate::chat::message::MAX_SIZE;
+use crate::chat::seat::Sitter;
 use crate::mq::{Queue, QueueName};
 use crate::os::Errno;
 
@@ -26,6 +27,9 @@ pub enum Call<'a> {
         message_size: usize,
         /// The process could still open a file after the failure.
         has_descriptors: bool,
+        /// Where the queue exists already: the process that takes part in a conversation there, if
+        /// one does. None: the queue cannot be opened to see that.
+        sitter: Option<Option<Sitter>>,
     },
     /// mq_open(3) of a queue that exists.
     Open {
@@ -110,8 +114,18 @@ impl fmt::Display for CallError<'_> {
         let CallError { call, errno } = *self;
         write!(f, "{call}: {errno}: ")?;
         let sentence = match (call, errno) {
+            (Create { sitter: Some(Some(sitter)), .. }, Errno::EEXIST) => {
+                return write!(f, "{sitter} talks on this queue: use another MESSAGE_QUEUE_NAME");
+            }
+            (Create { name, sitter: Some(None), .. }, Errno::EEXIST) => {
+                return write!(
+                    f,
+                    "the queue was left behind (no program has a seat at it, but one of another \
+                     kind may still use it): run cleanup MESSAGE_QUEUE_NAME={name}"
+                );
+            }
             (Create { .. }, Errno::EEXIST) => {
-                "the queue exists already: another premise is running, or one died: run cleanup"
+                "the queue exists already: another premise is running, or one died"
             }
             (Create { mode, .. }, Errno::EACCES) => {
                 return write!(
@@ -218,21 +232,28 @@ impl fmt::Display for CallError<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::seat::Seat;
     use std::prelude::rust_2024::*;
 
     #[test]
     fn an_error_names_the_call_the_errno_the_cause_and_the_remedy() {
         use std::string::ToString;
         let name = &QueueName::new(b"/q").unwrap();
-        let create = Call::Create { name, mode: 0o640, message_size: 32, has_descriptors: true };
+        let mode = 0o640;
+        let create =
+            |sitter| Call::Create { name, mode, message_size: 32, has_descriptors: true, sitter };
+        let sitter = Sitter { seat: Seat::Premise, pid: Some(1234) };
+        let (talks, left, create) = (create(Some(Some(sitter))), create(Some(None)), create(None));
         let open = Call::Open { name, mode: 0o600 };
         for (call, errno, words) in [
             (
                 create,
                 Errno::EEXIST,
                 "mq_open /q: EEXIST: the queue exists already: another premise is running, or one \
-                 died: run cleanup",
+                 died",
             ),
+            (talks, Errno::EEXIST, "EEXIST: premise (process 1234) talks on this queue: use"),
+            (left, Errno::EEXIST, "run cleanup MESSAGE_QUEUE_NAME=/q"),
             (create, Errno::EACCES, "mode 0640"),
             (create, Errno::EMFILE, "the new one is charged 10*(32+96)=1280 bytes"),
             (open, Errno::EMFILE, "RLIMIT_NOFILE"),

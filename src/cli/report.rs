@@ -192,7 +192,7 @@ impl fmt::Display for Json<'_> {
         let end = match summary.end {
             End::Done => "done",
             End::Corrupted(_) => "corrupted",
-            End::Silent => "silent",
+            End::Silent | End::PeerEnded(_) => "silent",
             End::Signal(_) => "signal",
             End::Failed(..) => "refused",
         };

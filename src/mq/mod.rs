@@ -86,6 +86,14 @@
 //! - EAGAIN, ETIMEDOUT, EINTR: as above, for an empty queue.
 //! - EMSGSIZE: `buffer` is shorter than mq_msgsize, whatever the length of the message is.
 //! - EINVAL: the deadline, as above. EBADF.
+//!
+//! # A queue is a file
+//!
+//! On Linux a queue's descriptor is a file descriptor, so close(2), fstat(2), poll(2) and the record
+//! locks of fcntl(2) work on it, which POSIX does not promise. Two things depend on that here.
+//! [`Queue::unlink_own`] asks fstat(2) whether the queue still has a name. And a queue has no end of
+//! file, so a reader cannot see that its writer has died; but the kernel releases a process's locks
+//! when it ends, so [`Queue::byte_owner`] can show it.
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 

@@ -155,15 +155,40 @@ impl Queue {
     /// of that name. Otherwise those of [mq_unlink](super#mq_unlink).
     pub fn unlink_own(&self, name: &QueueName) -> Result<(), Errno> {
         #[cfg(target_os = "linux")]
-        {
-            // SAFETY: on Linux an mqd_t is a file descriptor, and this queue keeps it open during
-            // the call.
-            let fd = unsafe { os::Fd::from_raw(self.mqd.0) };
-            if os::link_count(&fd) == Ok(0) {
-                return Err(Errno::ENOENT);
-            }
+        if os::link_count(&self.fd()) == Ok(0) {
+            return Err(Errno::ENOENT);
         }
         Queue::unlink(name)
+    }
+
+    /// Locks a byte of the queue for this process, if no other process has locked it. On Linux a
+    /// queue is a file, so record locks work on it: fcntl(2). The kernel releases the lock when the
+    /// process ends, or closes any descriptor of this queue; a child does not inherit it.
+    ///
+    /// False if another process has locked it. Elsewhere, and where a sandbox or the system has no
+    /// such locks, true.
+    pub fn lock_byte(&self, _offset: u8) -> bool {
+        #[cfg(target_os = "linux")]
+        return os::lock_byte(&self.fd(), _offset) != Err(Errno::EAGAIN);
+        #[cfg(not(target_os = "linux"))]
+        return true;
+    }
+
+    /// The process that has locked a byte of the queue; 0 if it is in another pid namespace. None if
+    /// no other process has, or if there are no such locks.
+    pub fn byte_owner(&self, _offset: u8) -> Option<libc::pid_t> {
+        #[cfg(target_os = "linux")]
+        return os::byte_owner(&self.fd(), _offset).ok().flatten();
+        #[cfg(not(target_os = "linux"))]
+        return None;
+    }
+
+    /// The queue as a file.
+    #[cfg(target_os = "linux")]
+    fn fd(&self) -> os::Fd {
+        // SAFETY: on Linux an mqd_t is a file descriptor. The callers use it for a call, while this
+        // queue keeps it open.
+        unsafe { os::Fd::from_raw(self.mqd.0) }
     }
 }
 

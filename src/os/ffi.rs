@@ -11,7 +11,7 @@ use core::ffi::{CStr, c_int, c_short};
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
-use super::{Disposition, Errno, Fd, ForkResult, SignalSet};
+use super::{Disposition, Errno, Fd, ForkResult, SignalSet, write_lock};
 
 /// A return value of -1 means an error, any other is the value of the call.
 #[inline]
@@ -94,6 +94,25 @@ pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
     let stat = unsafe { stat.assume_init() };
     #[allow(clippy::unnecessary_cast)] // its width differs by system
     Ok(stat.st_nlink as u64)
+}
+
+/// fcntl(2), F_SETLK: a write lock of the byte at `offset`, without waiting. The kernel releases it
+/// when the process ends, or closes any descriptor of that file.
+#[inline]
+pub fn lock_byte(fd: &Fd, offset: u8) -> Result<(), Errno> {
+    let lock = write_lock(offset);
+    // SAFETY: `lock` is read, and lives through the call.
+    check(unsafe { libc::fcntl(fd.0, libc::F_SETLK, &raw const lock) } as isize).map(drop)
+}
+
+/// fcntl(2), F_GETLK: the process that has a lock of the byte at `offset`; None if no other process
+/// has one. A process of another pid namespace has the number 0.
+#[inline]
+pub fn byte_owner(fd: &Fd, offset: u8) -> Result<Option<libc::pid_t>, Errno> {
+    let mut lock = write_lock(offset);
+    // SAFETY: `lock` is read and written, and lives through the call.
+    check(unsafe { libc::fcntl(fd.0, libc::F_GETLK, &raw mut lock) } as isize)?;
+    Ok((lock.l_type != libc::F_UNLCK as _).then_some(lock.l_pid))
 }
 
 /// umask(2). Returns the previous mask.

@@ -13,6 +13,7 @@
 //! | [`poll_output`] | ppoll(2) | EINTR |
 //! | [`terminal_columns`] | ioctl_tty(2), TIOCGWINSZ | |
 //! | [`link_count`] | fstat(2) | EBADF |
+//! | [`lock_byte`], [`byte_owner`] | fcntl(2), F_SETLK and F_GETLK | EAGAIN: another process has the lock; ENOLCK |
 //! | [`umask`] | umask(2) | |
 //! | [`clock_gettime`] | clock_gettime(2) | EINVAL: no such clock |
 //! | [`nanosleep`] | nanosleep(2) | EINTR, EINVAL |
@@ -77,6 +78,15 @@ pub enum Disposition {
     Ignore,
     /// The function runs. SA_RESTART is not set, so an interrupted wait fails with EINTR.
     Handler(extern "C" fn(c_int)),
+}
+
+/// A write lock of the byte at `offset`. All bytes zero are valid, and stand for the process itself.
+fn write_lock(offset: u8) -> libc::flock {
+    // SAFETY: a flock is made of integers.
+    let mut lock: libc::flock = unsafe { core::mem::zeroed() };
+    (lock.l_type, lock.l_whence) = (libc::F_WRLCK as _, libc::SEEK_SET as _);
+    (lock.l_start, lock.l_len) = (offset.into(), 1);
+    lock
 }
 
 /// A set of the signals 1 to 64. Signal N is bit N - 1, as in the kernel.

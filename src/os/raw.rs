@@ -7,7 +7,7 @@ use core::ffi::{CStr, c_int, c_long, c_short, c_ulong};
 use core::mem::{MaybeUninit, offset_of, size_of};
 use core::ptr::{from_mut, from_ref, null};
 
-use super::{Disposition, Errno, Fd, ForkResult, SignalSet};
+use super::{Disposition, Errno, Fd, ForkResult, SignalSet, write_lock};
 use crate::arch;
 
 // Layouts shared with the kernel. The types are those of the crate `libc` where the C library's
@@ -22,6 +22,8 @@ const _: () = {
     assert!(size_of::<libc::rusage>() >= size_of::<[c_long; 18]>());
     assert!(size_of::<libc::stat>() == arch::STAT_LAYOUT.0);
     assert!(offset_of!(libc::stat, st_nlink) == arch::STAT_LAYOUT.1);
+    // include/uapi/asm-generic/fcntl.h: two shorts, two longs, and an int.
+    assert!(size_of::<libc::flock>() == size_of::<[c_long; 4]>());
     // include/linux/signal_types.h: two words, perhaps a third, and a set of 64 bits.
     assert!(size_of::<KernelSigaction>() == 24 + size_of::<arch::Restorer>());
 };
@@ -120,6 +122,28 @@ pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
     let links = unsafe { stat.assume_init() }.st_nlink;
     #[allow(clippy::useless_conversion)] // it has 32 bits on some processors
     Ok(links.into())
+}
+
+/// `long fcntl(unsigned int fd, unsigned int cmd, unsigned long arg)`, fs/fcntl.c, with F_SETLK: a
+/// write lock of the byte at `offset`, without waiting. The kernel releases it when the process ends,
+/// or closes any descriptor of that file.
+#[inline]
+pub fn lock_byte(fd: &Fd, offset: u8) -> Result<(), Errno> {
+    let lock = write_lock(offset);
+    let arguments = [fd.0 as usize, libc::F_SETLK as usize, from_ref(&lock) as usize];
+    // SAFETY: the kernel reads `lock`, which lives through the call.
+    unsafe { syscall(libc::SYS_fcntl, arguments) }.map(drop)
+}
+
+/// The same with F_GETLK: the process that has a lock of the byte at `offset`; None if no other
+/// process has one. A process of another pid namespace has the number 0.
+#[inline]
+pub fn byte_owner(fd: &Fd, offset: u8) -> Result<Option<libc::pid_t>, Errno> {
+    let mut lock = write_lock(offset);
+    let arguments = [fd.0 as usize, libc::F_GETLK as usize, from_mut(&mut lock) as usize];
+    // SAFETY: the kernel reads and writes `lock`, which lives through the call.
+    unsafe { syscall(libc::SYS_fcntl, arguments)? };
+    Ok((lock.l_type != libc::F_UNLCK as _).then_some(lock.l_pid))
 }
 
 /// `int umask(int mask)`, kernel/sys.c. Returns the previous mask.

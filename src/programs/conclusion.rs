@@ -4,6 +4,7 @@ use super::Program;
 use crate::chat::clock::SilenceTimer;
 use crate::chat::conversation::Session;
 use crate::chat::dialogue::Dialogue;
+use crate::chat::seat::Seat;
 use crate::cli::explain::{Call, CallError};
 use crate::cli::output::complain;
 use crate::cli::params::{About, Params};
@@ -52,6 +53,16 @@ pub fn chat(params: &Params, mut progress: Progress) -> Result<ExitCode, CallErr
         return Ok(never_opened(params));
     };
     super::seal(params, Role::Conclusion)?;
+    if let Err(other) = Seat::Conclusion.take(&queue) {
+        let name = &params.queue_name;
+        complain(
+            NAME,
+            format_args!(
+                "{name}: another {other} talks on this queue: use another MESSAGE_QUEUE_NAME"
+            ),
+        );
+        return Ok(ExitCode::FAILED);
+    }
     let mut session = Session::new(Dialogue::conclusion(params.iterations, params.message_size));
     let end = super::talk(NAME, params, &mut queue, &mut session, &mut progress);
     Ok(super::report_end(NAME, "premise", params, end, &session))

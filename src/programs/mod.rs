@@ -143,6 +143,11 @@ fn report_end(program: &str, peer: &str, params: &Params, end: End, session: &Se
             );
             ExitCode::SILENT
         }
+        End::PeerEnded(peer) => {
+            let replies = dialogue.replies();
+            complain(program, format_args!("{name}: {peer} has ended after {replies} iterations"));
+            ExitCode::SILENT
+        }
         End::Signal(signal) => interrupted(program, signal, dialogue),
         End::Failed(step, errno) => {
             let call = match step {

@@ -7,6 +7,7 @@ use crate::chat::clock::ticks;
 use crate::chat::conversation::Session;
 use crate::chat::dialogue::Dialogue;
 use crate::chat::message::Message;
+use crate::chat::seat::{Seat, Sitter};
 use crate::cli::explain::{Call, CallError};
 use crate::cli::params::{About, Params};
 use crate::cli::report;
@@ -53,7 +54,9 @@ pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
     Queue::create(name, *mode, *message_size, wait.begins_nonblocking()).map_err(|errno| {
         let (mode, message_size) = (*mode, *message_size);
         let has_descriptors = errno == Errno::EMFILE && os::can_open(c"/") != Err(Errno::EMFILE);
-        Call::Create { name, mode, message_size, has_descriptors }.failed(errno)
+        let existing = if errno == Errno::EEXIST { Queue::open(name, true).ok() } else { None };
+        let sitter = existing.map(|queue| Sitter::at(&queue));
+        Call::Create { name, mode, message_size, has_descriptors, sitter }.failed(errno)
     })
 }
 
@@ -65,6 +68,7 @@ pub fn chat<'a>(params: &'a Params, queue: &mut Queue) -> Result<ExitCode, CallE
         let _ = remove_queue(params, queue);
         return Err(error);
     }
+    let _ = Seat::Premise.take(queue); // it is free: the queue is new
     let now = Message::time(os::realtime_nanoseconds() / 1_000_000_000);
     let dialogue = Dialogue::premise(now, params.iterations, params.message_size);
     let mut session = Session::new(dialogue);

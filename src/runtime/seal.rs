@@ -107,14 +107,25 @@ mod lists {
         any(SYS_setitimer),
         any(SYS_clock_gettime),
         any(SYS_getrusage),
+        SEATS,
         only(SYS_write, 0, &[1..=2]), // standard output and standard error
     ];
+
+    /// fcntl(2) with F_GETLK and F_SETLK.
+    const SEATS: Rule = only(SYS_fcntl, 1, &[F_GETLK as u32..=F_SETLK as u32]);
 
     const WRITE_ERRORS: &[Rule] = &[only(SYS_write, 0, &[2..=2])];
 
     /// All calls of `cleanup`.
-    const CLEAN_UP: &[Rule] =
-        &[any(SYS_mq_unlink), only(SYS_write, 0, &[1..=2]), any(SYS_ppoll), any(SYS_exit_group)];
+    const CLEAN_UP: &[Rule] = &[
+        only(SYS_mq_open, 1, &[one(O_RDWR | O_NONBLOCK)]),
+        only(SYS_fcntl, 1, &[one(F_GETLK)]),
+        any(SYS_close),
+        any(SYS_mq_unlink),
+        only(SYS_write, 0, &[1..=2]),
+        any(SYS_ppoll),
+        any(SYS_exit_group),
+    ];
 
     const REMOVE_THE_QUEUE: &[Rule] = &[any(SYS_fstat), any(SYS_mq_unlink)];
 

@@ -4,12 +4,12 @@
 #     awk -f tests/audit/fold.awk target/trace
 #
 # Left out are: rounds without progress; an attempt to open a queue that is not there yet, and the
-# pause after it; a handler like one before; readings of the clock that check for silence; and all
-# lines of a report but the first.
+# pause after it; a handler like one before; readings of the clock that check for silence, and looks
+# at the peer's seat with them; and all lines of a report but the first.
 
 BEGIN { FS = "\"" }                     # the second field is the first string: a message
 
-/^rt_sigaction\(.*SIG_IGN.*\{sa_handler=0x/ { next }    # it was ignored at the start, and is again
+/^rt_sigaction\(.*NULL, \{sa_handler=SIG_IGN/ { next }  # it is ignored, and stays so
 /^rt_sigaction\(/ {
     match($0, /\{[^}]*\}/)              # the new action
     if (seen[substr($0, RSTART, RLENGTH)]++) next
@@ -29,7 +29,9 @@ BEGIN { FS = "\"" }                     # the second field is the first string: 
 /^mq_open\(.* = -1 ENOENT/ { next }
 /^nanosleep\(/ { next }
 
-/^clock_gettime\(CLOCK_MONOTONIC/ && last !~ /^getrusage/ { next }
+/^fcntl\(.*F_GETLK/ && is_check { next }
+{ is_check = 0 }
+/^clock_gettime\(CLOCK_MONOTONIC/ && last !~ /^getrusage/ { is_check = 1; next }
 
 # The time in a line of the report comes before the line.
 /^clock_gettime\(CLOCK_REALTIME/ { time = $0 "\n"; next }

@@ -29,8 +29,8 @@ fn without_differences(line: &str) -> String {
     let mut shown = String::new();
     for word in line.split_inclusive([' ', ',', '{', '}', '(', ')']) {
         let (name, value) = word.split_once('=').unwrap_or(("", word));
-        let is_hidden = value.starts_with("0x")
-            || ["tv_sec", "tv_nsec", "tv_usec", "rlim_cur", "rlim_max"].contains(&name);
+        let is_hidden =
+            value.starts_with("0x") || ["tv_sec", "tv_nsec", "tv_usec", "l_pid"].contains(&name);
         shown += if is_hidden { name } else { word };
     }
     shown.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -44,12 +44,13 @@ fn number_on(architecture: &str, name: &str) -> i64 {
 }
 
 /// The numbers of include/uapi/asm-generic/unistd.h, which newer architectures have in common.
-const GENERIC: [(&str, i64); 29] = [
+const GENERIC: [(&str, i64); 30] = [
     ("clock_gettime", 113),
     ("clone", 220),
     ("close", 57),
     ("execve", 221),
     ("exit_group", 94),
+    ("fcntl", 25),
     ("fstat", 80),
     ("getrusage", 165),
     ("ioctl", 29),

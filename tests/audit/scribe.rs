@@ -33,7 +33,7 @@ macro_rules! named {
 
 /// The calls that can be shown.
 const CALLS: Named = named! {
-    SYS_clock_gettime SYS_clone SYS_close SYS_execve SYS_exit_group SYS_fstat SYS_getrusage
+    SYS_clock_gettime SYS_clone SYS_close SYS_execve SYS_exit_group SYS_fcntl SYS_fstat SYS_getrusage
     SYS_ioctl SYS_kill
     SYS_mq_getsetattr SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep
     SYS_openat SYS_ppoll SYS_prctl SYS_read SYS_restart_syscall SYS_rt_sigaction
@@ -136,7 +136,8 @@ impl Scribe {
         let time = |address| timespec(call, address);
         let path = |address| format!("{:?}", string(call.pid, address));
         let queue = |address| path(address).replace(&self.queue[1..], "NAME");
-        let is_mqd = self.processes[call.process].mqd == Some(a);
+        // It is an int: the upper half of the register is undefined.
+        let is_mqd = self.processes[call.process].mqd == Some(a & u64::from(u32::MAX));
         let fd = if is_mqd { "mqd".into() } else { (a as c_int).to_string() };
         let deadline = |address| if address == 0 { "NULL".into() } else { time(address) };
         match name {
@@ -149,6 +150,14 @@ impl Scribe {
             "close" | "fstat" => fd,
             "newfstatat" => format!("{fd}, {}, {}", path(b), constant(d, named!(AT_EMPTY_PATH))),
             "ioctl" => format!("{fd}, {}", checked_argument(name, b)),
+            "fcntl" => {
+                let seat = match (self.programs[call.process], word(c + 8)) {
+                    ("premise", 0) | ("conclusion", 1) => "its seat".into(),
+                    ("premise", 1) | ("conclusion", 0) => "the peer's seat".into(),
+                    (_, other) => format!("seat {other}"),
+                };
+                format!("{fd}, {}, {seat}", checked_argument(name, b))
+            }
             "umask" => format!("{a:03o}"),
             "ppoll" => {
                 // The kernel has written back what was left of a second.
@@ -220,6 +229,10 @@ impl Scribe {
             (_, ..0) if result == -ERESTART_RESTARTBLOCK => "ERESTART_RESTARTBLOCK".into(),
             (_, ..0) => format!("{:?}", Errno::from_raw(-result as i32)),
             ("write", _) if result == call.args[2] as i64 => String::new(),
+            ("fcntl", 0) if call.args[1] == libc::F_GETLK as u64 => {
+                let is_free = word(call, call.args[2]) as i16 == libc::F_UNLCK as i16;
+                if is_free { "free".into() } else { "taken".into() }
+            }
             ("umask", _) => format!("{result:03o}"),
             ("mq_open", _) => {
                 self.processes[call.process].mqd = Some(result as u64);
@@ -363,6 +376,7 @@ fn signals(set: u64) -> String {
 pub fn checked_argument(name: &str, value: u64) -> String {
     match name {
         "write" => value.to_string(),
+        "fcntl" => constant(value, named!(F_GETLK F_SETLK)),
         "ioctl" => constant(value, named!(TIOCGWINSZ)),
         "prctl" => constant(value, named!(PR_SET_PDEATHSIG PR_SET_NO_NEW_PRIVS PR_SET_SECCOMP)),
         "kill" => signal(value),

@@ -191,11 +191,14 @@ fn set_arguments(registers: &mut libc::user_regs_struct, args: [u64; 6]) {
     [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] = args;
 }
 
-/// So many bytes of a stopped process.
+/// So many bytes of a stopped process; zeros if it has been killed meanwhile.
 pub fn memory(pid: Pid, address: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     let file = File::open(format!("/proc/{pid}/mem")).unwrap();
-    file.read_exact_at(&mut bytes, address).unwrap();
+    match file.read_exact_at(&mut bytes, address) {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+        result => result.unwrap(),
+    }
     bytes
 }
 

@@ -10,9 +10,9 @@ fn a_queue_that_exists_is_left_alone() {
         peer.send(b"somebody's");
         let output = place.run(program, &["REPORT=json"]);
         let text = format!(
-            "mq_open {}: EEXIST: the queue exists already: another premise is running, or one \
-             died: run cleanup",
-            place.text
+            "mq_open {name}: EEXIST: the queue was left behind (no program has a seat at it, but one \
+             of another kind may still use it): run cleanup MESSAGE_QUEUE_NAME={name}",
+            name = place.text
         );
         assert_says(&output, 3, program, &text);
         assert_eq!(stdout(&output), "");

@@ -7,6 +7,7 @@
 mod common;
 mod limits;
 mod output;
+mod seats;
 mod signals;
 mod silence;
 
@@ -45,15 +46,28 @@ fn talking(place: &Place, wait: &str, timeouts: [&str; 2]) -> [Running; 2] {
     [premise, conclusion]
 }
 
+/// Ends both with SIGTERM. At once, because each would notice the end of the other.
+fn end(both: [Running; 2]) {
+    both.iter().for_each(|child| signal(child, SIGTERM));
+    for child in both {
+        let output = finish(child);
+        assert_eq!(code(&output), 143, "{output:?}");
+        assert_eq!(report(&output)["corrupted"], 0);
+    }
+}
+
 /// A message on the queue that is not the first one (24 bytes) is the proof.
 fn wait_for_talk(place: &Place) {
     let queue = place.open();
-    wait_until("they talk", || {
-        let mut buffer = [0; 8192];
-        let length = queue.receive(&mut buffer, &Deadline::EXPIRED).ok()?;
-        queue.send(&buffer[..length], &Deadline::EXPIRED).expect("there was room for it before");
-        (length == 32).then_some(())
-    });
+    wait_until("they talk", || (look_at(&queue)?.len() == 32).then_some(()));
+}
+
+/// The message on the queue, if there is one, which stays there.
+fn look_at(queue: &Queue) -> Option<Vec<u8>> {
+    let mut buffer = [0; 8192];
+    let length = queue.receive(&mut buffer, &Deadline::EXPIRED).ok()?;
+    queue.send(&buffer[..length], &Deadline::EXPIRED).expect("there was room for it before");
+    Some(buffer[..length].to_vec())
 }
 
 /// The program ended with this status and one line, `program: text`, with these words in it.

@@ -1,0 +1,154 @@
+//! Who talks on a queue: a third program is turned away, a queue in use is spared, and a peer's
+//! death is noticed.
+
+#![cfg(target_os = "linux")] // a queue is a file, so record locks work on it
+
+use super::*;
+use common::Random;
+
+/// `program (process 1234)`
+fn shown(program: &str, pid: impl std::fmt::Display) -> String {
+    match emulator() {
+        None => format!("{program} (process {pid})"),
+        Some(_) => program.into(), // the process may be the emulator's, or that of its child
+    }
+}
+
+#[test]
+fn a_third_program_is_turned_away_and_disturbs_nobody() {
+    let place = Place::new("third");
+    let both = talking(&place, WAITS[0], ["TIMEOUT=0", "TIMEOUT=0"]);
+    let [premise, conclusion] = [&both[0], &both[1]].map(|child| child.id());
+    let use_another = "talks on this queue: use another MESSAGE_QUEUE_NAME";
+    for program in ["premise", "sketch"] {
+        let who = shown("premise", premise);
+        let text = format!("mq_open {}: EEXIST: {who} {use_another}", place.text);
+        assert_says(&place.run(program, &["REPORT=json"]), 3, program, &text);
+    }
+    let who = shown("conclusion", conclusion);
+    let text = format!("{}: another {who} {use_another}", place.text);
+    assert_says(&place.run("conclusion", &["REPORT=json"]), 3, "conclusion", &text);
+    wait_for_talk(&place);
+    end(both);
+}
+
+#[test]
+fn cleanup_spares_a_queue_on_which_a_program_talks() {
+    let place = Place::new("spared");
+    let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0", "ITERATIONS=200000"]);
+    let who = shown("premise", premise.id());
+    let text =
+        format!("{}: {who} talks on this queue: wait for its end, or end it first", place.text);
+    drop(place.open());
+    let cleanup = || place.run("cleanup", &[]);
+    wait_until("premise has its seat", || (code(&cleanup()) == 3).then_some(()));
+    assert_says(&cleanup(), 3, "cleanup", &text);
+
+    // And again and again, up to the end of the talk.
+    let mut conclusion = place.start("conclusion", &["REPORT=json", "ITERATIONS=200000"]);
+    while conclusion.try_wait().unwrap().is_none() {
+        let output = cleanup();
+        assert!(matches!(code(&output), 0 | 3), "{output:?}");
+        assert_ne!(stdout(&output), format!("message queue {} removed\nAll clean!\n", place.text));
+    }
+    assert_done(&finish(conclusion));
+    assert_done(&finish(premise));
+}
+
+#[test]
+fn a_queue_without_a_program_is_told_with_the_command_that_removes_it() {
+    let place = Place::new("left-behind");
+    let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0"]);
+    drop(place.open());
+    signal(&premise, SIGKILL);
+    finish(premise);
+    let output = place.run("sketch", &["REPORT=json"]);
+    let words = format!("run cleanup MESSAGE_QUEUE_NAME={}", place.text);
+    assert_ended(&output, 3, "sketch", &words);
+    assert_done(&place.run("cleanup", &[]));
+    assert!(!place.exists());
+}
+
+/// Without a limit by TIMEOUT.
+#[test]
+fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
+    for wait in WAITS {
+        for (victim, killed, survivor) in
+            [(1, "conclusion", "premise"), (0, "premise", "conclusion")]
+        {
+            let place = Place::new("death");
+            let mut both = Vec::from(talking(&place, wait, ["TIMEOUT=0", "TIMEOUT=0"]));
+            let other = both.remove(1 - victim);
+            let dead = both.remove(0);
+            let pid = dead.id();
+            // Both have had their first reply, and have looked at the other's seat.
+            let (queue, mut messages) = (place.open(), std::collections::BTreeSet::new());
+            wait_until("they have said much", || {
+                messages.insert(look_at(&queue)?);
+                (messages.len() >= 5).then_some(())
+            });
+            drop(queue);
+            signal(&dead, SIGKILL);
+            finish(dead);
+            let output = finish(other);
+            let words = format!("{}: {} has ended after ", place.text, shown(killed, pid));
+            assert_ended(&output, 4, survivor, &words);
+            assert_eq!(report(&output)["end"], "silent");
+            assert_eq!(place.exists(), killed == "premise");
+        }
+    }
+}
+
+/// A peer may have ended well with its last message on the queue, and a program may have been stopped
+/// at any moment.
+#[test]
+fn no_death_is_reported_of_a_peer_that_has_ended_well() {
+    let mut random = Random(20_261_128);
+    let talks = if emulator().is_some() { 5 } else { 100 };
+    for talk in 0..talks {
+        let place = Place::new("no-death");
+        let args = ["ITERATIONS=1000", "REPORT=json", WAITS[talk % 3], "TIMEOUT=0"];
+        let mut both = ["premise", "conclusion"].map(|program| place.start(program, &args));
+        while both.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+            let child = &both[random.below(2)];
+            // ESRCH and zombies do no harm.
+            let pid = Pid::from_raw(child.id() as i32);
+            let _ = kill(pid, SIGSTOP);
+            sleep(Duration::from_micros(random.below(400) as u64));
+            let _ = kill(pid, SIGCONT);
+            sleep(Duration::from_micros(random.below(400) as u64));
+        }
+        both.into_iter().for_each(|child| assert_done(&finish(child)));
+    }
+}
+
+/// The number of a process outside means nothing inside, so none is shown.
+#[test]
+fn from_another_pid_namespace_a_program_is_told_without_a_number() {
+    let unshare = |options: &str, program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(options.split(' '));
+        add_words(&mut command, &command_of(&common::program(program)));
+        command
+    };
+    let place = Place::new("namespace");
+    let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0"]);
+    let has_seat = || (code(&place.run("cleanup", &[])) == 3).then_some(());
+    wait_until("premise has its seat", has_seat);
+    for options in ["--pid --fork", "--user --map-root-user --pid --fork"] {
+        if !Command::new("unshare")
+            .args(options.split(' '))
+            .arg("true")
+            .status()
+            .is_ok_and(|s| s.success())
+        {
+            println!("left out: unshare {options}");
+            continue;
+        }
+        let output = finish(start(&mut place.prepare(unshare(options, "cleanup"))));
+        let text = "premise talks on this queue: wait for its end, or end it first";
+        assert_says(&output, 3, "cleanup", &format!("{}: {text}", place.text));
+    }
+    signal(&premise, SIGTERM);
+    assert_eq!(code(&finish(premise)), 143);
+}
