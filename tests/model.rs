@@ -3,11 +3,12 @@
 //!
 //! Tests of whole programs see the orders that the scheduler chooses; here all are tried. A step is
 //! one call on the queue: a receive that takes the first message, or a send that appends one. (A
-//! poll of an empty queue changes nothing and is no step.) [`Side::call`] does what the module
+//! poll of an empty queue is a step only after a look at a seat; else it changes nothing.) [`Side::call`] does what the module
 //! `conversation` does around a [`Dialogue`]. The test judges by a log and an md5 of its own.
 //!
 //! Left alone, both programs finish in every order, and at most one message is in flight, so no two
-//! can change places. Then an intruder may do one thing to the queue at any moment: [`TABLE`] and
+//! can change places. A program may look at its peer's seat at any moment, and never reports the end
+//! of a peer that has ended well. Then an intruder may do one thing to the queue at any moment: [`TABLE`] and
 //! [`TABLE_OF_ONE_ITERATION`] list exactly what can follow. If the intruder copies and alters
 //! messages, but calculates no md5:
 //!
@@ -36,11 +37,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
-use Phase::{ChecksQueue, Corrupted, Done, HandsBack, Receives, Sends, Silent};
-use Step::{Calls, GivesUp, Intrudes};
+use Phase::{Bereaved, ChecksQueue, Corrupted, Done, HandsBack, Receives, Sends, Silent};
+use Step::{Calls, GivesUp, Intrudes, Looks, Polls};
 use common::md5_hex;
 use mq_sketch::chat::dialogue::{Dialogue, Received};
 use mq_sketch::chat::message::{DIGEST_SIZE, Message};
+use mq_sketch::chat::seat::PeerWatch;
 
 /// What can follow one act of an intruder, in a conversation of at least three iterations.
 ///
@@ -87,6 +89,8 @@ enum Phase {
     Done,
     Corrupted,
     Silent,
+    /// It has reported that its peer has ended.
+    Bereaved,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,9 +99,25 @@ struct Side {
     phase: Phase,
     /// What it has sent and what it has accepted as a reply, in turn.
     log: Vec<String>,
+    /// What it knows of its peer's seat, and its rounds without a reply since it found the seat free.
+    watch: PeerWatch,
+    rounds_since: Option<u64>,
 }
 
 impl Side {
+    /// Looks at the seat of its peer, which has ended.
+    fn look(&mut self) {
+        let rounds = *self.rounds_since.get_or_insert(0);
+        if self.watch.has_ended(true, rounds) {
+            self.phase = Bereaved;
+        }
+    }
+
+    /// A round without a reply. Only the first one after a look makes a difference.
+    fn idle_round(&mut self) {
+        self.rounds_since = self.rounds_since.map(|_| 1);
+    }
+
     /// Its next call on the queue, and what it does until the one after that.
     fn call(&mut self, queue: &mut Vec<String>) {
         let own = text(self.dialogue.own().text());
@@ -117,6 +137,8 @@ impl Side {
                 match self.dialogue.receive(message.as_bytes()) {
                     Received::Reply => {
                         self.log.push(message);
+                        self.watch.replied();
+                        self.rounds_since = None;
                         if self.dialogue.must_check_empty_queue() { ChecksQueue } else { Sends }
                     }
                     Received::Own => {
@@ -128,6 +150,7 @@ impl Side {
             }
             HandsBack => {
                 queue.push(own);
+                self.idle_round();
                 Receives
             }
             ChecksQueue if queue.is_empty() => Sends,
@@ -135,12 +158,12 @@ impl Side {
                 queue.remove(0);
                 Corrupted
             }
-            Done | Corrupted | Silent => unreachable!("it has ended"),
+            Done | Corrupted | Silent | Bereaved => unreachable!("it has ended"),
         };
     }
 
     fn has_ended(&self) -> bool {
-        matches!(self.phase, Done | Corrupted | Silent)
+        matches!(self.phase, Done | Corrupted | Silent | Bereaved)
     }
 }
 
@@ -166,6 +189,8 @@ impl State {
         match step {
             Calls(program) => next.sides[*program].call(&mut next.queue),
             GivesUp(program) => next.sides[*program].phase = Silent,
+            Looks(program) => next.sides[*program].look(),
+            Polls(program) => next.sides[*program].idle_round(),
             Intrudes(_, queue) => {
                 next.queue = queue.clone();
                 next.acts -= 1;
@@ -179,6 +204,10 @@ impl State {
 enum Step {
     Calls(usize),
     GivesUp(usize),
+    /// At the seat of its peer, which has ended.
+    Looks(usize),
+    /// Finds the queue empty, after a look.
+    Polls(usize),
     /// The row of the tables, and the queue after it.
     Intrudes(&'static str, Vec<String>),
 }
@@ -204,7 +233,13 @@ impl Conversation {
         let premise = Dialogue::premise(first, iterations as u64, DIGEST_SIZE);
         let conclusion = Dialogue::conclusion(iterations as u64, DIGEST_SIZE);
         let sides = [(premise, Sends), (conclusion, Receives)];
-        let sides = sides.map(|(dialogue, phase)| Side { dialogue, phase, log: Vec::new() });
+        let sides = sides.map(|(dialogue, phase)| Side {
+            dialogue,
+            phase,
+            log: Vec::new(),
+            watch: PeerWatch::default(),
+            rounds_since: None,
+        });
         let begin = State { sides, queue: Vec::new(), acts };
         Conversation { chain, begin, calculates: false }
     }
@@ -236,7 +271,23 @@ impl Conversation {
         if state.acts > 0 {
             self.intrude(state, &mut steps);
         }
+        if self.begin.acts == 0 {
+            self.watch_peers(state, &mut steps);
+        }
         steps
+    }
+
+    /// The looks at a seat. With an intruder none are made: what follows is then the end by TIMEOUT.
+    fn watch_peers(&self, state: &State, steps: &mut Vec<Step>) {
+        for program in [PREMISE, CONCLUSION] {
+            let (side, peer) = (&state.sides[program], &state.sides[1 - program]);
+            if !side.has_ended() && peer.has_ended() {
+                steps.push(Looks(program));
+                if side.phase == Receives && state.queue.is_empty() && side.rounds_since.is_some() {
+                    steps.push(Polls(program));
+                }
+            }
+        }
     }
 
     /// All that the intruder can do now.
@@ -298,7 +349,7 @@ impl Conversation {
         }
         if self.begin.acts == 0 {
             assert!(state.queue.len() <= 1, "two messages are in flight: {state:#?}");
-            let is_stopped = |side: &Side| matches!(side.phase, Corrupted | Silent);
+            let is_stopped = |side: &Side| matches!(side.phase, Corrupted | Silent | Bereaved);
             assert!(!state.sides.iter().any(is_stopped), "stopped without a reason: {state:#?}");
             let last_answer = &self.chain[self.chain.len() - 1..];
             assert!(!state.has_ended() || state.queue == last_answer, "left behind: {state:#?}");

@@ -24,7 +24,7 @@ use super::clock::{CheckSchedule, Reading, SilenceTimer, ticks};
 use super::dialogue::{Dialogue, Received};
 use super::histogram::Histogram;
 use super::message::{Buffer, MAX_SIZE};
-use super::seat::{Seat, Sitter};
+use super::seat::{PeerWatch, Seat, Sitter};
 use super::wait::Wait;
 use crate::mq::{Deadline, Queue};
 use crate::os::{self, Errno};
@@ -183,7 +183,7 @@ pub fn talk(
         silence_timer,
         schedule: CheckSchedule::new(start),
         replies_at_check: 0,
-        peer: Peer { seat, sitter: None, gone_since: None },
+        peer: Peer { seat, sitter: None, watch: PeerWatch::default() },
         idle_rounds: 0,
         yields_due: 0,
         session,
@@ -206,8 +206,7 @@ struct Peer {
     seat: Seat,
     /// The process that had it at the first reply. None for a peer that takes no seat.
     sitter: Option<Sitter>,
-    /// The idle rounds at the first check that found the seat free.
-    gone_since: Option<u64>,
+    watch: PeerWatch,
 }
 
 struct Conversation<'a> {
@@ -239,7 +238,7 @@ impl Conversation<'_> {
             match dialogue.receive(&received[..length]) {
                 Received::Reply => {
                     self.idle_rounds = 0;
-                    self.peer.gone_since = None;
+                    self.peer.watch.replied();
                     if dialogue.must_check_empty_queue() {
                         self.check_empty_queue()?;
                     }
@@ -400,18 +399,6 @@ impl Conversation<'_> {
         }
     }
 
-    /// True if the peer had a seat, an earlier check found the seat free, and since then another
-    /// round has found no reply. At most one message of the conversation is on the queue, so that
-    /// round would have received what the peer may have sent before its end.
-    fn has_peer_ended(&mut self) -> bool {
-        let Peer { seat, sitter: Some(_), gone_since } = &mut self.peer else { return false };
-        if seat.sitter(self.queue).is_some() {
-            *gone_since = None;
-            return false;
-        }
-        self.idle_rounds > *gone_since.get_or_insert(self.idle_rounds)
-    }
-
     /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Calls
     /// the observer.
     #[cold]
@@ -422,10 +409,11 @@ impl Conversation<'_> {
             return Err(End::Silent);
         }
         self.replies_at_check = replies;
-        if self.has_peer_ended()
-            && let Some(sitter) = self.peer.sitter
-        {
-            return Err(End::PeerEnded(sitter));
+        if let Some(sitter) = self.peer.sitter {
+            let is_free = self.peer.seat.sitter(self.queue).is_none();
+            if self.peer.watch.has_ended(is_free, self.idle_rounds) {
+                return Err(End::PeerEnded(sitter));
+            }
         }
         let Session { dialogue, stats, .. } = &*self.session;
         self.schedule.checked(ticks, now, self.silence_timer.slice());

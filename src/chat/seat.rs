@@ -53,6 +53,34 @@ impl Seat {
     }
 }
 
+/// Decides whether a peer that had a seat has ended.
+///
+/// It has if a check found its seat free, and since then a round has found no reply. One free seat
+/// is not enough: a peer that ends well leaves its last message on the queue, and this program may
+/// have been stopped for long. At most one message of the conversation is on the queue, so the round
+/// would have received it. `tests/model.rs` tries this in every order of calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PeerWatch {
+    /// The idle rounds at the first check that found the seat free.
+    free_since: Option<u64>,
+}
+
+impl PeerWatch {
+    /// A check of the seat, after so many rounds without a reply: true if the peer has ended.
+    pub fn has_ended(&mut self, is_free: bool, idle_rounds: u64) -> bool {
+        if !is_free {
+            self.free_since = None;
+        }
+        is_free && idle_rounds > *self.free_since.get_or_insert(idle_rounds)
+    }
+
+    /// A reply has come.
+    #[inline]
+    pub fn replied(&mut self) {
+        self.free_since = None;
+    }
+}
+
 /// A process that has a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sitter {
