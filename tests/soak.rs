@@ -1,6 +1,6 @@
 //! Eight pairs on two CPUs for minutes, in a storm of SIGSTOP and SIGCONT that takes each program
 //! off its CPU at any point: all end well, no message is lost, no peer is given up, nothing is left
-//! behind.
+//! behind. Then such storms with a kill at the end.
 //!
 //!     cargo test --release --test soak -- --ignored --nocapture
 //!
@@ -167,4 +167,32 @@ fn eight_pairs_end_well_though_stopped_and_continued_all_the_time() {
     println!("{signals} signals, {fewest} at least to each of the programs");
     println!("longest round trip: {:.3} ms", longest as f64 / 1e6);
     println!("own messages handed back: {}", ends.iter().map(|end| end.2).sum::<u64>());
+}
+
+#[test]
+#[ignore = "it takes a minute: cargo test --release --test soak -- --ignored"]
+fn the_end_of_a_killed_peer_is_noticed_in_a_storm_too() {
+    let mut random = Random(std::process::id().into());
+    let mut noticed = 0;
+    for round in 0..60 {
+        let place = Place::new("soak-kill");
+        let wait = ["WAIT=poll", "WAIT=block", "WAIT=adaptive"][round % 3];
+        let args = ["ITERATIONS=9223372036854775807", wait, "REPORT=json", "TIMEOUT=20"];
+        let mut both = Vec::from(["premise", "conclusion"].map(|name| place.start(name, &args)));
+        drop(place.open());
+        for _ in 0..50 {
+            signal(&both[random.below(2)], [SIGSTOP, SIGCONT][random.below(2)]);
+            std::thread::sleep(Duration::from_micros(random.below(2000) as u64));
+        }
+        let killed = both.swap_remove(random.below(2));
+        signal(&killed, Signal::SIGKILL);
+        finish(killed);
+        signal(&both[0], SIGCONT);
+        let output = finish(both.remove(0));
+        assert_eq!((code(&output), &report(&output)["corrupted"]), (4, &0.into()), "{output:?}");
+        // Before its first reply a program does not know whether its peer has a seat.
+        noticed += u32::from(String::from_utf8_lossy(&output.stderr).contains(" has ended after "));
+    }
+    println!("{noticed} of 60 ends were noticed by the seat");
+    assert!(noticed >= 40, "{noticed}");
 }
