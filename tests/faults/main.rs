@@ -114,6 +114,29 @@ fn ignoring(command: &mut Command, signal: libc::c_int) -> &mut Command {
     })
 }
 
+/// A program under a seccomp(2) filter with this verdict for one call.
+#[cfg(target_os = "linux")]
+fn filtered(command: &mut Command, number: libc::c_long, verdict: u32) -> &mut Command {
+    let instruction =
+        |code: u32, k: u32, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let filter = [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the number
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number as u32, 0, 1),
+        instruction(libc::BPF_RET | libc::BPF_K, verdict, 0, 0),
+        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    before_exec(command, move || {
+        let program =
+            libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+        // SAFETY: the kernel reads the filter, which lives through the call.
+        let result = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+                | libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+        };
+        nix::Error::result(result).map(drop)
+    })
+}
+
 /// Adds the words of a command to those of a shell, which will run it.
 fn add_words(shell: &mut Command, command: &Command) {
     shell.arg(command.get_program()).args(command.get_args());

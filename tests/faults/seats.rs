@@ -152,3 +152,23 @@ fn from_another_pid_namespace_a_program_is_told_without_a_number() {
     signal(&premise, SIGTERM);
     assert_eq!(code(&finish(premise)), 143);
 }
+
+/// Where a sandbox or a system has no record locks, nobody is turned away, and nothing is said.
+#[test]
+fn without_record_locks_the_programs_talk_as_before() {
+    if emulator().is_some() {
+        return; // it has no filters
+    }
+    for errno in [libc::ENOSYS, libc::EINVAL, libc::ENOLCK, libc::EPERM] {
+        let place = Place::new("no-locks");
+        let refused = |program: &str, args: &[&str]| {
+            let mut command = place.command(program);
+            let verdict = libc::SECCOMP_RET_ERRNO | errno as u32;
+            start(filtered(command.args(args), libc::SYS_fcntl, verdict))
+        };
+        let both = ["premise", "conclusion"].map(|program| refused(program, &["REPORT=json"]));
+        both.into_iter().for_each(|child| assert_done(&finish(child)));
+        let _queue = Queue::create(&place.name, 0o600, 32, false).unwrap();
+        assert_done(&finish(refused("cleanup", &[])));
+    }
+}

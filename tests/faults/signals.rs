@@ -195,36 +195,11 @@ fn a_call_that_a_sandbox_traps_ends_the_program_and_is_no_success() {
     if emulator().is_some() {
         return; // it has no filters
     }
-    let load_number = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let instruction =
-        |code: u32, k: u32, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
-    let trap = |number: libc::c_long| {
-        [
-            instruction(load_number, 0, 0, 0),
-            instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number as u32, 0, 1),
-            instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_TRAP, 0, 0),
-            instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-        ]
-    };
     for number in [libc::SYS_mq_open, libc::SYS_mq_timedreceive] {
         let place = Place::new("trap");
-        let filter = trap(number);
         let mut command = place.command("premise");
-        let install = move || {
-            let (length, pointer) = (filter.len() as u16, filter.as_ptr().cast_mut());
-            let filter = libc::sock_fprog { len: length, filter: pointer };
-            // SAFETY: the kernel reads the filter, which lives through the call.
-            let result = unsafe {
-                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-                    | libc::prctl(
-                        libc::PR_SET_SECCOMP,
-                        libc::SECCOMP_MODE_FILTER,
-                        &raw const filter,
-                    )
-            };
-            nix::errno::Errno::result(result).map(drop)
-        };
-        let output = finish(start(before_exec(command.arg("REPORT=json"), install)));
+        let command = filtered(command.arg("REPORT=json"), number, libc::SECCOMP_RET_TRAP);
+        let output = finish(start(command));
         assert_eq!(code(&output), 1000 + libc::SIGSYS, "{output:?}");
         assert_eq!(stdout(&output), "");
     }
