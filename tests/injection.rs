@@ -425,6 +425,31 @@ fn an_interrupted_check_for_an_empty_queue_is_made_again() {
     assert_eq!((code(&output), checks), (0, 2));
 }
 
+/// A poll that finds nothing is interrupted by the next signal even if it need not wait. A write after
+/// it could wait for ever.
+#[test]
+fn after_a_signal_nothing_is_written_if_the_poll_before_it_was_interrupted() {
+    let place = Place::new("injection-poll");
+    let (mut receives, mut polls, mut writes) = (0, 0, 0);
+    let args = ["TIMEOUT=0", "REPORT=json"];
+    let output = trace(place.command("premise").args(args), |call, result| {
+        if result.is_none() {
+            receives += u32::from(call.number == libc::SYS_mq_timedreceive);
+            writes += u32::from((call.number, call.args[0]) == (libc::SYS_write, 1) && polls > 0);
+            if receives == 40 && call.number == libc::SYS_mq_timedreceive {
+                kill(call.pid, Signal::SIGTERM).unwrap();
+            }
+            if receives >= 40 && call.number == libc::SYS_ppoll {
+                polls += 1;
+                return Verdict::Refuse(Errno::EINTR);
+            }
+        }
+        Verdict::Pass
+    });
+    assert_eq!((code(&output), writes), (143, 0));
+    assert!(polls > 0);
+}
+
 /// A signal between the installation of a handler and the end of set-up would find the handler.
 #[test]
 fn an_ignored_signal_is_ignored_at_every_moment() {

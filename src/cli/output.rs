@@ -80,7 +80,8 @@ fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
 /// Errors: as for [`print`].
 pub(super) fn write_all(fd: &Fd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        if signals::arrived().is_some() && os::poll_output(fd, 0) == Ok(0) {
+        // The next signal interrupts even this poll.
+        if signals::arrived().is_some() && !os::poll_output(fd, 0).is_ok_and(|events| events != 0) {
             return Err(Errno::EINTR);
         }
         match os::write(fd, bytes) {
