@@ -239,6 +239,10 @@ impl Conversation<'_> {
                 Received::Reply => {
                     self.idle_rounds = 0;
                     self.peer.watch.replied();
+                    if dialogue.replies() == 1 {
+                        // The peer waits for the answer, so it has not ended yet.
+                        self.peer.sitter = self.peer.seat.sitter(self.queue);
+                    }
                     if dialogue.must_check_empty_queue() {
                         self.check_empty_queue()?;
                     }
@@ -312,7 +316,6 @@ impl Conversation<'_> {
         let Session { dialogue, stats, .. } = &mut *self.session;
         let mut now = ticks();
         if dialogue.replies() == 1 {
-            self.peer.sitter = self.peer.seat.sitter(self.queue);
             stats.start = Reading::now();
             now = stats.start.ticks;
         } else {
