@@ -27,14 +27,6 @@ impl Seat {
         }
     }
 
-    /// The other seat.
-    pub const fn of_peer(self) -> Seat {
-        match self {
-            Seat::Premise => Seat::Conclusion,
-            Seat::Conclusion => Seat::Premise,
-        }
-    }
-
     /// Takes the seat. Where there are no record locks, this does nothing.
     ///
     /// Errors: the process that has it.

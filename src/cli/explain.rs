@@ -27,9 +27,8 @@ pub enum Call<'a> {
         message_size: usize,
         /// The process could still open a file after the failure.
         has_descriptors: bool,
-        /// Where the queue exists already: the process that takes part in a conversation there, if
-        /// one does. None: the queue cannot be opened to see that.
-        sitter: Option<Option<Sitter>>,
+        /// What is known of a queue of that name, if it exists already.
+        existing: Existing,
     },
     /// mq_open(3) of a queue that exists.
     Open {
@@ -69,6 +68,17 @@ pub enum Call<'a> {
     Wait,
     /// prctl(2), for SEALED.
     Seal,
+}
+
+/// What is known of a queue that exists already.
+#[derive(Clone, Copy, Debug)]
+pub enum Existing {
+    /// Nothing, because it cannot be opened.
+    Closed,
+    /// No program has a seat at it.
+    Abandoned,
+    /// This process talks on it.
+    Taken(Sitter),
 }
 
 impl<'a> Call<'a> {
@@ -114,10 +124,10 @@ impl fmt::Display for CallError<'_> {
         let CallError { call, errno } = *self;
         write!(f, "{call}: {errno}: ")?;
         let sentence = match (call, errno) {
-            (Create { sitter: Some(Some(sitter)), .. }, Errno::EEXIST) => {
+            (Create { existing: Existing::Taken(sitter), .. }, Errno::EEXIST) => {
                 return write!(f, "{sitter} talks on this queue: use another MESSAGE_QUEUE_NAME");
             }
-            (Create { name, sitter: Some(None), .. }, Errno::EEXIST) => {
+            (Create { name, existing: Existing::Abandoned, .. }, Errno::EEXIST) => {
                 return write!(
                     f,
                     "the queue was left behind (no program has a seat at it, but one of another \
@@ -240,10 +250,13 @@ mod tests {
         use std::string::ToString;
         let name = &QueueName::new(b"/q").unwrap();
         let mode = 0o640;
-        let create =
-            |sitter| Call::Create { name, mode, message_size: 32, has_descriptors: true, sitter };
+        let create = |existing| {
+            let (message_size, has_descriptors) = (32, true);
+            Call::Create { name, mode, message_size, has_descriptors, existing }
+        };
         let sitter = Sitter { seat: Seat::Premise, pid: Some(1234) };
-        let (talks, left, create) = (create(Some(Some(sitter))), create(Some(None)), create(None));
+        let (talks, left) = (create(Existing::Taken(sitter)), create(Existing::Abandoned));
+        let create = create(Existing::Closed);
         let open = Call::Open { name, mode: 0o600 };
         for (call, errno, words) in [
             (

@@ -167,20 +167,26 @@ impl Queue {
     ///
     /// False if another process has locked it. Elsewhere, and where a sandbox or the system has no
     /// such locks, true.
-    pub fn lock_byte(&self, _offset: u8) -> bool {
+    pub fn lock_byte(&self, offset: u8) -> bool {
         #[cfg(target_os = "linux")]
-        return os::lock_byte(&self.fd(), _offset) != Err(Errno::EAGAIN);
+        return os::lock_byte(&self.fd(), offset) != Err(Errno::EAGAIN);
         #[cfg(not(target_os = "linux"))]
-        return true;
+        {
+            _ = offset;
+            true
+        }
     }
 
     /// The process that has locked a byte of the queue; 0 if it is in another pid namespace. None if
     /// no other process has, or if there are no such locks.
-    pub fn byte_owner(&self, _offset: u8) -> Option<libc::pid_t> {
+    pub fn byte_owner(&self, offset: u8) -> Option<libc::pid_t> {
         #[cfg(target_os = "linux")]
-        return os::byte_owner(&self.fd(), _offset).ok().flatten();
+        return os::byte_owner(&self.fd(), offset).ok().flatten();
         #[cfg(not(target_os = "linux"))]
-        return None;
+        {
+            _ = offset;
+            None
+        }
     }
 
     /// The queue as a file.

@@ -8,10 +8,10 @@ use crate::chat::conversation::Session;
 use crate::chat::dialogue::Dialogue;
 use crate::chat::message::Message;
 use crate::chat::seat::{Seat, Sitter};
-use crate::cli::explain::{Call, CallError};
+use crate::cli::explain::{Call, CallError, Existing};
 use crate::cli::params::{About, Params};
 use crate::cli::report;
-use crate::mq::Queue;
+use crate::mq::{Queue, QueueName};
 use crate::os::{self, Errno};
 use crate::runtime::seal::Role;
 use crate::runtime::start::{ExitCode, Process};
@@ -54,10 +54,18 @@ pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
     Queue::create(name, *mode, *message_size, wait.begins_nonblocking()).map_err(|errno| {
         let (mode, message_size) = (*mode, *message_size);
         let has_descriptors = errno == Errno::EMFILE && os::can_open(c"/") != Err(Errno::EMFILE);
-        let existing = if errno == Errno::EEXIST { Queue::open(name, true).ok() } else { None };
-        let sitter = existing.map(|queue| Sitter::at(&queue));
-        Call::Create { name, mode, message_size, has_descriptors, sitter }.failed(errno)
+        let existing = if errno == Errno::EEXIST { examine(name) } else { Existing::Closed };
+        Call::Create { name, mode, message_size, has_descriptors, existing }.failed(errno)
     })
+}
+
+/// Finds out who talks on a queue that exists.
+fn examine(name: &QueueName) -> Existing {
+    match Queue::open(name, true).map(|queue| Sitter::at(&queue)) {
+        Ok(Some(sitter)) => Existing::Taken(sitter),
+        Ok(None) => Existing::Abandoned,
+        Err(_) => Existing::Closed,
+    }
 }
 
 /// From the first message to the report. However the conversation ends, the queue is removed before
