@@ -354,26 +354,6 @@ macro_rules! conformance {
 conformance!(raw);
 conformance!(ffi);
 
-/// The lines above use the same functions with the same types of both backends; here is their
-/// order.
-#[test]
-fn both_backends_have_the_same_functions_in_the_same_order() {
-    fn functions(source: &str, own: &[&str]) -> Vec<String> {
-        let lines = source.lines().filter_map(|line| {
-            let line = line.strip_prefix("pub ")?.trim_start_matches("unsafe ");
-            Some(line.strip_prefix("fn ")?.split(['(', '<']).next()?.to_string())
-        });
-        lines.filter(|name| !own.contains(&&**name)).collect()
-    }
-    let mq = ["mq_open", "mq_close", "mq_unlink", "mq_setattr", "mq_timedsend", "mq_timedreceive"];
-    assert_eq!(functions(include_str!("../src/mq/raw.rs"), &[]), mq);
-    assert_eq!(functions(include_str!("../src/mq/ffi.rs"), &[]), mq);
-    let raw = functions(include_str!("../src/os/raw.rs"), &["syscall"]);
-    let ffi = functions(include_str!("../src/os/ffi.rs"), &["check", "last_error"]);
-    assert_eq!(raw, ffi);
-    assert!(raw.len() >= 20, "{raw:?}");
-}
-
 #[test]
 fn durations_use_the_monotonic_clock_and_times_the_wall_clock() {
     use nix::time::{ClockId, clock_gettime};
