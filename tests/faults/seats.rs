@@ -35,7 +35,8 @@ fn a_third_program_is_turned_away_and_disturbs_nobody() {
 #[test]
 fn cleanup_spares_a_queue_on_which_a_program_talks() {
     let place = Place::new("spared");
-    let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0", "ITERATIONS=200000"]);
+    let iterations = if emulator().is_some() { "ITERATIONS=20000" } else { "ITERATIONS=1000000" };
+    let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0", iterations]);
     let who = shown("premise", premise.id());
     let text =
         format!("{}: {who} talks on this queue: wait for its end, or end it first", place.text);
@@ -45,7 +46,7 @@ fn cleanup_spares_a_queue_on_which_a_program_talks() {
     assert_says(&cleanup(), 3, "cleanup", &text);
 
     // And again and again, up to the end of the talk.
-    let mut conclusion = place.start("conclusion", &["REPORT=json", "ITERATIONS=200000"]);
+    let mut conclusion = place.start("conclusion", &["REPORT=json", iterations]);
     while conclusion.try_wait().unwrap().is_none() {
         let output = cleanup();
         assert!(matches!(code(&output), 0 | 3), "{output:?}");
@@ -104,7 +105,7 @@ fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
 #[test]
 fn no_death_is_reported_of_a_peer_that_has_ended_well() {
     let mut random = Random(20_261_128);
-    let talks = if emulator().is_some() { 5 } else { 100 };
+    let talks = if emulator().is_some() { 5 } else { 200 };
     for talk in 0..talks {
         let place = Place::new("no-death");
         let args = ["ITERATIONS=1000", "REPORT=json", WAITS[talk % 3], "TIMEOUT=0"];
