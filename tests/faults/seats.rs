@@ -8,10 +8,7 @@ use common::Random;
 
 /// `program (process 1234)`
 fn shown(program: &str, pid: impl std::fmt::Display) -> String {
-    match emulator() {
-        None => format!("{program} (process {pid})"),
-        Some(_) => program.into(), // the process may be the emulator's, or that of its child
-    }
+    format!("{program} (process {pid})")
 }
 
 #[test]
