@@ -80,7 +80,7 @@ pub enum Disposition {
     Handler(extern "C" fn(c_int)),
 }
 
-/// A write lock of the byte at `offset`. All bytes zero are valid, and stand for the process itself.
+/// A write lock of the byte at `offset`. The other fields are 0, as fcntl(2) demands.
 fn write_lock(offset: u8) -> libc::flock {
     // SAFETY: a flock is made of integers.
     let mut lock: libc::flock = unsafe { core::mem::zeroed() };

@@ -1,5 +1,4 @@
-//! Who talks on a queue: a third program is turned away, a queue in use is spared, and a peer's
-//! death is noticed.
+//! Seats: a third program is turned away, a queue in use is spared, and a peer's death is noticed.
 
 #![cfg(target_os = "linux")] // a queue is a file, so record locks work on it
 
