@@ -216,8 +216,9 @@ fn the_code_of_each_program_has_the_published_calls_and_no_other() {
         for line in list.lines().filter(|line| !line.starts_with('#')) {
             let mut words = line.split_whitespace();
             let (number, call) = (words.next().unwrap(), words.next().unwrap());
-            let is_made_by_the_kernel =
-                call == "restart_syscall" || line.contains("vDSO") || call == "execve";
+            // Elsewhere than on x86_64 a signal handler returns to the kernel's vDSO.
+            let is_made_by_the_kernel = ["restart_syscall", "execve"].contains(&call)
+                || call == "rt_sigreturn" && code.processor.name != "x86_64";
             if !is_made_by_the_kernel {
                 published.insert(number.parse().unwrap());
             }
