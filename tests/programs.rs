@@ -83,6 +83,21 @@ fn assert_freestanding(path: &Path, bytes: &[u8]) {
         let last = section.address() + section.size() - 1;
         assert_eq!(flags_at(bytes, last), flags, "{path:?}: {:?}", section.name());
     }
+    // The kernel maps whole pages of the file, so an executable segment must not share one: what else
+    // is on it would be executable, too.
+    let pages_of_file = |endian, header: &ProgramHeader64<Endianness>| {
+        let (page, first) = (header.p_align(endian), header.p_offset(endian));
+        let pages = first / page..(first + header.p_filesz(endian)).div_ceil(page);
+        let is_executable = header.p_flags(endian) & PF_X != 0;
+        (header.p_type(endian) == PT_LOAD).then_some((pages, is_executable))
+    };
+    let of_file: Vec<_> = map_segments(bytes, pages_of_file).into_iter().flatten().collect();
+    for (i, (pages, _)) in of_file.iter().enumerate().filter(|(_, (_, executable))| *executable) {
+        let is_apart = |(j, (other, _)): (usize, &(std::ops::Range<u64>, bool))| {
+            i == j || other.end <= pages.start || pages.end <= other.start
+        };
+        assert!(of_file.iter().enumerate().all(is_apart), "{path:?}: {of_file:?}");
+    }
     // With its pages, which it shares with no other segment.
     let pages = |endian, header: &ProgramHeader64<Endianness>| {
         let (page, first) = (header.p_align(endian), header.p_vaddr(endian));

@@ -100,7 +100,7 @@ fn change_mask(how: c_int) -> Result<(), CallError<'static>> {
 struct Children {
     /// premise and conclusion. None after the end: a process id is reused.
     running: [Option<libc::pid_t>; 2],
-    /// The exit status of the first child that failed.
+    /// The exit status of the child that failed first.
     status: ExitCode,
     /// The first child that was killed, and the signal.
     killed: Option<(&'static str, c_int)>,
@@ -142,8 +142,13 @@ impl Children {
         } else {
             ExitCode(libc::WEXITSTATUS(status) as u8)
         };
-        self.status = self.status.or(status);
         if status != ExitCode::DONE {
+            // A program that has lost its peer is not the cause, unless the parent ended the peer.
+            let is_consequence =
+                self.status == ExitCode::SILENT && status != ExitCode::signal(libc::SIGTERM);
+            if self.status == ExitCode::DONE || is_consequence {
+                self.status = status;
+            }
             self.signal(libc::SIGTERM);
         }
     }

@@ -96,6 +96,28 @@ fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
     }
 }
 
+/// The survivor notices the end before the parent does.
+#[test]
+fn a_sketch_tells_the_cause_and_not_its_consequence() {
+    for victim in 0..2 {
+        let place = Place::new("cause");
+        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+        wait_for_talk(&place);
+        let queue = place.open();
+        let first = look_at(&queue);
+        wait_until("they have said much", || (look_at(&queue)? != *first.as_ref()?).then_some(()));
+        let both = children(&sketch);
+        stop(&sketch);
+        kill(both[victim], SIGKILL).unwrap();
+        let survivor = both[1 - victim].as_raw() as u32;
+        wait_until("the other has ended", || (state(survivor) == 'Z').then_some(()));
+        signal(&sketch, SIGCONT);
+        let error = error(&finish(sketch), 128 + 9);
+        assert!(error.contains(" was killed by signal 9\n"), "{error}");
+        assert!(!place.exists());
+    }
+}
+
 /// A peer may have ended well with its last message on the queue, and a program may have been stopped
 /// at any moment.
 #[test]
