@@ -87,9 +87,10 @@ fn assert_freestanding(path: &Path, bytes: &[u8]) {
     // is on it would be executable, too.
     let pages_of_file = |endian, header: &ProgramHeader64<Endianness>| {
         let (page, first) = (header.p_align(endian), header.p_offset(endian));
-        let pages = first / page..(first + header.p_filesz(endian)).div_ceil(page);
+        let end = first + header.p_filesz(endian);
         let is_executable = header.p_flags(endian) & PF_X != 0;
-        (header.p_type(endian) == PT_LOAD).then_some((pages, is_executable))
+        (header.p_type(endian) == PT_LOAD)
+            .then(|| (first / page..end.div_ceil(page), is_executable))
     };
     let of_file: Vec<_> = map_segments(bytes, pages_of_file).into_iter().flatten().collect();
     for (i, (pages, _)) in of_file.iter().enumerate().filter(|(_, (_, executable))| *executable) {
