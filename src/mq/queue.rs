@@ -12,7 +12,9 @@ use super::{
     Mqd, attributes, mq_close, mq_open, mq_setattr, mq_timedreceive, mq_timedsend, mq_unlink,
     nonblocking,
 };
-use crate::os::{self, Errno};
+#[cfg(target_os = "linux")]
+use crate::os;
+use crate::os::Errno;
 
 /// The name of a queue: a slash and 1 to 255 bytes more without a slash, mq_overview(7). It has no
 /// NUL, and is neither `/.` nor `/..`, which the kernel's file system reserves.
