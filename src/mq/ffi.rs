@@ -8,7 +8,7 @@
 use core::ffi::{CStr, c_int, c_uint};
 use core::ptr::{from_ref, null, null_mut};
 
-use super::Mqd;
+use super::{Mqd, pointer_to_copy};
 use crate::os::Errno;
 use crate::os::ffi::{check, last_error};
 
@@ -110,7 +110,8 @@ pub fn mq_timedsend(
     deadline: Option<&libc::timespec>,
 ) -> Result<(), Errno> {
     let (bytes, length) = (message.as_ptr().cast(), message.len());
-    let deadline = deadline.map_or(null(), from_ref);
+    let mut deadline = deadline.copied();
+    let deadline = pointer_to_copy(&mut deadline);
     // SAFETY: `message` is read, given with its length, and so is `deadline`, which is null or
     // lives through the call.
     check(unsafe { c::mq_timedsend(mqd.0, bytes, length, priority, deadline) } as isize).map(drop)
@@ -125,7 +126,8 @@ pub fn mq_timedreceive(
 ) -> Result<usize, Errno> {
     let (bytes, length) = (buffer.as_mut_ptr().cast(), buffer.len());
     let priority = null_mut(); // not asked for
-    let deadline = deadline.map_or(null(), from_ref);
+    let mut deadline = deadline.copied();
+    let deadline = pointer_to_copy(&mut deadline);
     // SAFETY: at most `length` bytes are written, into `buffer`, which is borrowed for the call;
     // `deadline` is read; it is null or lives through the call.
     check(unsafe { c::mq_timedreceive(mqd.0, bytes, length, priority, deadline) })

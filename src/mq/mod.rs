@@ -132,6 +132,13 @@ impl Mqd {
     }
 }
 
+/// A pointer to a copy of a deadline, or null. A copy, because qemu-user writes the deadline back:
+/// with a constant, which is in read-only memory, the call would fail with EFAULT after it has taken
+/// the message.
+fn pointer_to_copy(deadline: &mut Option<libc::timespec>) -> *const libc::timespec {
+    deadline.as_mut().map_or(core::ptr::null(), |deadline| deadline)
+}
+
 /// The attributes of a queue to be created: at most `maxmsg` messages of at most `msgsize` bytes.
 pub fn attributes(maxmsg: usize, msgsize: usize) -> libc::mq_attr {
     // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.

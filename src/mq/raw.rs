@@ -9,9 +9,9 @@
 
 use core::ffi::{CStr, c_int, c_long};
 use core::mem::size_of;
-use core::ptr::{from_mut, from_ref, null, null_mut};
+use core::ptr::{from_ref, null, null_mut};
 
-use super::Mqd;
+use super::{Mqd, pointer_to_copy};
 use crate::os::Errno;
 use crate::os::raw::syscall;
 
@@ -80,7 +80,7 @@ pub fn mq_timedsend(
     deadline: Option<&libc::timespec>,
 ) -> Result<(), Errno> {
     let mut deadline = deadline.copied();
-    let (bytes, deadline) = (message.as_ptr() as usize, pointer_to_copy(&mut deadline));
+    let (bytes, deadline) = (message.as_ptr() as usize, pointer_to_copy(&mut deadline) as usize);
     let arguments = [mqd.0 as usize, bytes, message.len(), priority as usize, deadline];
     // SAFETY: the kernel reads `message`, given with its length, and `deadline`, which is null or
     // lives through the call.
@@ -96,19 +96,12 @@ pub fn mq_timedreceive(
     deadline: Option<&libc::timespec>,
 ) -> Result<usize, Errno> {
     let mut deadline = deadline.copied();
-    let (bytes, deadline) = (buffer.as_mut_ptr() as usize, pointer_to_copy(&mut deadline));
+    let (bytes, deadline) = (buffer.as_mut_ptr() as usize, pointer_to_copy(&mut deadline) as usize);
     let priority = null::<u32>() as usize; // not asked for
     let arguments = [mqd.0 as usize, bytes, buffer.len(), priority, deadline];
     // SAFETY: the kernel writes at most the length given, into `buffer`, which is borrowed for the
     // call; it reads `deadline`, which is null or lives through the call.
     unsafe { syscall(libc::SYS_mq_timedreceive, arguments) }
-}
-
-/// A pointer to a copy of a deadline, or null. A copy, because qemu-user writes the deadline back:
-/// with a constant, which is in read-only memory, the call would fail with EFAULT after it has taken
-/// the message.
-fn pointer_to_copy(deadline: &mut Option<libc::timespec>) -> usize {
-    deadline.as_mut().map_or(null_mut(), from_mut) as usize
 }
 
 /// The name without its slash. The result points into the same string and is not a copy, because
