@@ -10,6 +10,15 @@ fn shown(program: &str, pid: impl std::fmt::Display) -> String {
     format!("{program} (process {pid})")
 }
 
+/// Waits until both have had their first reply, and so have looked at the other's seat.
+fn wait_for_seats(place: &Place) {
+    let (queue, mut messages) = (place.open(), std::collections::BTreeSet::new());
+    wait_until("they have said much", || {
+        messages.insert(look_at(&queue)?);
+        (messages.len() >= 5).then_some(())
+    });
+}
+
 #[test]
 fn a_third_program_is_turned_away_and_disturbs_nobody() {
     let place = Place::new("third");
@@ -78,13 +87,7 @@ fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
             let other = both.remove(1 - victim);
             let dead = both.remove(0);
             let pid = dead.id();
-            // Both have had their first reply, and have looked at the other's seat.
-            let (queue, mut messages) = (place.open(), std::collections::BTreeSet::new());
-            wait_until("they have said much", || {
-                messages.insert(look_at(&queue)?);
-                (messages.len() >= 5).then_some(())
-            });
-            drop(queue);
+            wait_for_seats(&place);
             signal(&dead, SIGKILL);
             finish(dead);
             let output = finish(other);
@@ -102,10 +105,7 @@ fn a_sketch_tells_the_cause_and_not_its_consequence() {
     for victim in 0..2 {
         let place = Place::new("cause");
         let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-        wait_for_talk(&place);
-        let queue = place.open();
-        let first = look_at(&queue);
-        wait_until("they have said much", || (look_at(&queue)? != *first.as_ref()?).then_some(()));
+        wait_for_seats(&place);
         let both = children(&sketch);
         stop(&sketch);
         kill(both[victim], SIGKILL).unwrap();
