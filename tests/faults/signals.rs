@@ -238,6 +238,8 @@ fn a_sketch_that_ignores_sigterm_can_still_end_its_children() {
     wait_for_talk(&place); // it is ignored
     kill(children(&sketch)[1], SIGKILL).unwrap();
     let error = error(&finish(sketch), 128 + 9);
-    assert!(error.contains("premise: ended by SIGTERM after "), "{error}");
+    // It may have noticed the end of its peer itself, if the parent is slow.
+    let ends = ["premise: ended by SIGTERM after ", ") has ended after "];
+    assert!(ends.iter().any(|end| error.contains(end)), "{error}");
     assert!(!place.exists());
 }
