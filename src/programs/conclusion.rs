@@ -13,7 +13,7 @@ use crate::cli::report;
 use crate::mq::Queue;
 use crate::os::{self, Errno};
 use crate::runtime::seal::Role;
-use crate::runtime::signals::{self, Name};
+use crate::runtime::signals;
 use crate::runtime::start::{ExitCode, Process};
 
 /// The program's name.
@@ -92,11 +92,10 @@ fn open_queue<'a>(
 
 /// Says why there is no queue.
 fn never_opened(params: &Params) -> ExitCode {
-    let Params { queue_name: name, timeout, iterations, .. } = params;
+    let Params { queue_name: name, timeout, .. } = params;
     if let Some(signal) = signals::arrived() {
-        let signal_name = Name(signal);
-        complain(NAME, format_args!("ended by {signal_name} after 0 of {iterations} iterations"));
-        return ExitCode::signal(signal);
+        let dialogue = Dialogue::conclusion(params.iterations, params.message_size);
+        return super::interrupted(NAME, signal, &dialogue);
     }
     complain(
         NAME,
