@@ -191,13 +191,15 @@ fn set_arguments(registers: &mut libc::user_regs_struct, args: [u64; 6]) {
     [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] = args;
 }
 
-/// So many bytes of a stopped process; zeros if it has been killed meanwhile.
+/// So many bytes of a stopped process; zeros if it has been killed meanwhile: then its file cannot be
+/// opened (ESRCH), or it is empty.
 pub fn memory(pid: Pid, address: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    let file = File::open(format!("/proc/{pid}/mem")).unwrap();
-    match file.read_exact_at(&mut bytes, address) {
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-        result => result.unwrap(),
+    let file = File::open(format!("/proc/{pid}/mem"));
+    if let Err(error) = file.and_then(|file| file.read_exact_at(&mut bytes, address)) {
+        let is_killed = error.raw_os_error() == Some(libc::ESRCH);
+        let is_empty = error.kind() == std::io::ErrorKind::UnexpectedEof;
+        assert!(is_killed || is_empty, "{pid}: {address:#x}: {error}");
     }
     bytes
 }
