@@ -240,6 +240,19 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn a_pipe_brings_what_was_written_and_nothing_waits() {
+                let (reader, writer) = os::pipe().unwrap();
+                let mut buffer = [0; 8];
+                assert_eq!(os::read(&reader, &mut buffer), Err(Errno::EAGAIN));
+                assert_eq!(os::write(&writer, b"five!"), Ok(5));
+                assert_eq!(os::read(&reader, &mut buffer), Ok(5));
+                assert_eq!(&buffer[..5], b"five!");
+                os::close(writer).unwrap();
+                assert_eq!(os::read(&reader, &mut buffer), Ok(0));
+                os::close(reader).unwrap();
+            }
+
+            #[test]
             fn a_terminal_has_columns_and_a_pipe_has_none() {
                 let mut size =
                     nix::pty::Winsize { ws_row: 5, ws_col: 25, ws_xpixel: 0, ws_ypixel: 0 };
@@ -278,6 +291,14 @@ macro_rules! conformance {
                     (0..100_000).for_each(|i| work = std::hint::black_box(work ^ i));
                 }
                 assert!(os::getrusage().unwrap().ru_utime.tv_sec < 3600);
+            }
+
+            #[test]
+            fn the_kernel_tells_its_release() {
+                let file = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+                let name = os::uname().unwrap();
+                let release = name.release.iter().map(|byte| *byte as u8 as char);
+                assert_eq!(release.take_while(|c| *c != '\0').collect::<String>(), file.trim());
             }
 
             #[test]

@@ -8,10 +8,11 @@ use common::{Place, assert_done, emulator, finish, start, stdout, wait_for_state
 use mq_sketch::mq::Queue;
 use serde_json::Value;
 
-/// The lines of one program without their beginning, `program@time: `, which must be as designed.
+/// The lines that one program says during the conversation, without their beginning,
+/// `program@time: `, which must be as designed. The report follows an empty line.
 fn lines(text: &str, program: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    for line in text.lines() {
+    for line in text.lines().take_while(|line| !line.is_empty()) {
         let (head, rest) = line.split_once(": ").expect("program@time: text");
         let (name, time) = head.split_once('@').expect("program@time");
         let (seconds, decimals) = time.split_once('.').expect("seconds with decimals");
@@ -22,6 +23,40 @@ fn lines(text: &str, program: &str) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The numbers in the row of the report that begins so.
+fn row(text: &str, label: &str) -> Vec<String> {
+    let row = text.lines().find_map(|line| line.strip_prefix(label)).expect(label);
+    let is_number = |word: &&str| *word == "-" || word.starts_with(|c: char| c.is_ascii_digit());
+    row.split_whitespace().take_while(is_number).map(|word| word.replace(',', "")).collect()
+}
+
+/// A page without what differs from run to run: numbers, units, the rows of the histogram, and the
+/// remark at the end.
+fn form(text: &str) -> Vec<String> {
+    let (mut form, mut in_histogram) = (Vec::new(), false);
+    for line in text.lines() {
+        in_histogram |= line.starts_with("   ") && line.contains("us ");
+        if in_histogram && !line.is_empty() {
+            continue;
+        }
+        in_histogram = false;
+        if line.starts_with("Both programs were") || line.starts_with("The mean is far") {
+            assert_eq!(form.pop().as_deref(), Some(""));
+            break;
+        }
+        let words = line.split_whitespace().map(|word| match word.trim_end_matches([',', ':']) {
+            "us" | "ms" | "s" => "UNIT".into(),
+            number if number.starts_with(|c: char| c.is_ascii_digit()) => "N".into(),
+            _ => match word.split_once('@') {
+                Some((program, _)) => format!("{program}@N"),
+                None => word.to_string(),
+            },
+        });
+        form.push(words.collect::<Vec<_>>().join(" "));
+    }
+    form
 }
 
 fn reports(text: &str) -> Vec<Value> {
@@ -36,40 +71,64 @@ fn the_sketch_is_performed_and_leaves_nothing_behind() {
         assert_done(&output);
         assert!(!place.exists());
         let text = stdout(&output);
-        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         for (program, greeting) in [
             ("premise", "Oooo 'ello, I'm Mrs. Premise!"),
             ("conclusion", "Oooo 'ello, I'm Mrs. Conclusion!"),
         ] {
-            let lines = lines(&text, program);
-            assert_eq!(lines[0], greeting);
-            assert_eq!(lines[1], "iterations: 1000, corrupted messages: 0");
-            assert!(lines[2].ends_with(" us each"), "{lines:?}");
-            assert!(lines[3].starts_with("round trip in us: p50 "), "{lines:?}");
-            assert!(lines[4].starts_with("  p99 "), "{lines:?}");
-            assert!(lines[5].starts_with("  p99.99 "), "{lines:?}");
-            assert!(lines[6].starts_with("  < "), "{lines:?}");
-            let end = &lines[lines.len() - 3..];
-            assert!(end[0].starts_with("own messages handed back: "), "{lines:?}");
-            assert!(end[1].starts_with("idle polls: "), "{lines:?}");
-            assert!(end[2].starts_with("CPU time: "), "{lines:?}");
+            assert_eq!(lines(&text, program), [greeting]);
         }
+        let (_, page) = text.split_once("\n\n").expect("a page after the greetings");
+        assert!(page.starts_with("1,000 iterations, no corruption\n"), "{page}");
+        assert!(page.lines().all(|line| line.len() < 80), "{page}");
     }
 }
 
 #[test]
-fn the_histogram_counts_every_round_trip_within_80_columns() {
+fn readme_shows_the_whole_output_of_a_run() {
+    let readme = include_str!("../README.md");
+    let (_, example) = readme.split_once("```text\n").expect("an example");
+    let (example, _) = example.split_once("```").unwrap();
+    let place = Place::new("readme");
+    let output = place.run("sketch", &["ITERATIONS=100000"]);
+    assert_done(&output);
+    let text = stdout(&output).replace(&place.text, "/my_message_queue");
+    let text = text.replace("backend ffi", "backend raw");
+    assert_eq!(form(&text).join("\n"), form(example).join("\n"));
+    assert!(text.contains("#########\n") && example.contains("#########\n"));
+}
+
+#[test]
+fn each_program_by_itself_prints_a_page_with_one_column() {
+    let place = Place::new("alone");
+    let premise = place.start("premise", &[]);
+    let conclusion = place.run("conclusion", &[]);
+    for (program, output) in [("premise", finish(premise)), ("conclusion", conclusion)] {
+        assert_done(&output);
+        let text = stdout(&output);
+        assert_eq!(lines(&text, program).len(), 1);
+        assert!(text.contains(&format!("\nround trip{program:>15}\nmin ")), "{text}");
+        assert_eq!(row(&text, "p50").len(), 1);
+        assert_eq!(row(&text, "yields").len(), 1);
+    }
+}
+
+#[test]
+fn the_histogram_counts_every_round_trip() {
     let place = Place::new("histogram");
     let output = place.run("sketch", &["ITERATIONS=200000"]);
     assert_done(&output);
     let text = stdout(&output);
-    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
-    for program in ["premise", "conclusion"] {
-        let counts = lines(&text, program).into_iter().filter_map(|line| {
-            let (_, count) = line.strip_prefix("  < ")?.split_once(" ns ")?;
-            count.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        assert_eq!(counts.sum::<u64>(), 199_999);
+    let steps = text.lines().skip_while(|line| !line.starts_with("max ")).skip(2);
+    let steps = steps.take_while(|line| !line.is_empty()).filter(|line| *line != "   ...");
+    let counts: Vec<[u64; 2]> = steps
+        .map(|line| {
+            let mut counts = line[15..].split_whitespace().map(|word| word.replace(',', ""));
+            [(); 2].map(|()| counts.next().unwrap().parse().unwrap())
+        })
+        .collect();
+    for program in 0..2 {
+        let total = counts.iter().map(|counts| counts[program]).sum::<u64>();
+        assert_eq!(total, 199_999, "{text}");
     }
 }
 
@@ -79,15 +138,16 @@ fn a_percentile_that_the_sample_cannot_give_is_a_dash_and_null() {
     let place = Place::new("few");
     let output = place.run("sketch", &["ITERATIONS=4"]);
     assert_done(&output);
-    let lines = lines(&stdout(&output), "premise");
-    assert!(lines[3].ends_with("  p90 -"), "{lines:?}");
-    assert_eq!(lines[4], "  p99 -  p99.9 -");
-    assert!(lines[5].starts_with("  p99.99 -  max "), "{lines:?}");
-    for (iterations, known) in [(4, ["p50", "max"].as_slice()), (1, &[])] {
+    let text = stdout(&output);
+    for (label, is_known) in [("min", true), ("p50", true), ("p90", false), ("max", true)] {
+        assert_eq!(row(&text, label).len(), 2, "{text}");
+        assert_eq!(row(&text, label)[0] != "-", is_known, "{text}");
+    }
+    for (iterations, known) in [(4, ["min", "p50", "max"].as_slice()), (1, &[])] {
         let output = place.run("sketch", &["REPORT=json", &format!("ITERATIONS={iterations}")]);
         assert_done(&output);
         for report in reports(&stdout(&output)) {
-            for name in ["p50", "p90", "p99", "p99_9", "p99_99", "max"] {
+            for name in ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"] {
                 let value = &report["round_trip_ns"][name];
                 assert_eq!(value.is_u64(), known.contains(&name), "{name}: {report}");
                 assert_eq!(value.is_null(), !known.contains(&name), "{name}: {report}");
@@ -135,30 +195,31 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
         let rate = report["iterations_per_second"].as_f64().unwrap();
         // 20000 replies are 19999 round trips. The rate is a whole number.
         assert!((rate - 19999.0 / seconds).abs() <= 1.0 + 0.001 * rate, "{report}");
-        let ascending: Vec<u64> = ["p50", "p90", "p99", "p99_9", "p99_99", "max"]
+        let ascending: Vec<u64> = ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"]
             .iter()
             .map(|name| report["round_trip_ns"][name].as_u64().unwrap())
             .collect();
         assert!(ascending[0] > 0 && ascending.is_sorted(), "{report}");
-        let (half, longest) = (ascending[0] as f64 / 1e9 * 9999.0, ascending[5] as f64 / 1e9);
+        let (half, longest) = (ascending[1] as f64 / 1e9 * 9999.0, ascending[6] as f64 / 1e9);
         assert!(half * 0.99 <= seconds && longest <= seconds, "{report}");
+        // Each bucket has its greatest time and a count. Together they give the percentiles.
         let buckets = report["histogram_ns"].as_array().unwrap();
         let column = |i: usize| buckets.iter().map(move |bucket| bucket[i].as_u64().unwrap());
         assert_eq!(column(1).sum::<u64>(), 19999, "{report}");
-        let limits: Vec<u64> = column(0).collect();
-        assert!(limits.windows(2).all(|two| two[1] == 2 * two[0]), "{report}");
-        assert!(limits[0].is_power_of_two() && limits[0] / 2 <= ascending[0], "{report}");
-        // A round trip near a limit may be in the next bucket: they are kept with 0.8 % precision.
-        let last = limits[limits.len() - 1] as f64;
-        assert!((last / 2.02..last * 1.01).contains(&(ascending[5] as f64)), "{report}");
-        // The median is in the bucket in which half of all round trips are reached.
-        let (mut reached, median) = (0, ascending[0] as f64);
-        let middle = buckets.iter().find(|bucket| {
-            reached += bucket[1].as_u64().unwrap();
-            2 * reached > 19999
-        });
-        let limit = middle.unwrap()[0].as_u64().unwrap() as f64;
-        assert!((limit / 2.02..limit * 1.01).contains(&median), "{report}");
+        assert!(column(1).all(|count| count > 0) && column(0).is_sorted(), "{report}");
+        for (part, percentile) in [(0.5, ascending[1]), (0.99, ascending[3]), (1.0, ascending[6])] {
+            let mut reached = 0;
+            let limit = column(0).zip(column(1)).find(|(_, count)| {
+                reached += count;
+                reached as f64 >= part * 19999.0
+            });
+            let limit = limit.unwrap().0 as f64;
+            assert!((limit * 0.984..=limit).contains(&(percentile as f64)), "{part}: {report}");
+        }
+        assert_eq!(report["queue"], place.text);
+        assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        assert_eq!(report["kernel"], kernel.trim());
         let count = |name: &str| report[name].as_u64().unwrap();
         assert!(count("empty_polls") < u64::MAX, "{report}");
         assert!(count("yields") >= count("own_handed_back"), "{report}");
@@ -198,7 +259,7 @@ fn verbose_says_every_message_in_turn() {
     assert_done(&output);
     let text = stdout(&output);
     for (program, expected) in [("premise", 21), ("conclusion", 20)] {
-        // A message that was handed back is said again, twice. The rest is the conversation.
+        // A message that its sender has received is said again, twice. The rest is the conversation.
         let mut talk: Vec<(String, String)> = Vec::new();
         for line in lines(&text, program) {
             if let Some((verb @ ("Sending" | "Received"), message)) = line.split_once(' ')
@@ -226,10 +287,10 @@ fn counts_match_the_messages_said() {
     assert_done(&place.run("conclusion", &json));
     let output = premise.join().unwrap();
     assert_done(&output);
-    let lines = lines(&stdout(&output), "premise");
+    let text = stdout(&output);
+    let lines = lines(&text, "premise");
     let count = |verb: &str| lines.iter().filter(|line| line.starts_with(verb)).count();
-    let back = lines.iter().find_map(|line| line.strip_prefix("own messages handed back: "));
-    let back: usize = back.unwrap().parse().unwrap();
+    let back: usize = row(&text, "own received")[0].parse().unwrap();
     assert_eq!((count("Received "), count("Sending ")), (50 + back, 51 + back));
 }
 
@@ -262,7 +323,8 @@ fn shown_on_a_terminal(columns: u16) -> String {
             Err(nix::errno::Errno::EAGAIN) => {}
             Ok(_) | Err(_) => return Some(()),
         }
-        if !is_ended && shown.contains("of 90000") && shown.ends_with('\r') {
+        let is_shown = shown.contains(" of 90000") || shown.contains(" %");
+        if !is_ended && is_shown && shown.ends_with('\r') {
             is_ended = true;
             common::signal(&child, nix::sys::signal::Signal::SIGTERM);
         }
@@ -275,14 +337,20 @@ fn shown_on_a_terminal(columns: u16) -> String {
 
 #[test]
 fn a_long_run_shows_its_progress_on_a_terminal_and_no_wider_than_that() {
-    for (columns, width) in [(0, 79), (25, 24), (200, 79)] {
+    // A field that does not fit is left out whole.
+    let is_field = |field: &str| {
+        let (number, rest) = field.split_at(field.find([' ', '/']).unwrap_or(field.len()));
+        let words = [" of 9000000000000000000", " %", "/s", " s left"];
+        words.contains(&rest) && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    for (columns, width, fewest) in [(0, 79, 4), (25, 24, 2), (40, 39, 1), (200, 79, 4)] {
         let shown = shown_on_a_terminal(columns);
-        assert!(shown.starts_with("premise: "), "{shown:?}");
         let (lines, after) = shown.rsplit_once("\x1b[K\r").expect("the cursor at its beginning");
         for line in lines.split("\x1b[K\r") {
-            assert!(!line.contains('\n') && line.len() <= width, "{columns} columns: {line:?}");
-            let words = " of 9000000000000000000, 0.0 %, ";
-            assert_eq!(line.contains(words), width == 79, "{columns} columns: {line:?}");
+            let fields = line.strip_prefix("premise: ").expect("the program's name").split(", ");
+            let fields: Vec<_> = fields.collect();
+            assert!(fields.iter().all(|field| is_field(field)), "{columns} columns: {line:?}");
+            assert!(fields.len() >= fewest && line.len() <= width, "{columns} columns: {line:?}");
         }
         // The line of conclusion may have covered it before premise erases the rest.
         assert!(after.contains("\x1b[K"), "{shown:?}");

@@ -99,6 +99,11 @@ fn a_misspelt_name_is_named_with_its_place_and_the_right_one() {
     let words = "ITERATONS: no such parameter (did you mean ITERATIONS?)";
     let arguments = refused("misspelt", &["VERBOSE=0", "ITERATONS=5"]);
     assert_eq!(arguments, format!("argument 3: {words}"));
+    // A part of a name is enough.
+    for (guess, name) in [("SIZE", "MESSAGE_SIZE"), ("queue", "MESSAGE_QUEUE_NAME")] {
+        let words = format!("argument 2: {guess}: no such parameter (did you mean {name}?)");
+        assert_eq!(refused("guess", &[&format!("{guess}=64")]), words);
+    }
     let content = b"# one\nVERBOSE=0\n\n\n\n\nITERATONS=5\nTIMEOUT=1\n";
     assert_eq!(refused_file("misspelt-file", content), format!("FILE:7: {words}"));
 }
@@ -107,7 +112,8 @@ fn a_misspelt_name_is_named_with_its_place_and_the_right_one() {
 fn a_bad_value_is_shown_with_what_would_be_a_good_one() {
     for (value, reason) in [
         ("ITERATIONS=0", "'0' is too small: use at least 1"),
-        ("ITERATIONS=-5", "'-5' is not a whole number: use digits only"),
+        ("ITERATIONS=1e6", "'1e6' is not a whole number: use digits only, like 1000000"),
+        ("ITERATIONS=-5", "'-5' is not a whole number: use digits only, like 1000000"),
         ("TIMEOUT=9223372036854775808", "'9223372036854775808' is too large: use at most 2^63-1"),
         ("PERMISSIONS=0680", "'0680' is not an octal number: use digits 0 to 7, like 0600"),
         ("PERMISSIONS=1000", "'1000' is too large: use at most 0777"),
@@ -207,15 +213,15 @@ fn params_txt_of_the_current_folder_is_read_if_there_is_one() {
         let mut command = place.command("sketch");
         finish(start(command.arg("REPORT=text").current_dir(folder.path())))
     };
-    let iterations = |count| {
+    let iterations = |count: &str| {
         let output = run();
         assert_done(&output);
-        let words = format!("iterations: {count}, corrupted messages: 0\n");
+        let words = format!("\n{count} iterations, no corruption\n");
         assert!(stdout(&output).contains(&words), "{}", stdout(&output));
     };
-    iterations(1000);
+    iterations("1,000");
     std::fs::write(folder.path().join("params.txt"), "ITERATIONS=7").unwrap();
-    iterations(7);
+    iterations("7");
     std::fs::write(folder.path().join("params.txt"), "\nITERATIONS=none").unwrap();
     let line = the_one_line(&run());
     assert!(line.starts_with("sketch: params.txt:2: ITERATIONS: 'none' is not"), "{line}");
@@ -225,7 +231,10 @@ fn params_txt_of_the_current_folder_is_read_if_there_is_one() {
 fn the_cause_is_named_however_long_the_mistake_is() {
     let long = "x".repeat(5000);
     let line = refused("long-value", &[&format!("ITERATIONS={long}")]);
-    assert!(line.ends_with("xxx...' is not a whole number: use digits only"), "{line}");
+    assert!(
+        line.ends_with("xxx...' is not a whole number: use digits only, like 1000000"),
+        "{line}"
+    );
     let line = refused("long-name", &[&format!("{long}=1")]);
     assert!(line.ends_with("xxx...: no such parameter (--help lists them)"), "{line}");
     let line = refused("long-file", &[&long]);

@@ -33,17 +33,22 @@ pub struct Reading {
     pub user_microseconds: u64,
     /// CPU time of this process in the kernel, in microseconds.
     pub system_microseconds: u64,
+    /// How often another program got this process's CPU although this process did not sleep: after
+    /// a yield, or because its time was up. getrusage(2), ru_nivcsw.
+    pub switches: u64,
 }
 
 impl Reading {
     /// Now. This makes four system calls.
     pub fn now() -> Reading {
-        let (user_microseconds, system_microseconds) = match os::getrusage() {
-            Ok(usage) => (microseconds(usage.ru_utime), microseconds(usage.ru_stime)),
-            Err(_) => (0, 0),
-        };
-        let (ticks, nanoseconds) = both_clocks(ticks, os::monotonic_nanoseconds);
-        Reading { ticks, nanoseconds, user_microseconds, system_microseconds }
+        let mut reading = Reading::default();
+        if let Ok(usage) = os::getrusage() {
+            reading.user_microseconds = microseconds(usage.ru_utime);
+            reading.system_microseconds = microseconds(usage.ru_stime);
+            reading.switches = usage.ru_nivcsw as u64;
+        }
+        (reading.ticks, reading.nanoseconds) = both_clocks(ticks, os::monotonic_nanoseconds);
+        reading
     }
 }
 

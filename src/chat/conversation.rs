@@ -1,8 +1,9 @@
-//! The hot loop: a queue, a dialogue, how to wait, and counting.
+//! The hot loop: what is said, and counting.
 //!
-//! In each program an iteration is one receive and one send. Between them it waits: it polls, and
-//! yields now and then; or it sleeps in the kernel ([`Wait`]). Five things make this fast;
-//! `benches/README.md` has the measurements:
+//! In each program an iteration is one receive and one send. What it does between them, while the
+//! peer has not answered yet, is in [`wait`](super::wait); when it gives the peer up, in
+//! [`watchdog`](super::watchdog). Four things make the loop fast; `benches/README.md` has the
+//! measurements:
 //!
 //! - A poll never waits, because the queue is opened with O_NONBLOCK. Neither a poll nor a sleep
 //!   has a deadline, which the kernel would have to read. A program that sleeps is woken by a timer
@@ -11,49 +12,21 @@
 //! - Nothing is calculated between a receive and the send that answers it: [`Dialogue::sent`]
 //!   hashes ahead while the peer works. What remains is to compare the message and to write the
 //!   answer out.
-//! - A program that receives its own message sends it back and yields: the peer is not running, and
-//!   on one CPU it cannot run before this program yields. The program also yields after each of its
-//!   next answers, but only until it finds the queue empty: then the peer has taken the message and
-//!   runs on another CPU.
 //! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read about once a
 //!   second, and more often only at the beginning.
 
 use core::ffi::c_int;
 
-use super::clock::{CheckSchedule, Reading, SilenceTimer, ticks};
+use super::clock::{Reading, ticks};
 use super::dialogue::{Dialogue, Received};
 use super::histogram::Histogram;
 use super::message::{Buffer, MAX_SIZE};
-use super::seat::{PeerWatch, Seat, Sitter};
-use super::wait::Wait;
+use super::seat::{Seat, Sitter};
+use super::wait::{Wait, Waiting};
+use super::watchdog::{Loss, Watchdog};
 use crate::mq::{Deadline, Queue};
 use crate::os::{self, Errno};
 use crate::runtime::signals;
-
-/// The program yields the CPU each time that this many polls in a row were empty. Values below 16
-/// can be slower; `benches/README.md` has the table. There is no `pause` instruction between polls,
-/// because a poll takes longer than a `pause`.
-const POLLS_BEFORE_YIELD: u64 = 32;
-
-/// A program with WAIT=adaptive goes to sleep after this many rounds without progress, some 30 us:
-/// about as long as it takes to wake a sleeping CPU of a virtual machine. With 64 it already sleeps
-/// now and then although the peer answers at once; `benches/README.md` has the table.
-const ROUNDS_BEFORE_SLEEP: u64 = 256;
-
-/// A program that has received its own message yields after each of its next answers, at most this
-/// many. (A program that sleeps never sees an empty queue, so it yields all these times.) If the
-/// two still share the CPU then, it receives its own message again, which is one round lost.
-const YIELDS_AFTER_OWN: u32 = 256;
-
-/// The cycle counter is read each time that this many rounds were without progress, about every 5
-/// us. It tells whether CLOCK_MONOTONIC is to be read.
-const ROUNDS_PER_TICK_READ: u64 = 32;
-
-/// After this many rounds without progress a program that may sleep naps for [`NAP`] instead of
-/// yielding. It would not sleep otherwise, because it receives its own message at once until the
-/// peer comes. These rounds take some 2 ms, which outlasts a nap, so a peer that naps wakes first.
-const ROUNDS_BEFORE_NAP: u64 = 4096;
-const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// How to hold a conversation.
 #[derive(Clone, Copy)]
@@ -128,7 +101,7 @@ pub struct Stats {
     /// Times between two replies, in ticks: one less than there were replies.
     pub round_trips: Histogram,
     /// Receives that returned the program's own message. All were sent back.
-    pub own_handed_back: u64,
+    pub own_received: u64,
     /// Calls that found the queue empty, or full, and did not wait.
     pub idle_polls: u64,
     /// Calls of sched_yield(2).
@@ -172,22 +145,12 @@ pub fn talk(
 ) -> End {
     let start = Reading::now();
     session.stats.start = start;
-    let is_premise = session.dialogue.is_premise();
-    let seat = if is_premise { Seat::Conclusion } else { Seat::Premise };
-    let silence_timer = SilenceTimer::new(settings.timeout, start.nanoseconds);
-    let slice = (silence_timer.slice() / 1000) as u32; // in microseconds, at most a second
-    let mut conversation = Conversation {
-        queue,
-        settings,
-        observer,
-        silence_timer,
-        schedule: CheckSchedule::new(start),
-        replies_at_check: 0,
-        peer: Peer { seat, sitter: None, watch: PeerWatch::default() },
-        idle_rounds: 0,
-        yields_due: 0,
-        session,
-    };
+    let seat = if session.dialogue.is_premise() { Seat::Premise } else { Seat::Conclusion };
+    let watchdog = Watchdog::new(settings.timeout, seat.peer(), start);
+    let slice = watchdog.slice_microseconds();
+    let waiting = Waiting::new(settings.wait);
+    let verbose = settings.verbose;
+    let mut conversation = Conversation { queue, session, waiting, watchdog, verbose, observer };
     let end = if settings.wait.may_sleep() {
         let timer = os::set_alarm_interval(slice).map_err(failed(Step::SetTimer));
         let end = timer.and_then(|()| conversation.run());
@@ -196,33 +159,20 @@ pub fn talk(
     } else {
         conversation.run()
     };
-    let end = end.err().unwrap_or(End::Done);
-    conversation.session.stats.end = Reading::now();
-    end
-}
-
-/// What is known of the peer's seat.
-struct Peer {
-    seat: Seat,
-    /// The process that had it at the first reply. None for a peer that takes no seat.
-    sitter: Option<Sitter>,
-    watch: PeerWatch,
+    let Conversation { session, waiting, .. } = conversation;
+    let stats = &mut session.stats;
+    (stats.idle_polls, stats.yields) = (waiting.idle_polls, waiting.yields);
+    stats.end = Reading::now();
+    end.err().unwrap_or(End::Done)
 }
 
 struct Conversation<'a> {
     queue: &'a mut Queue,
-    settings: Settings,
-    observer: Observer<'a>,
-    silence_timer: SilenceTimer,
-    schedule: CheckSchedule,
-    replies_at_check: u64,
-    peer: Peer,
-    /// Rounds in a row without progress.
-    idle_rounds: u64,
-    /// How many of the next answers are followed by a yield: the program has received its own
-    /// message, and has not found the queue empty since, so the peer may share its CPU.
-    yields_due: u32,
     session: &'a mut Session,
+    waiting: Waiting,
+    watchdog: Watchdog,
+    verbose: bool,
+    observer: Observer<'a>,
 }
 
 impl Conversation<'_> {
@@ -237,13 +187,14 @@ impl Conversation<'_> {
             let Session { dialogue, received, .. } = &mut *self.session;
             match dialogue.receive(&received[..length]) {
                 Received::Reply => {
-                    self.idle_rounds = 0;
-                    self.peer.watch.replied();
-                    if dialogue.replies() == 1 {
-                        // The peer waits for the answer, so it has not ended yet.
-                        self.peer.sitter = self.peer.seat.sitter(self.queue);
+                    let is_first = dialogue.replies() == 1;
+                    let is_last_of_premise = dialogue.must_check_empty_queue();
+                    self.waiting.replied();
+                    self.watchdog.replied();
+                    if is_first {
+                        self.watchdog.meet_peer(self.queue);
                     }
-                    if dialogue.must_check_empty_queue() {
+                    if is_last_of_premise {
                         self.check_empty_queue()?;
                     }
                     self.send()?;
@@ -252,24 +203,17 @@ impl Conversation<'_> {
                         return Ok(());
                     }
                     self.session.dialogue.sent();
-                    if self.is_blocking() && self.settings.wait == Wait::Adaptive {
-                        self.set_blocking(false)?; // the peer is there again
-                    }
-                    if self.schedule.is_due(now) {
+                    if self.watchdog.is_due(now) {
                         self.check_clock()?;
                     }
                     check_signal()?;
-                    if self.yields_due > 0 {
-                        self.yields_due -= 1;
-                        self.yield_cpu();
-                    }
+                    self.waiting.answered(self.queue).map_err(failed(Step::SetNonblocking))?;
                 }
                 Received::Own => {
-                    self.session.stats.own_handed_back += 1;
-                    self.yields_due = YIELDS_AFTER_OWN;
+                    self.session.stats.own_received += 1;
                     self.send()?;
-                    self.yield_cpu();
-                    self.idle_round()?;
+                    self.waiting.received_own();
+                    self.round_is_over()?;
                 }
                 Received::Unexpected => return Err(End::Corrupted(length)),
             }
@@ -282,7 +226,7 @@ impl Conversation<'_> {
         loop {
             match self.queue.receive(&mut self.session.received, &Deadline::NEVER) {
                 Ok(length) => {
-                    if self.settings.verbose {
+                    if self.verbose {
                         let message = &self.session.received[..length];
                         (self.observer)(Event::Received(message)).map_err(failed(Step::Observe))?;
                     }
@@ -296,7 +240,7 @@ impl Conversation<'_> {
     /// Sends the program's own message.
     #[inline]
     fn send(&mut self) -> Result<(), End> {
-        if self.settings.verbose {
+        if self.verbose {
             let Session { dialogue, scratch, .. } = &mut *self.session;
             let message = dialogue.own().bytes(scratch);
             (self.observer)(Event::Sending(message)).map_err(failed(Step::Observe))?;
@@ -329,61 +273,26 @@ impl Conversation<'_> {
     /// Handles the error of a step: the queue was empty or full, a signal came, or it has failed.
     fn handle_errno(&mut self, step: Step, errno: Errno) -> Result<(), End> {
         match errno {
-            Errno::EAGAIN if !self.is_blocking() => {
-                self.session.stats.idle_polls += 1;
-                self.yields_due = 0;
-                if self.idle_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
-                    self.yield_cpu();
-                }
-            }
+            Errno::EAGAIN if self.queue.is_nonblocking() => self.waiting.polled_in_vain(),
+            Errno::EINTR if self.queue.is_nonblocking() => {}
             Errno::EINTR => {
                 check_signal()?;
-                if self.is_blocking() {
-                    self.idle_rounds += 1;
-                    return self.check_clock(); // the timer
-                }
+                self.waiting.woke_up();
+                return self.check_clock(); // the timer
             }
             _ => return Err(End::Failed(step, errno)),
         }
-        self.idle_round()
+        self.round_is_over()
     }
 
-    /// A round without progress: checks for a signal, and seldom the clock.
-    fn idle_round(&mut self) -> Result<(), End> {
+    /// A call has returned no reply: checks for a signal, and seldom the clock.
+    fn round_is_over(&mut self) -> Result<(), End> {
         check_signal()?;
-        self.idle_rounds += 1;
-        if self.idle_rounds == ROUNDS_BEFORE_SLEEP && self.settings.wait == Wait::Adaptive {
-            self.set_blocking(true)?;
-        }
-        let reads_ticks = self.idle_rounds.is_multiple_of(ROUNDS_PER_TICK_READ) || self.naps();
-        if reads_ticks && self.schedule.is_due(ticks()) {
+        let over = self.waiting.round_is_over(self.queue).map_err(failed(Step::SetNonblocking));
+        if over? && self.watchdog.is_due(ticks()) {
             self.check_clock()?;
         }
         Ok(())
-    }
-
-    /// True if the next call may sleep.
-    fn is_blocking(&self) -> bool {
-        !self.queue.is_nonblocking()
-    }
-
-    fn set_blocking(&mut self, is_blocking: bool) -> Result<(), End> {
-        self.queue.set_nonblocking(!is_blocking).map_err(failed(Step::SetNonblocking))
-    }
-
-    /// True if the program naps instead of yielding.
-    fn naps(&self) -> bool {
-        self.settings.wait.may_sleep() && self.idle_rounds >= ROUNDS_BEFORE_NAP
-    }
-
-    /// Lets other programs run, above all the peer.
-    fn yield_cpu(&mut self) {
-        if self.naps() {
-            let _ = os::nanosleep(&NAP); // EINTR: checked next
-        } else {
-            os::sched_yield();
-            self.session.stats.yields += 1;
-        }
     }
 
     /// Before premise's last answer nothing else may be on the queue:
@@ -393,7 +302,7 @@ impl Conversation<'_> {
             match self.queue.receive(&mut self.session.received, &Deadline::EXPIRED) {
                 Ok(length) => return Err(End::Corrupted(length)),
                 Err(Errno::EAGAIN | Errno::ETIMEDOUT) => {
-                    self.session.stats.idle_polls += 1;
+                    self.waiting.idle_polls += 1;
                     return Ok(());
                 }
                 Err(Errno::EINTR) => check_signal()?,
@@ -402,24 +311,16 @@ impl Conversation<'_> {
         }
     }
 
-    /// Reads CLOCK_MONOTONIC, and ends the conversation if the silence has lasted too long. Calls
-    /// the observer.
+    /// Ends the conversation if the peer is lost. Calls the observer.
     #[cold]
     fn check_clock(&mut self) -> Result<(), End> {
-        let (ticks, now) = (ticks(), os::monotonic_nanoseconds());
-        let replies = self.session.dialogue.replies();
-        if self.silence_timer.is_over(now, replies != self.replies_at_check) {
-            return Err(End::Silent);
-        }
-        self.replies_at_check = replies;
-        if let Some(sitter) = self.peer.sitter {
-            let is_free = self.peer.seat.sitter(self.queue).is_none();
-            if self.peer.watch.has_ended(is_free, self.idle_rounds) {
-                return Err(End::PeerEnded(sitter));
-            }
-        }
         let Session { dialogue, stats, .. } = &*self.session;
-        self.schedule.checked(ticks, now, self.silence_timer.slice());
+        let (replies, idle_rounds) = (dialogue.replies(), self.waiting.idle_rounds());
+        let now = match self.watchdog.check(self.queue, replies, idle_rounds) {
+            Ok(now) => now,
+            Err(Loss::Silent) => return Err(End::Silent),
+            Err(Loss::Ended(peer)) => return Err(End::PeerEnded(peer)),
+        };
         let elapsed = now.saturating_sub(stats.start.nanoseconds);
         let event = Event::ClockChecked { now, elapsed, dialogue };
         (self.observer)(event).map_err(failed(Step::Observe))

@@ -3,7 +3,9 @@
 //! Every power of two is divided into 64 buckets of equal width, and numbers below 128 have a
 //! bucket each. So a bucket is at most 1/64 of its value wide, and a percentile, given as the
 //! middle of its bucket, is at most 1/128 (0.8 %) off. All of u64 fits into 3776 buckets, 30 KiB,
-//! of which a conversation touches a few cache lines. The maximum is exact.
+//! of which a conversation touches a few cache lines. The minimum and the maximum are exact.
+
+use core::ops::RangeInclusive;
 
 /// Buckets to a power of two, and the logarithm of that.
 const LINEAR: usize = 1 << LINEAR_BITS;
@@ -16,13 +18,14 @@ const BUCKETS: usize = (64 - LINEAR_BITS as usize + 1) * LINEAR;
 pub struct Histogram {
     buckets: [u64; BUCKETS],
     count: u64,
+    min: u64,
     max: u64,
 }
 
 impl Histogram {
     /// An empty one.
     pub const fn new() -> Histogram {
-        Histogram { buckets: [0; BUCKETS], count: 0, max: 0 }
+        Histogram { buckets: [0; BUCKETS], count: 0, min: u64::MAX, max: 0 }
     }
 
     /// Counts `value`.
@@ -30,12 +33,18 @@ impl Histogram {
     pub fn record(&mut self, value: u64) {
         self.buckets[bucket_of(value)] += 1;
         self.count += 1;
+        self.min = self.min.min(value);
         self.max = self.max.max(value);
     }
 
     /// How many numbers have been counted.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The smallest number, exactly; None if nothing was counted.
+    pub fn min(&self) -> Option<u64> {
+        (self.count > 0).then_some(self.min)
     }
 
     /// The greatest number, exactly; None if nothing was counted.
@@ -60,16 +69,17 @@ impl Histogram {
         }
         let rank = share(part).div_ceil(whole.into());
         let mut below = 0;
-        self.buckets().find_map(|(value, count)| {
+        self.buckets().find_map(|(bucket, count)| {
             below += u128::from(count);
-            (below >= rank).then_some(value)
+            (below >= rank).then(|| middle_of(&bucket).clamp(self.min, self.max))
         })
     }
 
-    /// The middle of each bucket that is not empty, with its count, ascending.
-    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    /// The buckets that are not empty, ascending: the numbers that belong into it, and how many were
+    /// counted.
+    pub fn buckets(&self) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> + '_ {
         let occupied = self.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
-        occupied.map(|(bucket, count)| (middle_of(bucket).min(self.max), *count))
+        occupied.map(|(bucket, count)| (range_of(bucket), *count))
     }
 }
 
@@ -86,11 +96,16 @@ fn bucket_of(value: u64) -> usize {
     shift as usize * LINEAR + (value >> shift) as usize
 }
 
-fn middle_of(bucket: usize) -> u64 {
+fn range_of(bucket: usize) -> RangeInclusive<u64> {
     // Below 128 the value is the bucket: there `shift` is 0.
     let shift = (bucket / LINEAR).saturating_sub(1);
     let low = ((bucket - shift * LINEAR) as u64) << shift;
-    low + ((1 << shift) >> 1)
+    low..=low + ((1 << shift) - 1)
+}
+
+/// The middle of a bucket.
+pub fn middle_of(bucket: &RangeInclusive<u64>) -> u64 {
+    bucket.start() + (bucket.end() - bucket.start()).div_ceil(2)
 }
 
 #[cfg(test)]
@@ -102,7 +117,9 @@ mod tests {
         let mut value = 0_u64;
         loop {
             for value in [value, value.saturating_add(1), value.saturating_sub(1)] {
-                let middle = middle_of(bucket_of(value));
+                let range = range_of(bucket_of(value));
+                let middle = middle_of(&range);
+                assert!(range.contains(&value), "{value}: {range:?}");
                 assert!(middle.abs_diff(value) <= value / 128, "{value}: {middle}");
             }
             let Some(next) = value.checked_add(value / 77 + 1) else {

@@ -8,3 +8,4 @@ pub mod histogram;
 pub mod message;
 pub mod seat;
 pub mod wait;
+pub mod watchdog;

@@ -27,6 +27,14 @@ impl Seat {
         }
     }
 
+    /// The other seat.
+    pub const fn peer(self) -> Seat {
+        match self {
+            Seat::Premise => Seat::Conclusion,
+            Seat::Conclusion => Seat::Premise,
+        }
+    }
+
     /// Takes the seat. Where there are no record locks, this does nothing.
     ///
     /// Errors: the process that has it.

@@ -1,4 +1,40 @@
-//! How to wait while the queue is empty or full.
+//! How to wait: what a program does while its peer has not answered yet.
+//!
+//! It polls, and yields now and then; or it sleeps in the kernel. `benches/README.md` has the
+//! measurements.
+//!
+//! - A program that receives its own message sends it back and yields: the peer is not running, and
+//!   on one CPU it cannot run before this program yields. The program also yields after each of its
+//!   next answers, but only until it finds the queue empty: then the peer has taken the message and
+//!   runs on another CPU.
+//! - There is no `pause` instruction between polls, because a poll takes longer than a `pause`.
+//! - A program that may sleep would not sleep while its own message is on the queue: it receives it
+//!   at once, again and again, until the peer comes. So it naps then.
+
+use crate::mq::Queue;
+use crate::os::{self, Errno};
+
+/// The program yields the CPU each time that this many polls in a row were empty. Values below 16
+/// can be slower; `benches/README.md` has the table.
+const POLLS_BEFORE_YIELD: u64 = 32;
+
+/// A program with WAIT=adaptive goes to sleep after this many rounds without a reply, some 30 us:
+/// about as long as it takes to wake a sleeping CPU of a virtual machine. With 64 it already sleeps
+/// now and then although the peer answers at once; `benches/README.md` has the table.
+const ROUNDS_BEFORE_SLEEP: u64 = 256;
+
+/// A program that has received its own message yields after each of its next answers, at most this
+/// many. (A program that sleeps never sees an empty queue, so it yields all these times.) If the
+/// two still share the CPU then, it receives its own message again, which is one round lost.
+const YIELDS_AFTER_OWN: u32 = 256;
+
+/// After so many rounds without a reply it is time to read the cycle counter, about every 5 us.
+const ROUNDS_PER_TICK_READ: u64 = 32;
+
+/// After this many rounds without a reply a program that may sleep naps for [`NAP`] instead of
+/// yielding. These rounds take some 2 ms, which outlasts a nap, so a peer that naps wakes first.
+const ROUNDS_BEFORE_NAP: u64 = 4096;
+const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// How to wait: a parameter of the programs, and a strategy of the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,5 +72,101 @@ impl Wait {
     /// True if the program may sleep in the kernel. A timer then wakes it about once a second.
     pub fn may_sleep(self) -> bool {
         self != Wait::Poll
+    }
+}
+
+/// The waiting of one program: it is told what comes, and yields, naps or lets the queue sleep.
+///
+/// A *round* is a call that returned no reply.
+pub struct Waiting {
+    wait: Wait,
+    /// Rounds since the last reply.
+    idle_rounds: u64,
+    /// How many of the next answers are followed by a yield: the program has received its own
+    /// message, and has not found the queue empty since, so the peer may share its CPU.
+    yields_left: u32,
+    /// Calls that found the queue empty, or full, and did not wait.
+    pub idle_polls: u64,
+    /// Calls of sched_yield(2).
+    pub yields: u64,
+}
+
+impl Waiting {
+    /// Waiting in this way.
+    pub fn new(wait: Wait) -> Waiting {
+        Waiting { wait, idle_rounds: 0, yields_left: 0, idle_polls: 0, yields: 0 }
+    }
+
+    /// Rounds since the last reply.
+    pub fn idle_rounds(&self) -> u64 {
+        self.idle_rounds
+    }
+
+    /// A reply has come.
+    #[inline]
+    pub fn replied(&mut self) {
+        self.idle_rounds = 0;
+    }
+
+    /// The reply has been answered. A program with WAIT=adaptive polls again, since the peer is there.
+    ///
+    /// Errors: those of [mq_setattr](crate::mq#mq_setattr).
+    #[inline]
+    pub fn answered(&mut self, queue: &mut Queue) -> Result<(), Errno> {
+        if !queue.is_nonblocking() && self.wait == Wait::Adaptive {
+            queue.set_nonblocking(true)?;
+        }
+        if self.yields_left > 0 {
+            self.yields_left -= 1;
+            self.yield_cpu();
+        }
+        Ok(())
+    }
+
+    /// The program has received its own message, and has sent it back.
+    pub fn received_own(&mut self) {
+        self.yields_left = YIELDS_AFTER_OWN;
+        self.yield_cpu();
+    }
+
+    /// A call has found the queue empty, or full, and did not wait.
+    pub fn polled_in_vain(&mut self) {
+        self.idle_polls += 1;
+        self.yields_left = 0;
+        if self.idle_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
+            self.yield_cpu();
+        }
+    }
+
+    /// A sleep was interrupted, which is a round.
+    pub fn woke_up(&mut self) {
+        self.idle_rounds += 1;
+    }
+
+    /// Counts a round. A program with WAIT=adaptive goes to sleep after some. True if it is time to
+    /// read the cycle counter.
+    ///
+    /// Errors: those of [mq_setattr](crate::mq#mq_setattr).
+    pub fn round_is_over(&mut self, queue: &mut Queue) -> Result<bool, Errno> {
+        self.idle_rounds += 1;
+        if self.idle_rounds == ROUNDS_BEFORE_SLEEP && self.wait == Wait::Adaptive {
+            queue.set_nonblocking(false)?;
+        }
+        Ok(self.idle_rounds.is_multiple_of(ROUNDS_PER_TICK_READ) || self.naps())
+    }
+
+    /// True if the program naps instead of yielding.
+    fn naps(&self) -> bool {
+        self.wait.may_sleep() && self.idle_rounds >= ROUNDS_BEFORE_NAP
+    }
+
+    /// Lets other programs run, above all the peer.
+    fn yield_cpu(&mut self) {
+        if self.naps() {
+            let _ = os::nanosleep(&NAP); // EINTR: the caller checks for a signal next
+        } else {
+            os::sched_yield();
+            self.yields += 1;
+        }
     }
 }

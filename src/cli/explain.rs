@@ -62,6 +62,8 @@ pub enum Call<'a> {
     Sigwait,
     /// setitimer(2).
     SetTimer,
+    /// pipe2(2) or dup3(2).
+    Pipe,
     /// fork(2).
     Fork,
     /// wait4(2).
@@ -79,6 +81,15 @@ pub enum Existing {
     Abandoned,
     /// This process talks on it.
     Taken(Sitter),
+}
+
+/// What to do about a seat that this process has.
+pub struct Taken(pub Sitter);
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} talks on this queue: use another MESSAGE_QUEUE_NAME", self.0)
+    }
 }
 
 impl<'a> Call<'a> {
@@ -111,6 +122,7 @@ impl fmt::Display for Call<'_> {
             Call::Sigprocmask => f.write_str("sigprocmask"),
             Call::Sigwait => f.write_str("sigwait"),
             Call::SetTimer => f.write_str("setitimer"),
+            Call::Pipe => f.write_str("pipe2"),
             Call::Fork => f.write_str("fork"),
             Call::Wait => f.write_str("wait4"),
             Call::Seal => f.write_str("prctl"),
@@ -125,7 +137,7 @@ impl fmt::Display for CallError<'_> {
         write!(f, "{call}: {errno}: ")?;
         let sentence = match (call, errno) {
             (Create { existing: Existing::Taken(sitter), .. }, Errno::EEXIST) => {
-                return write!(f, "{sitter} talks on this queue: use another MESSAGE_QUEUE_NAME");
+                return Taken(sitter).fmt(f);
             }
             (Create { name, existing: Existing::Abandoned, .. }, Errno::EEXIST) => {
                 return write!(
@@ -154,7 +166,7 @@ impl fmt::Display for CallError<'_> {
                     maxmsg * (message_size + 96)
                 );
             }
-            (Create { .. } | Open { .. } | ReadFile(_), Errno::EMFILE) => {
+            (Create { .. } | Open { .. } | ReadFile(_) | Pipe, Errno::EMFILE) => {
                 "this process has no file descriptor left (RLIMIT_NOFILE): raise it: ulimit -n"
             }
             (Create { message_size, .. }, Errno::EINVAL) => {

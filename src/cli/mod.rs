@@ -1,7 +1,9 @@
 //! What a person types and sees.
 
+pub mod ending;
 pub mod explain;
 pub mod output;
+pub mod page;
 pub mod params;
 pub mod progress;
 pub mod report;

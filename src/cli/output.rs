@@ -10,9 +10,9 @@ use arrayvec::ArrayVec;
 use crate::os::{self, Errno, Fd, STDERR, STDOUT};
 use crate::runtime::signals;
 
-/// Bytes of the longest line or text, its newline included; the rest is cut off. A corrupted
-/// message beside the expected one needs the most.
-pub const MAX_LINE: usize = 4096;
+/// Bytes that are written at once, at most. A report as json has more than a few KiB only if it took
+/// hours; a line, 4 KiB if it shows a corrupted message beside the expected one.
+const MAX_WRITE: usize = 16 * 1024;
 
 /// Bytes that [`Escaped`] shows: as many as the longest queue name has.
 pub const MAX_SHOWN: usize = 256;
@@ -63,18 +63,31 @@ pub fn complain(program: &str, text: fmt::Arguments<'_>) {
     let _ = write_text(&STDERR, format_args!("{program}: {text}\n"));
 }
 
-/// Writes a text to `fd`, in one write(2) if the kernel takes all of it.
+/// Writes a text to `fd`, in one write(2) if it has at most 16 KiB and the kernel takes all of it.
 ///
 /// Errors: as for [`print`].
 fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
-    let mut line = Text::<MAX_LINE>::new();
-    if line.write_fmt(text).is_err() {
-        // It was cut off; a line ends with a newline all the same.
-        if let Some(last) = line.0.last_mut() {
-            *last = b'\n';
+    let mut writer = Writer { fd, buffer: ArrayVec::new(), written: Ok(()) };
+    let _ = writer.write_fmt(text); // an error is in `written`
+    writer.written.and_then(|()| write_all(fd, &writer.buffer))
+}
+
+/// Writes whenever its buffer is full.
+struct Writer<'a> {
+    fd: &'a Fd,
+    buffer: ArrayVec<u8, MAX_WRITE>,
+    written: Result<(), Errno>,
+}
+
+impl fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.len() > self.buffer.remaining_capacity() {
+            self.written = write_all(self.fd, &self.buffer);
+            self.buffer.clear();
         }
+        self.written.map_err(|_| fmt::Error)?;
+        self.buffer.try_extend_from_slice(text.as_bytes()).map_err(|_| fmt::Error)
     }
-    write_all(fd, &line.0)
 }
 
 /// Errors: as for [`print`].
@@ -97,15 +110,17 @@ pub(super) fn write_all(fd: &Fd, mut bytes: &[u8]) -> Result<(), Errno> {
 }
 
 /// The beginning of a text: as many bytes as fit. Writing more is an error.
-pub(super) struct Text<const N: usize>(pub ArrayVec<u8, N>);
+#[derive(Default)]
+pub struct Text(pub ArrayVec<u8, 4096>);
 
-impl<const N: usize> Text<N> {
-    pub fn new() -> Text<N> {
-        Text(ArrayVec::new())
+impl Text {
+    /// What was written.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default() // all texts are ASCII
     }
 }
 
-impl<const N: usize> fmt::Write for Text<N> {
+impl fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let fits = text.len().min(self.0.remaining_capacity());
         self.0.extend(text.bytes().take(fits));
@@ -113,14 +128,18 @@ impl<const N: usize> fmt::Write for Text<N> {
     }
 }
 
-/// A number in units of 10^-n, shown with n decimals: `Decimal(number, n)`.
+/// A number in units of 10^-n, shown with n decimals: `Decimal(number, n)`. With none it is whole.
 pub struct Decimal(pub u64, pub u32);
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Decimal(number, decimals) = *self;
         let unit = 10_u64.pow(decimals);
-        write!(f, "{}.{:0width$}", number / unit, number % unit, width = decimals as usize)
+        write!(f, "{}", number / unit)?;
+        if decimals == 0 {
+            return Ok(());
+        }
+        write!(f, ".{:0width$}", number % unit, width = decimals as usize)
     }
 }
 
@@ -149,9 +168,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_is_cut_off() {
-        let mut text = Text::<4>::new();
-        assert!(text.write_str("abc").is_ok());
-        assert!(text.write_str("de").is_err());
-        assert_eq!(&text.0[..], b"abcd");
+        let mut text = Text::default();
+        assert!(text.write_str(&"a".repeat(4095)).is_ok());
+        assert!(text.write_str("bc").is_err());
+        assert!(text.as_str().ends_with("ab"));
     }
 }

@@ -431,7 +431,7 @@ fn flag(value: &[u8]) -> Result<bool, &'static str> {
 
 fn decimal(value: &[u8]) -> Result<u64, &'static str> {
     match from_digits(value, 10) {
-        None => Err("is not a whole number: use digits only"),
+        None => Err("is not a whole number: use digits only, like 1000000"),
         Some(number) if number > i64::MAX as u64 => Err("is too large: use at most 2^63-1"),
         Some(number) => Ok(number),
     }
@@ -446,11 +446,16 @@ fn from_digits(value: &[u8], radix: u32) -> Option<u64> {
     }
 }
 
-/// The known name to which the fewest letters of `word` must be changed, as a share of its letters.
-/// None if that is more than a third of them.
+/// The first known name with `word` in it; if there is none, the name to which the fewest letters of
+/// `word` must be changed, as a share of its letters. None if that is more than a third of them.
 fn similar(word: &[u8]) -> Option<&'static str> {
+    let is_word = |part: &[u8]| part.eq_ignore_ascii_case(word);
     let mut nearest: Option<(&str, usize)> = None;
     for Parameter { name, .. } in PARAMETERS {
+        let is_here = |at| name.as_bytes()[at..].get(..word.len()).is_some_and(is_word);
+        if word.len() >= 3 && (0..name.len()).any(is_here) {
+            return Some(name);
+        }
         if word.len().abs_diff(name.len()) > name.len().div_ceil(3) {
             continue;
         }

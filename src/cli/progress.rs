@@ -5,7 +5,7 @@
 
 use core::fmt::{self, Write};
 
-use super::output::{Decimal, MAX_LINE, Text, write_all};
+use super::output::{Decimal, Text, write_all};
 use crate::chat::clock::{SECOND, mul_div};
 use crate::chat::dialogue::Dialogue;
 use crate::os::{self, STDERR};
@@ -42,7 +42,7 @@ impl Progress {
 
     /// Shows that the peer has not sent anything yet. `now` is in nanoseconds.
     pub fn show_waiting(&mut self, now: u64) {
-        self.renew(now, format_args!("waiting for the peer"));
+        self.renew(now, &[format_args!("waiting for the peer")]);
     }
 
     /// Shows how far a dialogue has come in `elapsed` nanoseconds.
@@ -56,18 +56,34 @@ impl Progress {
         let left = (iterations - replies) / rate.max(1);
         self.renew(
             now,
-            format_args!("{replies} of {iterations}, {percent} %, {rate}/s, {left} s left"),
+            &[
+                format_args!("{replies} of {iterations}"),
+                format_args!("{percent} %"),
+                format_args!("{rate}/s"),
+                format_args!("{left} s left"),
+            ],
         );
     }
 
-    /// Shows the first line a second after it was first requested, and then one a second.
-    fn renew(&mut self, now: u64, text: fmt::Arguments<'_>) {
+    /// Shows the first line a second after it was first requested, and then one a second. A field
+    /// that does not fit is left out.
+    fn renew(&mut self, now: u64, fields: &[fmt::Arguments<'_>]) {
         if self.width == 0 || self.next.is_some_and(|next| now < next) {
             return;
         }
         if self.next.is_some() {
-            let mut line = Text::<MAX_LINE>::new();
-            let _ = write!(line, "{}: {text}", self.program);
+            let mut line = Text::default();
+            let _ = write!(line, "{}", self.program);
+            let mut before = ": ";
+            for field in fields {
+                let end = line.0.len();
+                let _ = write!(line, "{before}{field}");
+                if line.0.len() <= self.width {
+                    before = ", ";
+                } else {
+                    line.0.truncate(end);
+                }
+            }
             line.0.truncate(self.width);
             let _ = line.write_str("\x1b[K\r"); // erases the rest of an older line
             let _ = write_all(&STDERR, &line.0);

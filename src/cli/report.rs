@@ -1,29 +1,16 @@
-//! The closing report: every figure computed once, printed as text or as json.
-//!
-//! All figures are whole nanoseconds or microseconds, written with a decimal point where the unit
-//! is larger.
+//! The closing figures of a program: computed once, in [`Figures`], and printed as json here or as a
+//! [`Page`](super::page::Page).
 
-use core::fmt;
+use core::fmt::{self, Write};
 
-use super::output::{Decimal, Escaped, MAX_SHOWN, check_stdout, print, say};
+use super::output::{Decimal, check_stdout, print, say, write_all};
 use super::params::{Params, Report};
 use crate::chat::clock::{SECOND, mul_div};
 use crate::chat::conversation::{End, Session, Stats};
-use crate::chat::message::Message;
+use crate::chat::histogram::middle_of;
+use crate::chat::seat::Seat;
 use crate::mq;
-use crate::os::Errno;
-
-/// The percentiles: name in text, name in json, ten-thousandths.
-const PERCENTILES: [(&str, &str, u64); 5] = [
-    ("p50", "p50", 5000),
-    ("p90", "p90", 9000),
-    ("p99", "p99", 9900),
-    ("p99.9", "p99_9", 9990),
-    ("p99.99", "p99_99", 9999),
-];
-
-/// Characters of the longest bar of the histogram. With it a line of `conclusion` has 79.
-const LONGEST_BAR: u64 = 20;
+use crate::os::{self, Errno, Fd, STDIN};
 
 /// Prints the first line, before anything is created: so standard output is known to be writable.
 /// With REPORT=json only checks that.
@@ -36,300 +23,364 @@ pub fn greet(program: &str, report: Report, greeting: &str) -> Result<(), Errno>
     }
 }
 
-/// All figures of a conversation, in the units in which they are reported.
-pub struct Summary<'a> {
-    program: &'a str,
-    params: &'a Params,
-    session: &'a Session,
-    end: End,
-    nanoseconds: u64,
-    nanoseconds_each: u64,
-    iterations_per_second: u64,
-    percentiles: [Option<u64>; 5],
-    max: Option<u64>,
-    /// Round trips by the power of two of their nanoseconds.
-    histogram: [u64; 64],
-    user_microseconds: u64,
-    system_microseconds: u64,
+/// A figure of one program. Times are in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // README.md explains each
+pub enum Figure {
+    Iterations,
+    /// 0 or 1: the first corrupted message ends a conversation.
+    Corrupted,
+    RoundTrips,
+    /// From the first reply to the last.
+    Time,
+    /// The mean time of an iteration, and iterations a second.
+    Mean,
+    Rate,
+    Min,
+    P50,
+    P90,
+    P99,
+    P99_9,
+    P99_99,
+    Max,
+    OwnReceived,
+    IdlePolls,
+    Yields,
+    UserTime,
+    KernelTime,
+    /// Involuntary context switches.
+    Switches,
 }
 
-impl<'a> Summary<'a> {
-    /// The figures of `program`'s side of a conversation that ended with `end`.
-    pub fn new(program: &'a str, params: &'a Params, session: &'a Session, end: End) -> Self {
+/// The times of a round trip: the name on the page, that in json, and the figure.
+pub const ROUND_TRIP: &[(&str, &str, Figure)] = &[
+    ("min", "min", Figure::Min),
+    ("p50", "p50", Figure::P50),
+    ("p90", "p90", Figure::P90),
+    ("p99", "p99", Figure::P99),
+    ("p99.9", "p99_9", Figure::P99_9),
+    ("p99.99", "p99_99", Figure::P99_99),
+    ("max", "max", Figure::Max),
+];
+
+/// The percentiles in ten-thousandths.
+const PERCENTILES: &[(Figure, u64)] = &[
+    (Figure::P50, 5000),
+    (Figure::P90, 9000),
+    (Figure::P99, 9900),
+    (Figure::P99_9, 9990),
+    (Figure::P99_99, 9999),
+];
+
+/// The other figures in json: the name, the figure, and its decimals in the unit of the name.
+const NUMBERS: &[(&str, Figure, u32)] = &[
+    ("iterations", Figure::Iterations, 0),
+    ("corrupted", Figure::Corrupted, 0),
+    ("seconds", Figure::Time, 9),
+    ("iterations_per_second", Figure::Rate, 0),
+    ("own_handed_back", Figure::OwnReceived, 0),
+    ("empty_polls", Figure::IdlePolls, 0),
+    ("yields", Figure::Yields, 0),
+    ("involuntary_switches", Figure::Switches, 0),
+    ("user_seconds", Figure::UserTime, 9),
+    ("system_seconds", Figure::KernelTime, 9),
+];
+
+const FIGURES: usize = Figure::Switches as usize + 1;
+
+/// How many steps the histogram of the page has. The last one has no end.
+pub const STEPS: usize = 27;
+
+/// Where a step of the histogram ends, in nanoseconds: 1 us, 2, 5, 10 us and so on, up to 500 s.
+pub fn end_of_step(step: usize) -> u64 {
+    [1_000, 2_000, 5_000][step % 3] * 10_u64.pow(step as u32 / 3)
+}
+
+/// All figures of one program: a plain row of numbers, so that a child of `sketch` can send them to
+/// its parent.
+#[derive(Clone, Copy)]
+pub struct Figures {
+    /// By [`Figure`], [`NONE`] where the run cannot give one; then how many round trips each step
+    /// has.
+    numbers: [u64; FIGURES + STEPS],
+}
+
+const NONE: u64 = u64::MAX;
+
+impl Figures {
+    /// The figures of a program whose conversation ended with `end`.
+    pub fn new(session: &Session, end: End) -> Figures {
         let Stats { round_trips, start, last_reply, end: stop, .. } = &session.stats;
-        // Both clocks were read at the start and at the end: that is the rate.
-        let ticks = stop.ticks.saturating_sub(start.ticks);
-        let elapsed = stop.nanoseconds.saturating_sub(start.nanoseconds);
-        let to_nanoseconds = |number: u64| mul_div(number, elapsed, ticks);
-
-        let nanoseconds = to_nanoseconds(last_reply.saturating_sub(start.ticks));
-        let percentile = |part| round_trips.percentile(part, 10_000).map(to_nanoseconds);
-        let mut histogram = [0; 64];
-        for (ticks, count) in round_trips.buckets() {
-            histogram[to_nanoseconds(ticks).max(1).ilog2() as usize] += count;
+        let to_nanoseconds = |ticks| to_nanoseconds(&session.stats, ticks);
+        let (time, count) =
+            (to_nanoseconds(last_reply.saturating_sub(start.ticks)), round_trips.count());
+        let mut numbers = [0; FIGURES + STEPS];
+        let mut set = |figure: Figure, number: u64| numbers[figure as usize] = number;
+        set(Figure::Iterations, session.dialogue.replies());
+        set(Figure::Corrupted, matches!(end, End::Corrupted(_)).into());
+        set(Figure::RoundTrips, count);
+        set(Figure::Time, time);
+        set(Figure::Mean, time / count.max(1));
+        set(Figure::Rate, mul_div(count, SECOND, time));
+        set(Figure::Min, round_trips.min().map_or(NONE, to_nanoseconds));
+        for (figure, part) in PERCENTILES {
+            set(*figure, round_trips.percentile(*part, 10_000).map_or(NONE, to_nanoseconds));
         }
-        Summary {
-            program,
-            params,
-            session,
-            end,
-            nanoseconds,
-            nanoseconds_each: nanoseconds / round_trips.count().max(1),
-            iterations_per_second: mul_div(round_trips.count(), SECOND, nanoseconds),
-            percentiles: PERCENTILES.map(|(_, _, part)| percentile(part)),
-            max: round_trips.max().map(to_nanoseconds),
-            histogram,
-            user_microseconds: stop.user_microseconds.saturating_sub(start.user_microseconds),
-            system_microseconds: stop.system_microseconds.saturating_sub(start.system_microseconds),
+        set(Figure::Max, round_trips.max().map_or(NONE, to_nanoseconds));
+        set(Figure::OwnReceived, session.stats.own_received);
+        set(Figure::IdlePolls, session.stats.idle_polls);
+        set(Figure::Yields, session.stats.yields);
+        let cpu_time = |start: u64, end: u64| end.saturating_sub(start) * 1000;
+        set(Figure::UserTime, cpu_time(start.user_microseconds, stop.user_microseconds));
+        set(Figure::KernelTime, cpu_time(start.system_microseconds, stop.system_microseconds));
+        set(Figure::Switches, stop.switches.saturating_sub(start.switches));
+        for (bucket, count) in round_trips.buckets() {
+            let nanoseconds = to_nanoseconds(middle_of(&bucket));
+            let step = (0..STEPS - 1).find(|step| nanoseconds < end_of_step(*step));
+            numbers[FIGURES + step.unwrap_or(STEPS - 1)] += count;
         }
+        Figures { numbers }
     }
 
-    fn iterations(&self) -> u64 {
-        self.session.dialogue.replies()
+    /// None if the run cannot give this figure.
+    pub fn get(&self, figure: Figure) -> Option<u64> {
+        Some(self.numbers[figure as usize]).filter(|number| *number != NONE)
     }
 
-    /// The first corrupted message ends a conversation.
-    fn corrupted(&self) -> u8 {
-        matches!(self.end, End::Corrupted(_)).into()
+    /// A figure that every run gives.
+    pub fn count(&self, figure: Figure) -> u64 {
+        self.numbers[figure as usize]
     }
 
-    /// Prints them on standard output.
+    /// How many round trips are in a step of the histogram.
+    pub fn step(&self, step: usize) -> u64 {
+        self.numbers[FIGURES + step]
+    }
+}
+
+/// The two clocks were read at the start and at the end: that is the rate of the counter.
+fn to_nanoseconds(stats: &Stats, ticks: u64) -> u64 {
+    let Stats { start, end, .. } = stats;
+    let elapsed = end.nanoseconds.saturating_sub(start.nanoseconds);
+    mul_div(ticks, elapsed, end.ticks.saturating_sub(start.ticks))
+}
+
+/// What a child of `sketch` tells its parent at the end.
+pub struct Record<'a> {
+    /// Its figures.
+    pub figures: Figures,
+    /// What went wrong, as a line without the program's name; empty if nothing did.
+    pub error: &'a str,
+}
+
+/// Bytes of a record. Two records fit into one page, the least that a pipe has (pipe(7)), so no child
+/// waits for its parent.
+const RECORD: usize = 2048;
+
+/// Bytes of the numbers at its beginning: the seat, and the figures.
+const RECORD_NUMBERS: usize = (1 + FIGURES + STEPS) * size_of::<u64>();
+
+/// A buffer for the records of both children.
+pub type Records = [u8; 2 * RECORD];
+
+impl Record<'_> {
+    /// Writes the record of the program in `seat` to the pipe, which has taken the place of standard
+    /// input: the seat, the figures, the error, and zeros. If that fails, the parent prints the page
+    /// without them.
+    pub fn send(&self, seat: Seat) {
+        let mut record = [0; RECORD];
+        let (numbers, error) = record.split_at_mut(RECORD_NUMBERS);
+        let all = [seat as u64].into_iter().chain(self.figures.numbers);
+        for (to, number) in numbers.chunks_exact_mut(size_of::<u64>()).zip(all) {
+            to.copy_from_slice(&number.to_ne_bytes());
+        }
+        for (to, byte) in error.iter_mut().zip(self.error.bytes()) {
+            *to = byte;
+        }
+        let _ = write_all(&STDIN, &record);
+    }
+
+    /// The records that are in the pipe, by [`Seat`].
+    pub fn receive<'a>(pipe: &Fd, buffer: &'a mut Records) -> [Option<Record<'a>>; 2] {
+        let length = os::read(pipe, buffer).unwrap_or(0); // EAGAIN if there is none
+        let mut records = [None, None];
+        for record in buffer[..length].chunks_exact(RECORD) {
+            let (numbers, error) = record.split_at(RECORD_NUMBERS);
+            let (words, _) = numbers.as_chunks();
+            let number = |index: usize| u64::from_ne_bytes(words[index]);
+            let numbers = core::array::from_fn(|index| number(1 + index));
+            let error = error.split(|byte| *byte == 0).next().unwrap_or_default();
+            let error = str::from_utf8(error).unwrap_or_default(); // ASCII
+            records[number(0) as usize % 2] = Some(Record { figures: Figures { numbers }, error });
+        }
+        records
+    }
+}
+
+/// The report of one program as a json object on one line.
+pub struct Json<'a> {
+    /// Whose report it is.
+    pub program: &'a str,
+    /// Its parameters.
+    pub params: &'a Params,
+    /// Its conversation.
+    pub session: &'a Session,
+    /// How that ended.
+    pub end: End,
+    /// Its figures.
+    pub figures: &'a Figures,
+}
+
+impl Json<'_> {
+    /// Prints it on standard output, in one write(2).
     ///
     /// Errors: those of write(2).
-    pub fn print(&self, form: Report) -> Result<(), Errno> {
-        match form {
-            Report::Text => self.print_text(),
-            Report::Json => print(format_args!("{}\n", Json(self))),
-        }
-    }
-
-    fn print_text(&self) -> Result<(), Errno> {
-        let say = |text: fmt::Arguments<'_>| say(self.program, text);
-        let (iterations, corrupted) = (self.iterations(), self.corrupted());
-        let stats = &self.session.stats;
-        say(format_args!("iterations: {iterations}, corrupted messages: {corrupted}"))?;
-        if stats.round_trips.count() > 0 {
-            let seconds = Decimal(self.nanoseconds / 1000, 6);
-            let each = Decimal(self.nanoseconds_each, 3);
-            let rate = self.iterations_per_second;
-            say(format_args!("{seconds} s, {rate} iterations/s, {each} us each"))?;
-
-            let [p50, p90, p99, p99_9, p99_99] = self.percentiles.map(Microseconds);
-            let max = Microseconds(self.max);
-            say(format_args!("round trip in us: p50 {p50}  p90 {p90}"))?;
-            say(format_args!("  p99 {p99}  p99.9 {p99_9}"))?;
-            say(format_args!("  p99.99 {p99_99}  max {max}"))?;
-            self.print_histogram()?;
-        }
-        say(format_args!("own messages handed back: {}", stats.own_handed_back))?;
-        say(format_args!("idle polls: {}, yields: {}", stats.idle_polls, stats.yields))?;
-        let user = Decimal(self.user_microseconds, 6);
-        let system = Decimal(self.system_microseconds, 6);
-        say(format_args!("CPU time: {user} s user, {system} s kernel"))
-    }
-
-    /// The buckets from the fastest round trip to the slowest. Each is a limit in nanoseconds,
-    /// which is a power of two, and a count: how many took less, and were not counted before.
-    fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
-        let is_empty = |count: &u64| *count == 0;
-        let first = self.histogram.iter().take_while(|count| is_empty(count)).count();
-        let end = 64 - self.histogram.iter().rev().take_while(|count| is_empty(count)).count();
-        let limit = |power: usize| (1_u64 << power).saturating_mul(2);
-        (first..end).map(move |power| (limit(power), self.histogram[power]))
-    }
-
-    /// A line for each bucket.
-    fn print_histogram(&self) -> Result<(), Errno> {
-        let longest = self.histogram.iter().copied().max().unwrap_or(0);
-        for (limit, count) in self.buckets() {
-            let length = mul_div(count, LONGEST_BAR, longest) as usize;
-            let (blank, dot) = match (count, length) {
-                (0, _) => ("", ""),
-                (_, 0) => (" ", "."), // too few for a bar
-                _ => (" ", ""),
-            };
-            let (program, bar) = (self.program, "");
-            say(
-                program,
-                format_args!("  < {limit:>10} ns {count:>10}{blank}{bar:#<length$}{dot}"),
-            )?;
-        }
-        Ok(())
+    pub fn print(&self) -> Result<(), Errno> {
+        print(format_args!("{self}\n"))
     }
 }
-
-/// Nanoseconds as microseconds; a dash for None.
-struct Microseconds(Option<u64>);
-
-impl fmt::Display for Microseconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(nanoseconds) => Decimal(nanoseconds, 3).fmt(f),
-            None => f.write_str("-"),
-        }
-    }
-}
-
-/// A number in json; null for None.
-struct OrNull(Option<u64>);
-
-impl fmt::Display for OrNull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(number) => number.fmt(f),
-            None => f.write_str("null"),
-        }
-    }
-}
-
-struct Json<'a>(&'a Summary<'a>);
 
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let summary = self.0;
-        let (Params { wait, message_size, sealed, .. }, stats) =
-            (summary.params, &summary.session.stats);
-        let end = match summary.end {
+        let Json { program, params, session, end, figures } = self;
+        let end = match end {
             End::Done => "done",
             End::Corrupted(_) => "corrupted",
             End::Silent | End::PeerEnded(_) => "silent",
             End::Signal(_) => "signal",
             End::Failed(..) => "refused",
         };
-        // No string here needs escaping: all are from this program's source.
-        let (program, backend, wait) = (summary.program, mq::BACKEND, wait.name());
-        write!(f, "{{\"program\":\"{program}\",\"backend\":\"{backend}\",\"wait\":\"{wait}\",")?;
-        write!(f, "\"message_size\":{message_size},\"sealed\":{sealed},\"end\":\"{end}\",")?;
-        let (iterations, corrupted) = (summary.iterations(), summary.corrupted());
-        write!(f, "\"iterations\":{iterations},\"corrupted\":{corrupted},")?;
-        let (seconds, rate) = (Decimal(summary.nanoseconds, 9), summary.iterations_per_second);
-        write!(f, "\"seconds\":{seconds},\"iterations_per_second\":{rate},\"round_trip_ns\":{{")?;
-        for ((_, name, _), nanoseconds) in PERCENTILES.iter().zip(summary.percentiles) {
-            write!(f, "\"{name}\":{},", OrNull(nanoseconds))?;
-        }
-        let (max, own) = (OrNull(summary.max), stats.own_handed_back);
-        write!(f, "\"max\":{max}}},\"histogram_ns\":[")?;
-        for (i, (limit, count)) in summary.buckets().enumerate() {
-            let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}[{limit},{count}]")?;
-        }
-        write!(f, "],\"own_handed_back\":{own},")?;
-        write!(f, "\"empty_polls\":{},\"yields\":{},", stats.idle_polls, stats.yields)?;
-        let user = Decimal(summary.user_microseconds, 6);
-        let system = Decimal(summary.system_microseconds, 6);
-        write!(f, "\"user_seconds\":{user},\"system_seconds\":{system}}}")
-    }
-}
-
-/// A corrupted message of `length` bytes beside the expected one.
-pub struct Corruption<'a> {
-    session: &'a Session,
-    length: usize,
-}
-
-impl<'a> Corruption<'a> {
-    /// The corrupted message, of `length` bytes, with which `session` ended.
-    pub fn new(session: &'a Session, length: usize) -> Corruption<'a> {
-        Corruption { session, length }
-    }
-}
-
-impl fmt::Display for Corruption<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dialogue = &self.session.dialogue;
-        let expected = dialogue.expected();
-        let text = expected.map_or(&[][..], Message::text);
-        let mut received = self.session.received.get(..self.length).unwrap_or_default();
-        // The correct beginning of a long message is not shown.
-        while received.len() > MAX_SHOWN && !text.is_empty() {
-            match received.strip_prefix(text) {
-                Some(rest) => received = rest,
-                None => break,
-            }
-        }
-        write!(f, "message corrupted after {} iterations: expected ", dialogue.replies())?;
-        match expected {
-            Some(expected) => write!(f, "{}", Shown(expected.size(), text))?,
-            None => f.write_str("nothing more")?,
-        }
+        let (version, backend) = (env!("CARGO_PKG_VERSION"), mq::BACKEND);
+        let kernel = os::Kernel::new();
+        let kernel = Quoted(kernel.as_ref().map_or(b"", |kernel| kernel.release().as_bytes()));
+        let Params { queue_name, wait, message_size, sealed, .. } = params;
+        let (queue, wait) = (Quoted(queue_name.as_bytes()), wait.name());
         write!(
             f,
-            ", received {}: another program uses the queue, MESSAGE_SIZE differs, or the message \
-             was altered on its way",
-            Shown(self.length, received)
-        )
+            "{{\"program\":\"{program}\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
+             \"kernel\":\"{kernel}\",\"queue\":\"{queue}\",\"wait\":\"{wait}\",\
+             \"message_size\":{message_size},\"sealed\":{sealed},\"end\":\"{end}\""
+        )?;
+        for (name, figure, decimals) in NUMBERS {
+            write!(f, ",\"{name}\":{}", Decimal(figures.count(*figure), *decimals))?;
+        }
+        let mut before = ",\"round_trip_ns\":{";
+        for (_, name, figure) in ROUND_TRIP {
+            match figures.get(*figure) {
+                Some(nanoseconds) => write!(f, "{before}\"{name}\":{nanoseconds}")?,
+                None => write!(f, "{before}\"{name}\":null")?,
+            }
+            before = ",";
+        }
+        f.write_str("},\"histogram_ns\":[")?;
+        before = "";
+        for (bucket, count) in session.stats.round_trips.buckets() {
+            write!(f, "{before}[{},{count}]", to_nanoseconds(&session.stats, *bucket.end()))?;
+            before = ",";
+        }
+        f.write_str("]}")
     }
 }
 
-/// The size of a message and the end of it; `...` stands for what is before.
-struct Shown<'a>(usize, &'a [u8]);
+/// A string in json, without the quotation marks. A byte that json or ASCII cannot show is `\u00`
+/// and its number.
+struct Quoted<'a>(&'a [u8]);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shown(size, end) = *self;
-        let before = if end.len() < size { "..." } else { "" };
-        write!(f, "{size} bytes {before}\"{}\"", Escaped(end))
+        for byte in self.0 {
+            if matches!(byte, b' '..=b'~') && !b"\"\\".contains(byte) {
+                f.write_char(char::from(*byte))?;
+            } else {
+                write!(f, "\\u{byte:04x}")?;
+            }
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::chat::clock::Reading;
     use crate::chat::dialogue::Dialogue;
+    use crate::chat::message::Message;
     use std::string::ToString;
 
-    /// Ten round trips of 1 us on a counter of 2 GHz. The end came a second later.
-    fn session() -> Session {
-        let mut session = Session::new(Dialogue::conclusion(11, 32));
-        session.stats = Stats {
-            own_handed_back: 1,
-            idle_polls: 2,
-            yields: 3,
-            start: Reading {
-                ticks: 5_000,
-                nanoseconds: 7_000,
-                user_microseconds: 11,
-                system_microseconds: 13,
-            },
-            last_reply: 5_000 + 20_000,
-            end: Reading {
-                ticks: 5_000 + 2_000_000_000,
-                nanoseconds: 7_000 + SECOND,
-                user_microseconds: 11 + 1_500_000,
-                system_microseconds: 13 + 25,
-            },
-            ..Stats::default()
+    /// A conversation of 1001 replies, on a counter of 2 GHz: round trips of 1.5 us, one of 30 us
+    /// and one of 4 ms.
+    pub fn session() -> Session {
+        let mut session = Session::new(Dialogue::conclusion(1001, 32));
+        let first = Message::time(0);
+        session.dialogue.receive(first.text());
+        for _ in 0..1000 {
+            session.dialogue.sent();
+            let reply = *session.dialogue.expected().unwrap();
+            session.dialogue.receive(reply.text());
+        }
+        for ticks in [3_000; 998].into_iter().chain([60_000, 8_000_000]) {
+            session.stats.round_trips.record(ticks);
+        }
+        session.stats.own_received = 1;
+        session.stats.idle_polls = 1_234_567;
+        session.stats.yields = 3;
+        session.stats.start = Reading {
+            ticks: 5_000,
+            nanoseconds: 7_000,
+            user_microseconds: 11,
+            system_microseconds: 13,
+            switches: 17,
         };
-        (0..10).for_each(|_| session.stats.round_trips.record(2_000));
+        session.stats.last_reply = 5_000 + 998 * 3_000 + 60_000 + 8_000_000;
+        session.stats.end = Reading {
+            ticks: 5_000 + 2_000_000_000,
+            nanoseconds: 7_000 + SECOND,
+            user_microseconds: 11 + 1_500_000,
+            system_microseconds: 13 + 25,
+            switches: 17 + 2,
+        };
         session
     }
 
+    fn json(session: &Session, end: End) -> std::string::String {
+        let (params, figures) = (Params::default(), Figures::new(session, end));
+        Json { program: "premise", params: &params, session, end, figures: &figures }.to_string()
+    }
+
     #[test]
+    #[cfg_attr(miri, ignore = "it has no uname(2)")]
     fn json_has_every_figure_in_its_unit_and_null_where_there_are_too_few() {
-        let (params, session) = (Params::default(), session());
-        let summary = Summary::new("premise", &params, &session, End::Silent);
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let (version, backend, kernel) = (env!("CARGO_PKG_VERSION"), mq::BACKEND, kernel.trim());
         assert_eq!(
-            Json(&summary).to_string(),
+            json(&session(), End::Silent),
             std::format!(
-                "{{\"program\":\"premise\",\"backend\":\"{}\",\"wait\":\"poll\",\
-                 \"message_size\":32,\"sealed\":false,\"end\":\"silent\",\"iterations\":0,\
-                 \"corrupted\":0,\"seconds\":0.000010000,\"iterations_per_second\":1000000,\
-                 \"round_trip_ns\":{{\"p50\":1000,\"p90\":1000,\"p99\":null,\"p99_9\":null,\
-                 \"p99_99\":null,\"max\":1000}},\"histogram_ns\":[[1024,10]],\
-                 \"own_handed_back\":1,\"empty_polls\":2,\"yields\":3,\
-                 \"user_seconds\":1.500000,\"system_seconds\":0.000025}}",
-                mq::BACKEND
+                "{{\"program\":\"premise\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
+                 \"kernel\":\"{kernel}\",\"queue\":\"/my_message_queue\",\"wait\":\"poll\",\
+                 \"message_size\":32,\"sealed\":false,\"end\":\"silent\",\"iterations\":1001,\
+                 \"corrupted\":0,\"seconds\":0.005527000,\"iterations_per_second\":180929,\
+                 \"own_handed_back\":1,\"empty_polls\":1234567,\"yields\":3,\
+                 \"involuntary_switches\":2,\
+                 \"user_seconds\":1.500000000,\"system_seconds\":0.000025000,\
+                 \"round_trip_ns\":{{\"min\":1500,\"p50\":1500,\"p90\":1500,\"p99\":1500,\
+                 \"p99_9\":30080,\"p99_99\":null,\"max\":4000000}},\
+                 \"histogram_ns\":[[1503,998],[30207,1],[4030463,1]]}}"
             )
         );
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "it has no uname(2)")]
     fn without_a_round_trip_the_times_are_0_and_the_percentiles_null() {
-        let empty = Session::new(Dialogue::conclusion(1, 32));
-        let params = Params::default();
-        let json = Json(&Summary::new("premise", &params, &empty, End::Done)).to_string();
-        assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":0,"));
-        assert!(json.contains("\"p50\":null,") && json.contains("\"max\":null}"));
+        let json = json(&Session::new(Dialogue::conclusion(1, 32)), End::Done);
+        assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":0,"), "{json}");
+        assert!(json.contains("{\"min\":null,\"p50\":null,"), "{json}");
+        assert!(json.ends_with("\"max\":null},\"histogram_ns\":[]}"), "{json}");
+    }
+
+    #[test]
+    fn a_string_in_json_has_no_byte_that_json_or_ascii_cannot_show() {
+        let text = Quoted(b"/a \"b\" \\ \n \xff").to_string();
+        assert_eq!(text, r"/a \u0022b\u0022 \u005c \u000a \u00ff");
     }
 }

@@ -39,6 +39,11 @@ impl QueueName {
         Some(QueueName(bytes))
     }
 
+    /// The name with its slash.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_c_str().to_bytes()
+    }
+
     /// The name with its slash and a NUL.
     pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default() // `new` puts a NUL at the end
@@ -48,7 +53,7 @@ impl QueueName {
 /// The name with its slash; bytes that are not printable ASCII are escaped.
 impl fmt::Display for QueueName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_c_str().to_bytes().escape_ascii().fmt(f)
+        self.as_bytes().escape_ascii().fmt(f)
     }
 }
 

@@ -11,7 +11,7 @@ use core::ffi::{CStr, c_int, c_short};
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
-use super::{Disposition, Errno, Fd, ForkResult, SignalSet, write_lock};
+use super::{Disposition, Errno, Fd, ForkResult, STDIN, SignalSet, write_lock};
 
 /// A return value of -1 means an error, any other is the value of the call.
 #[inline]
@@ -59,6 +59,22 @@ pub fn write(fd: &Fd, bytes: &[u8]) -> Result<usize, Errno> {
 pub fn close(fd: Fd) -> Result<(), Errno> {
     // SAFETY: no memory is involved.
     check(unsafe { libc::close(fd.0) } as isize).map(drop)
+}
+
+/// pipe2(2) with O_NONBLOCK: the end to read, and the end to write.
+#[inline]
+pub fn pipe() -> Result<(Fd, Fd), Errno> {
+    let mut ends: [c_int; 2] = [0; 2];
+    // SAFETY: two ints are written, into `ends`.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK) } as isize)?;
+    Ok((Fd(ends[0]), Fd(ends[1])))
+}
+
+/// dup3(2). From now on standard input is what `fd` is.
+#[inline]
+pub fn replace_stdin(fd: &Fd) -> Result<(), Errno> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::dup3(fd.0, STDIN.0, 0) } as isize).map(drop)
 }
 
 /// ppoll(2). Waits until write(2) would return at once, for at most so many seconds. Returns what
@@ -167,6 +183,16 @@ pub fn getrusage() -> Result<libc::rusage, Errno> {
     check(unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } as isize)?;
     // SAFETY: a rusage is made of integers, and all bytes are initialised.
     Ok(unsafe { usage.assume_init() })
+}
+
+/// uname(2)
+#[inline]
+pub fn uname() -> Result<libc::utsname, Errno> {
+    let mut name = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: a utsname is written, into `name`.
+    check(unsafe { libc::uname(name.as_mut_ptr()) } as isize)?;
+    // SAFETY: a utsname is made of characters, and all bytes are initialised.
+    Ok(unsafe { name.assume_init() })
 }
 
 /// sigaction(2). No other signal is blocked while the handler runs.

@@ -10,6 +10,8 @@
 //! | [`open`] | open(2), for reading | ENOENT, EACCES, EMFILE |
 //! | [`read`], [`write()`] | read(2), write(2); may transfer fewer bytes | EINTR, EISDIR, EPIPE, ENOSPC, EFBIG |
 //! | [`close`] | close(2) | EBADF |
+//! | [`pipe`] | pipe2(2), O_NONBLOCK | EMFILE |
+//! | [`replace_stdin`] | dup3(2) | EBADF |
 //! | [`poll_output`] | ppoll(2) | EINTR |
 //! | [`terminal_columns`] | ioctl_tty(2), TIOCGWINSZ | |
 //! | [`link_count`] | fstat(2) | EBADF |
@@ -20,6 +22,7 @@
 //! | [`set_alarm_interval`] | setitimer(2), ITIMER_REAL | |
 //! | [`sched_yield`] | sched_yield(2) | |
 //! | [`getrusage`] | getrusage(2), of this process | |
+//! | [`uname`] | uname(2) | |
 //! | [`sigaction`], [`is_ignored`] | sigaction(2) | EINVAL: the signal cannot be caught |
 //! | [`sigprocmask`] | sigprocmask(2) | |
 //! | [`sigwait`] | sigwait(3), without a time limit | EINTR |
@@ -46,11 +49,13 @@ pub use raw::*;
 
 /// A file descriptor.
 ///
-/// It is not closed when dropped. The only safe sources are [`open`] and the two statics below, so
-/// safe code cannot use or close a descriptor that it does not own.
+/// It is not closed when dropped. The only safe sources are [`open`], [`pipe`] and the statics below,
+/// so safe code cannot use or close a descriptor that it does not own.
 #[derive(Debug)]
 pub struct Fd(c_int);
 
+/// Standard input.
+pub static STDIN: Fd = Fd(0);
 /// Standard output.
 pub static STDOUT: Fd = Fd(1);
 /// Standard error.
@@ -138,6 +143,24 @@ fn nanoseconds(clock: libc::clockid_t) -> u64 {
     match clock_gettime(clock) {
         Ok(time) => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
         Err(_) => 0,
+    }
+}
+
+/// What uname(2) tells.
+pub struct Kernel(libc::utsname);
+
+impl Kernel {
+    /// The kernel on which this process runs.
+    ///
+    /// Errors: those of uname(2).
+    pub fn new() -> Result<Kernel, Errno> {
+        uname().map(Kernel)
+    }
+
+    /// Its release: `6.1.0`.
+    pub fn release(&self) -> &str {
+        // SAFETY: the kernel ends each part with a NUL.
+        unsafe { CStr::from_ptr(self.0.release.as_ptr()) }.to_str().unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use core::ffi::{CStr, c_int, c_long, c_short, c_ulong};
 use core::mem::{MaybeUninit, offset_of, size_of};
 use core::ptr::{from_mut, from_ref, null};
 
-use super::{Disposition, Errno, Fd, ForkResult, SignalSet, write_lock};
+use super::{Disposition, Errno, Fd, ForkResult, STDIN, SignalSet, write_lock};
 use crate::arch;
 
 // Layouts shared with the kernel. The types are those of the crate `libc` where the C library's
@@ -24,6 +24,8 @@ const _: () = {
     assert!(offset_of!(libc::stat, st_nlink) == arch::STAT_LAYOUT.1);
     // include/uapi/asm-generic/fcntl.h: two shorts, two longs, and an int.
     assert!(size_of::<libc::flock>() == size_of::<[c_long; 4]>());
+    // include/uapi/linux/utsname.h: new_utsname, six strings of 65 bytes.
+    assert!(size_of::<libc::utsname>() == 6 * 65);
     // include/linux/signal_types.h: two words, perhaps a third, and a set of 64 bits.
     assert!(size_of::<KernelSigaction>() == 24 + size_of::<arch::Restorer>());
 };
@@ -79,6 +81,25 @@ pub fn write(fd: &Fd, bytes: &[u8]) -> Result<usize, Errno> {
 pub fn close(fd: Fd) -> Result<(), Errno> {
     // SAFETY: no memory is involved.
     unsafe { syscall(libc::SYS_close, [fd.0 as usize]) }.map(drop)
+}
+
+/// `int pipe2(int *fildes, int flags)`, fs/pipe.c, with O_NONBLOCK: the end to read, and the end to
+/// write.
+#[inline]
+pub fn pipe() -> Result<(Fd, Fd), Errno> {
+    let mut ends: [c_int; 2] = [0; 2];
+    let arguments = [ends.as_mut_ptr() as usize, libc::O_NONBLOCK as usize];
+    // SAFETY: the kernel writes two ints, into `ends`.
+    unsafe { syscall(libc::SYS_pipe2, arguments)? };
+    Ok((Fd(ends[0]), Fd(ends[1])))
+}
+
+/// `int dup3(unsigned int oldfd, unsigned int newfd, int flags)`, fs/file.c. From now on standard
+/// input is what `fd` is.
+#[inline]
+pub fn replace_stdin(fd: &Fd) -> Result<(), Errno> {
+    // SAFETY: no memory is involved.
+    unsafe { syscall(libc::SYS_dup3, [fd.0 as usize, STDIN.0 as usize, 0]) }.map(drop)
 }
 
 /// `int ppoll(struct pollfd *ufds, unsigned int nfds, struct __kernel_timespec *tsp, const sigset_t
@@ -204,6 +225,16 @@ pub fn getrusage() -> Result<libc::rusage, Errno> {
     unsafe { syscall(libc::SYS_getrusage, arguments)? };
     // SAFETY: a rusage is made of integers, and all bytes are initialised.
     Ok(unsafe { usage.assume_init() })
+}
+
+/// `int newuname(struct new_utsname *name)`, kernel/sys.c
+#[inline]
+pub fn uname() -> Result<libc::utsname, Errno> {
+    let mut name = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: the kernel writes a new_utsname, into `name`.
+    unsafe { syscall(libc::SYS_uname, [name.as_mut_ptr() as usize])? };
+    // SAFETY: a utsname is made of characters, and all bytes are initialised.
+    Ok(unsafe { name.assume_init() })
 }
 
 /// What the kernel calls `struct sigaction`. The C library has another.

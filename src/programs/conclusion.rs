@@ -1,11 +1,12 @@
 //! `conclusion`: waits for the queue, opens it, accepts any first message.
 
-use super::Program;
+use super::{Program, Reporter};
 use crate::chat::clock::SilenceTimer;
 use crate::chat::conversation::Session;
 use crate::chat::dialogue::Dialogue;
 use crate::chat::seat::Seat;
-use crate::cli::explain::{Call, CallError};
+use crate::cli::ending::{Ending, Interrupted};
+use crate::cli::explain::{Call, CallError, Taken};
 use crate::cli::output::complain;
 use crate::cli::params::{About, Params};
 use crate::cli::progress::Progress;
@@ -40,11 +41,15 @@ const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     let progress = super::progress(NAME, params);
     super::install_handlers(params)?;
-    chat(params, progress)
+    chat(params, progress, Reporter::Itself)
 }
 
 /// From the greeting to the report.
-pub fn chat(params: &Params, mut progress: Progress) -> Result<ExitCode, CallError<'_>> {
+pub fn chat(
+    params: &Params,
+    mut progress: Progress,
+    reporter: Reporter,
+) -> Result<ExitCode, CallError<'_>> {
     report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Conclusion!")
         .map_err(|errno| Call::Write.failed(errno))?;
     let opened = open_queue(params, &mut progress);
@@ -54,18 +59,13 @@ pub fn chat(params: &Params, mut progress: Progress) -> Result<ExitCode, CallErr
     };
     super::seal(params, Role::Conclusion)?;
     if let Err(other) = Seat::Conclusion.take(&queue) {
-        let name = &params.queue_name;
-        complain(
-            NAME,
-            format_args!(
-                "{name}: another {other} talks on this queue: use another MESSAGE_QUEUE_NAME"
-            ),
-        );
+        complain(NAME, format_args!("{}: another {}", params.queue_name, Taken(other)));
         return Ok(ExitCode::FAILED);
     }
     let mut session = Session::new(Dialogue::conclusion(params.iterations, params.message_size));
     let end = super::talk(NAME, params, &mut queue, &mut session, &mut progress);
-    Ok(super::report_end(NAME, "premise", params, end, &session))
+    let ending = Ending { seat: Seat::Conclusion, params, session: &session, end };
+    Ok(super::report_end(&ending, reporter))
 }
 
 /// The queue; None if it does not appear in time, or a signal comes first.
@@ -95,7 +95,8 @@ fn never_opened(params: &Params) -> ExitCode {
     let Params { queue_name: name, timeout, .. } = params;
     if let Some(signal) = signals::arrived() {
         let dialogue = Dialogue::conclusion(params.iterations, params.message_size);
-        return super::interrupted(NAME, signal, &dialogue);
+        complain(NAME, format_args!("{}", Interrupted(signal, &dialogue)));
+        return ExitCode::signal(signal);
     }
     complain(
         NAME,

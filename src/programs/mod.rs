@@ -5,20 +5,21 @@ pub mod conclusion;
 pub mod premise;
 pub mod sketch;
 
-use core::ffi::c_int;
+use core::fmt::Write;
 use core::panic::PanicInfo;
 
-use crate::chat::conversation::{self, End, Event, Session, Settings, Step};
-use crate::chat::dialogue::Dialogue;
+use crate::chat::conversation::{self, End, Event, Session, Settings};
+use crate::cli::ending::{Ending, Failure, status_of};
 use crate::cli::explain::{Call, CallError};
-use crate::cli::output::{self, Escaped, complain, say};
+use crate::cli::output::{self, Escaped, Text, complain, say};
+use crate::cli::page::Page;
 use crate::cli::params::{self, About, Params, Report};
 use crate::cli::progress::Progress;
-use crate::cli::report::{Corruption, Summary};
+use crate::cli::report::{Figures, Json, Record};
 use crate::mq::Queue;
-use crate::os::{self, Errno, SignalSet};
+use crate::os::{self, SignalSet};
 use crate::runtime::seal::{self, Role};
-use crate::runtime::signals::{self, Name};
+use crate::runtime::signals;
 use crate::runtime::start::{ExitCode, Process};
 
 /// A program, for [`program!`](crate::program): what its help says, and what it does.
@@ -53,22 +54,10 @@ impl Program {
     }
 }
 
-/// Says why a system call failed. If a write(2) was interrupted by a signal that ends the program,
-/// the exit status is that of the signal.
+/// Says why a system call failed.
 fn fail(program: &str, error: &CallError<'_>) -> ExitCode {
-    if let (Errno::EINTR, Some(signal)) = (error.errno, signals::arrived()) {
-        complain(program, format_args!("{}: ended by {}", error.call, Name(signal)));
-        return ExitCode::signal(signal);
-    }
-    complain(program, format_args!("{error}"));
-    ExitCode::FAILED
-}
-
-/// Says that a signal ended the conversation.
-fn interrupted(program: &str, signal: c_int, dialogue: &Dialogue) -> ExitCode {
-    let (name, replies, iterations) = (Name(signal), dialogue.replies(), dialogue.iterations());
-    complain(program, format_args!("ended by {name} after {replies} of {iterations} iterations"));
-    ExitCode::signal(signal)
+    complain(program, format_args!("{}", Failure(error)));
+    status_of(error)
 }
 
 /// Installs the handlers of [`signals`], and returns the signals that end the program. A program
@@ -121,47 +110,41 @@ fn talk(
     end
 }
 
-/// Prints the report, and says what went wrong, if something did. `peer` is the other program.
-fn report_end(program: &str, peer: &str, params: &Params, end: End, session: &Session) -> ExitCode {
-    let (name, dialogue) = (&params.queue_name, &session.dialogue);
-    let printed = Summary::new(program, params, session, end).print(params.report);
-    let status = match end {
-        End::Done => ExitCode::DONE,
-        End::Corrupted(length) => {
-            complain(program, format_args!("{name}: {}", Corruption::new(session, length)));
-            ExitCode::CORRUPTED
+/// Who prints the report of a program, and says what went wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reporter {
+    /// The program itself.
+    Itself,
+    /// Its parent, [`sketch`]: one page for both. (A report as json is printed by the program.)
+    Sketch,
+}
+
+/// Prints the report, and says what went wrong, if something did. In a sketch the parent does it.
+fn report_end(ending: &Ending<'_>, reporter: Reporter) -> ExitCode {
+    let Ending { seat, params, session, end } = *ending;
+    let figures = Figures::new(session, end);
+    let printed = match (params.report, reporter) {
+        (Report::Json, _) => {
+            Json { program: seat.program(), params, session, end, figures: &figures }.print()
         }
-        End::Silent => {
-            let (timeout, replies) = (params.timeout, dialogue.replies());
-            complain(
-                program,
-                format_args!(
-                    "{name}: {peer} sent nothing new for {timeout} s (TIMEOUT) after {replies} \
-                     iterations: check that {peer} is running with the same parameters, and not in \
-                     another container"
-                ),
-            );
-            ExitCode::SILENT
+        (Report::Text, Reporter::Itself) => Page::new(params, &[(seat, &figures)]).print(),
+        (Report::Text, Reporter::Sketch) => Ok(()),
+    };
+    let mut error = Text::default();
+    let status = match printed.map_err(|errno| Call::Write.failed(errno)) {
+        Err(call_error) if end == End::Done => {
+            let _ = write!(error, "{}", Failure(&call_error));
+            status_of(&call_error)
         }
-        End::PeerEnded(peer) => {
-            let replies = dialogue.replies();
-            complain(program, format_args!("{name}: {peer} has ended after {replies} iterations"));
-            ExitCode::SILENT
-        }
-        End::Signal(signal) => interrupted(program, signal, dialogue),
-        End::Failed(step, errno) => {
-            let call = match step {
-                Step::Send => Call::Send { name, length: dialogue.own().size() },
-                Step::Receive => Call::Receive(name),
-                Step::SetNonblocking => Call::SetNonblocking(name),
-                Step::SetTimer => Call::SetTimer,
-                Step::Observe => Call::Write,
-            };
-            fail(program, &call.failed(errno))
+        _ => {
+            let _ = write!(error, "{ending}");
+            ending.status()
         }
     };
-    match printed {
-        Err(errno) if status == ExitCode::DONE => fail(program, &Call::Write.failed(errno)),
-        _ => status,
+    match reporter {
+        Reporter::Sketch => Record { figures, error: error.as_str() }.send(seat),
+        Reporter::Itself if error.0.is_empty() => {}
+        Reporter::Itself => complain(seat.program(), format_args!("{}", error.as_str())),
     }
+    status
 }

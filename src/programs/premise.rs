@@ -2,12 +2,13 @@
 
 use core::hint::black_box;
 
-use super::Program;
+use super::{Program, Reporter};
 use crate::chat::clock::ticks;
 use crate::chat::conversation::Session;
 use crate::chat::dialogue::Dialogue;
 use crate::chat::message::Message;
 use crate::chat::seat::{Seat, Sitter};
+use crate::cli::ending::Ending;
 use crate::cli::explain::{Call, CallError, Existing};
 use crate::cli::params::{About, Params};
 use crate::cli::report;
@@ -37,7 +38,7 @@ end it removes the queue and reports the figures.
 fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     super::install_handlers(params)?;
     let mut queue = create_queue(params)?;
-    chat(params, &mut queue)
+    chat(params, &mut queue, Reporter::Itself)
 }
 
 /// From the greeting to the creation of the queue. What would end the program later is tried first,
@@ -70,7 +71,11 @@ fn examine(name: &QueueName) -> Existing {
 
 /// From the first message to the report. However the conversation ends, the queue is removed before
 /// anything is printed, because a reader may be slow.
-pub fn chat<'a>(params: &'a Params, queue: &mut Queue) -> Result<ExitCode, CallError<'a>> {
+pub fn chat<'a>(
+    params: &'a Params,
+    queue: &mut Queue,
+    reporter: Reporter,
+) -> Result<ExitCode, CallError<'a>> {
     let mut progress = super::progress(NAME, params);
     if let Err(error) = super::seal(params, Role::Premise) {
         let _ = remove_queue(params, queue);
@@ -82,7 +87,8 @@ pub fn chat<'a>(params: &'a Params, queue: &mut Queue) -> Result<ExitCode, CallE
     let mut session = Session::new(dialogue);
     let end = super::talk(NAME, params, queue, &mut session, &mut progress);
     let removed = remove_queue(params, queue).map(|()| ExitCode::DONE);
-    let status = super::report_end(NAME, "conclusion", params, end, &session);
+    let ending = Ending { seat: Seat::Premise, params, session: &session, end };
+    let status = super::report_end(&ending, reporter);
     Ok(status.or(PROGRAM.end(removed)))
 }
 

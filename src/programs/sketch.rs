@@ -3,21 +3,30 @@
 //! There are three processes. The parent creates the queue before it starts the two others: if a
 //! queue of that name already exists, nothing is started, and conclusion cannot open the wrong one.
 //! Then the parent sleeps until a signal arrives or a child ends. It passes the signal on; if one
-//! child fails, it ends the other, which would otherwise wait for TIMEOUT seconds.
+//! child fails, it ends the other, which would otherwise wait for TIMEOUT seconds. At the end each
+//! child sends its figures through a pipe, and the parent prints one page for both.
 
 use core::ffi::c_int;
 
-use super::{Program, conclusion, premise};
+use arrayvec::ArrayVec;
+
+use super::{Program, Reporter, conclusion, premise};
+use crate::chat::seat::Seat;
 use crate::cli::explain::{Call, CallError};
 use crate::cli::output::complain;
-use crate::cli::params::{About, Params};
+use crate::cli::page::Page;
+use crate::cli::params::{About, Params, Report};
 use crate::cli::progress::Progress;
-use crate::os::{self, Errno, SignalSet};
+use crate::cli::report::{Record, Records};
+use crate::os::{self, Errno, Fd, SignalSet};
 use crate::runtime::seal::Role;
 use crate::runtime::signals::{self, ENDING};
 use crate::runtime::start::{ExitCode, Process};
 
 const NAME: &str = "sketch";
+
+/// The children.
+const NAMES: [&str; 2] = [premise::NAME, conclusion::NAME];
 
 /// The program, for its entry point.
 pub const PROGRAM: Program = Program {
@@ -38,20 +47,22 @@ cleanup removes a queue that a killed run has left behind.
 /// flag, and both inherit that.
 fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     let handled = super::install_handlers(params)?;
+    let pipe = open_pipe().map_err(|errno| Call::Pipe.failed(errno))?;
     let mut queue = premise::create_queue(params)?;
     if let Err(error) = block_signals().and_then(|()| super::seal(params, Role::Sketch)) {
         let _ = premise::remove_queue(params, &queue);
         return Err(error);
     }
     let premise = process.fork(|| {
-        premise::PROGRAM.end(prepare_child().and_then(|()| premise::chat(params, &mut queue)))
+        let mut chat = || premise::chat(params, &mut queue, Reporter::Sketch);
+        premise::PROGRAM.end(prepare_child().and_then(|()| chat()))
     });
     let conclusion = process.fork(|| {
-        let chat = || conclusion::chat(params, Progress::none());
+        let chat = || conclusion::chat(params, Progress::none(), Reporter::Sketch);
         conclusion::PROGRAM.end(prepare_child().and_then(|()| chat()))
     });
     let running = [premise.ok(), conclusion.ok()];
-    let mut children = Children { running, status: ExitCode::DONE, killed: None };
+    let mut children = Children { running, status: ExitCode::DONE, cause: None, killed: None };
     let started = premise.and(conclusion).map_err(|errno| Call::Fork.failed(errno));
     let started = started.and_then(|_| super::seal(params, Role::Parent));
     if started.is_err() {
@@ -62,15 +73,54 @@ fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<
         children.signal(libc::SIGKILL);
     }
     let _ = premise::remove_queue(params, &queue); // ENOENT: premise has done it
-    // Only the messages below are still to be written. A signal must be able to end a write that
-    // blocks because the reader does not read.
+    // Only the report and the messages are still to be written. A signal must be able to end a write
+    // that blocks because the reader does not read.
     let _ = os::sigprocmask(libc::SIG_UNBLOCK, handled);
+    let is_childs_fault = started.is_ok() && waited.is_ok();
+    let printed = report(params, children.cause.filter(|_| is_childs_fault), &pipe);
     if let Some((name, signal)) = children.killed {
         let by_seal = params.sealed && signal == libc::SIGSYS;
         let hint = if by_seal { " (SEALED=1: the kernel's log names the call)" } else { "" };
         complain(NAME, format_args!("{name} was killed by signal {signal}{hint}"));
     }
-    started.and(waited).map(|()| children.status)
+    started.and(waited)?;
+    if children.status == ExitCode::DONE {
+        printed.map_err(|errno| Call::Write.failed(errno))?;
+    }
+    Ok(children.status)
+}
+
+/// A pipe for the children's figures. The end to write takes the place of standard input, which no
+/// program here reads. So each child has it under a number that its filter can know.
+fn open_pipe() -> Result<Fd, Errno> {
+    let (read, write) = os::pipe()?;
+    os::replace_stdin(&write)?;
+    let _ = os::close(write);
+    Ok(read)
+}
+
+/// Prints one page for both, and then the error of the child that caused the end, if one did. What
+/// the other one says is only the consequence.
+fn report(params: &Params, cause: Option<usize>, pipe: &Fd) -> Result<(), Errno> {
+    let mut buffer = [0; size_of::<Records>()];
+    let records = Record::receive(pipe, &mut buffer);
+    let mut sides = ArrayVec::<_, 2>::new();
+    for (seat, record) in [Seat::Premise, Seat::Conclusion].into_iter().zip(&records) {
+        if let Some(record) = record {
+            sides.push((seat, &record.figures));
+        }
+    }
+    let printed = match params.report {
+        Report::Text => Page::new(params, &sides).print(),
+        Report::Json => Ok(()), // each child has printed its own
+    };
+    if let Some(child) = cause
+        && let Some(record) = &records[child]
+        && !record.error.is_empty()
+    {
+        complain(NAMES[child], format_args!("{}", record.error));
+    }
+    printed
 }
 
 /// From here on the parent waits for signals instead of handling them.
@@ -102,6 +152,8 @@ struct Children {
     running: [Option<libc::pid_t>; 2],
     /// The exit status of the child that failed first.
     status: ExitCode,
+    /// The index of that child.
+    cause: Option<usize>,
     /// The first child that was killed, and the signal.
     killed: Option<(&'static str, c_int)>,
 }
@@ -113,12 +165,12 @@ impl Children {
     /// inherited through execve(2).
     fn wait(&mut self, awaited: SignalSet) -> Result<(), CallError<'static>> {
         loop {
-            for (child, name) in [premise::NAME, conclusion::NAME].into_iter().enumerate() {
+            for child in 0..NAMES.len() {
                 let Some(pid) = self.running[child] else { continue };
                 let status = os::wait_child(pid).map_err(|errno| Call::Wait.failed(errno))?;
                 if let Some(status) = status {
                     self.running[child] = None;
-                    self.ended(name, status);
+                    self.ended(child, status);
                 }
             }
             if self.running == [None; 2] {
@@ -126,7 +178,10 @@ impl Children {
             }
             match os::sigwait(awaited) {
                 Ok(libc::SIGCHLD) | Err(Errno::EINTR) => {}
-                Ok(signal) => self.signal(signal),
+                Ok(signal) => {
+                    signals::note(signal);
+                    self.signal(signal);
+                }
                 Err(errno) => return Err(Call::Sigwait.failed(errno)),
             }
         }
@@ -134,10 +189,10 @@ impl Children {
 
     /// A child has ended, with this status from wait4(2). If it failed, the other has nobody to
     /// talk to.
-    fn ended(&mut self, name: &'static str, status: c_int) {
+    fn ended(&mut self, child: usize, status: c_int) {
         let status = if libc::WIFSIGNALED(status) {
             let signal = libc::WTERMSIG(status);
-            self.killed = self.killed.or(Some((name, signal)));
+            self.killed = self.killed.or(Some((NAMES[child], signal)));
             ExitCode::signal(signal)
         } else {
             ExitCode(libc::WEXITSTATUS(status) as u8)
@@ -147,7 +202,7 @@ impl Children {
             let is_consequence =
                 self.status == ExitCode::SILENT && status != ExitCode::signal(libc::SIGTERM);
             if self.status == ExitCode::DONE || is_consequence {
-                self.status = status;
+                (self.status, self.cause) = (status, Some(child));
             }
             self.signal(libc::SIGTERM);
         }

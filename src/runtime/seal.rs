@@ -108,13 +108,17 @@ mod lists {
         any(SYS_clock_gettime),
         any(SYS_getrusage),
         SEATS,
-        only(SYS_write, 0, &[1..=2]), // standard output and standard error
+        // Standard output and standard error. In a sketch 0 is the pipe to the parent.
+        only(SYS_write, 0, &[0..=2]),
+        TERMINAL,
+        any(SYS_uname),
     ];
+
+    /// ioctl(2) that asks for the size of a terminal.
+    const TERMINAL: Rule = only(SYS_ioctl, 1, &[one(TIOCGWINSZ as c_int)]);
 
     /// fcntl(2) with F_GETLK and F_SETLK.
     const SEATS: Rule = only(SYS_fcntl, 1, &[F_GETLK as u32..=F_SETLK as u32]);
-
-    const WRITE_ERRORS: &[Rule] = &[only(SYS_write, 0, &[2..=2])];
 
     /// All calls of `cleanup`.
     const CLEAN_UP: &[Rule] = &[
@@ -140,7 +144,11 @@ mod lists {
         any(SYS_rt_sigtimedwait),
         any(SYS_rt_sigprocmask),
         only(SYS_kill, 1, SIGNALS),
+        any(SYS_read), // the children's figures
     ];
+
+    /// The calls by which the parent prints the report.
+    const PRINT: &[Rule] = &[only(SYS_write, 0, &[1..=2]), TERMINAL, any(SYS_uname)];
 
     /// The signals of [`ENDING`](crate::runtime::signals::ENDING), which the parent passes on;
     /// SIGKILL, and SIGCONT.
@@ -167,7 +175,6 @@ mod lists {
         #[cfg(not(freestanding))]
         any(SYS_set_robust_list), // fork(2) of glibc
         only(SYS_prctl, 0, &[one(PR_SET_PDEATHSIG), one(PR_SET_SECCOMP), one(PR_SET_NO_NEW_PRIVS)]),
-        only(SYS_ioctl, 1, &[one(TIOCGWINSZ as c_int)]),
         only(SYS_mq_open, 1, &[one(O_RDWR), one(O_RDWR | O_NONBLOCK)]), // without O_CREAT
     ];
 
@@ -182,7 +189,7 @@ mod lists {
             Role::Sketch => {
                 &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, SUPERVISE, START_CHILDREN, C_LIBRARY]
             }
-            Role::Parent => &[REMOVE_THE_QUEUE, COMMON, SUPERVISE, WRITE_ERRORS, C_LIBRARY],
+            Role::Parent => &[REMOVE_THE_QUEUE, COMMON, SUPERVISE, PRINT, C_LIBRARY],
             Role::Cleanup => &[CLEAN_UP, C_LIBRARY],
         }
     }

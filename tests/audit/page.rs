@@ -20,6 +20,8 @@ fn without_differences(line: &str) -> String {
     if let Some(name) = ["execve", "umask"].iter().find(|name| line.starts_with(**name)) {
         return name.to_string();
     }
+    // The length of what is printed depends on its numbers.
+    let line = if line.starts_with("write(") { line.split("...").next().unwrap() } else { line };
     // A string with a digit in it has a time or a digest.
     let pieces = line.split('"').enumerate().map(|(i, piece)| {
         let is_string = i % 2 == 1;
@@ -29,8 +31,8 @@ fn without_differences(line: &str) -> String {
     let mut shown = String::new();
     for word in line.split_inclusive([' ', ',', '{', '}', '(', ')']) {
         let (name, value) = word.split_once('=').unwrap_or(("", word));
-        let is_hidden =
-            value.starts_with("0x") || ["tv_sec", "tv_nsec", "tv_usec", "l_pid"].contains(&name);
+        let is_hidden = value.starts_with("0x")
+            || ["tv_sec", "tv_nsec", "tv_usec", "l_pid", "nodename"].contains(&name);
         shown += if is_hidden { name } else { word };
     }
     shown.split_whitespace().collect::<Vec<_>>().join(" ")

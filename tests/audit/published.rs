@@ -44,10 +44,11 @@ fn number_on(architecture: &str, name: &str) -> i64 {
 }
 
 /// The numbers of include/uapi/asm-generic/unistd.h, which newer architectures have in common.
-const GENERIC: [(&str, i64); 30] = [
+const GENERIC: [(&str, i64); 33] = [
     ("clock_gettime", 113),
     ("clone", 220),
     ("close", 57),
+    ("dup3", 24),
     ("execve", 221),
     ("exit_group", 94),
     ("fcntl", 25),
@@ -62,6 +63,7 @@ const GENERIC: [(&str, i64); 30] = [
     ("mq_unlink", 181),
     ("nanosleep", 101),
     ("openat", 56),
+    ("pipe2", 59),
     ("ppoll", 73),
     ("prctl", 167),
     ("read", 63),
@@ -73,6 +75,7 @@ const GENERIC: [(&str, i64); 30] = [
     ("sched_yield", 124),
     ("setitimer", 103),
     ("umask", 166),
+    ("uname", 160),
     ("wait4", 260),
     ("write", 64),
 ];

@@ -9,7 +9,8 @@
 //! - A pointer to what the kernel returns is left out. So is a result that is as it should be: 0,
 //!   or the length of all that was to be written.
 //! - In a text PROGRAM and /NAME are the names of the program and of the queue, N is any number,
-//!   DIGEST is 32 hex digits, MESSAGE is a message that VERBOSE=1 shows, BAR is a row of `#`.
+//!   DIGEST is 32 hex digits, MESSAGE is a message that VERBOSE=1 shows. A whole report is `a page` or
+//!   `a line of json`, and what a child of sketch writes to the pipe is `its record`.
 
 use std::ffi::c_int;
 
@@ -33,11 +34,11 @@ macro_rules! named {
 
 /// The calls that can be shown.
 const CALLS: Named = named! {
-    SYS_clock_gettime SYS_clone SYS_close SYS_execve SYS_exit_group SYS_fcntl SYS_fstat SYS_getrusage
-    SYS_ioctl SYS_kill
+    SYS_clock_gettime SYS_clone SYS_close SYS_dup3 SYS_execve SYS_exit_group SYS_fcntl SYS_fstat
+    SYS_getrusage SYS_ioctl SYS_kill
     SYS_mq_getsetattr SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep
-    SYS_openat SYS_ppoll SYS_prctl SYS_read SYS_restart_syscall SYS_rt_sigaction
-    SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_setitimer SYS_umask
+    SYS_openat SYS_pipe2 SYS_ppoll SYS_prctl SYS_read SYS_restart_syscall SYS_rt_sigaction
+    SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_yield SYS_setitimer SYS_umask SYS_uname
     SYS_wait4 SYS_write
     // The C library makes these.
     SYS_clock_nanosleep SYS_newfstatat SYS_set_robust_list
@@ -146,7 +147,10 @@ impl Scribe {
                 format!("{folder}, {}, O_RDONLY|{flags}", path(b))
             }
             "read" => format!("{fd}, {c}"),
+            "write" if fd == "0" => "0, its record".into(), // the pipe of a sketch
             "write" => format!("{fd}, {}", self.text(call)),
+            "pipe2" => flags(b, named!(O_NONBLOCK)),
+            "dup3" => format!("{fd}, {b}, {c}"),
             "close" | "fstat" => fd,
             "newfstatat" => format!("{fd}, {}, {}", path(b), constant(d, named!(AT_EMPTY_PATH))),
             "ioctl" => format!("{fd}, {}", checked_argument(name, b)),
@@ -296,18 +300,20 @@ impl Scribe {
         if text.starts_with('{') && text.ends_with("}\n") {
             return "a line of json".into();
         }
+        if text.starts_with('\n') {
+            return "a page".into();
+        }
         for verb in [": Sending ", ": Received "] {
             if let Some((before, _)) = text.split_once(verb) {
                 text = format!("{before}{verb}MESSAGE\n");
             }
         }
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
-        let is_one = |a: &u8, b: &u8| is_word(a) && is_word(b) || a == b && b" #".contains(a);
+        let is_one = |a: &u8, b: &u8| is_word(a) && is_word(b) || a == b && *a == b' ';
         let mut shown = String::new();
         for piece in text.as_bytes().chunk_by(is_one) {
             shown += match piece {
                 [b' ', ..] => " ",
-                [b'#', ..] => "BAR",
                 _ if piece.len() == 32 && piece.iter().all(u8::is_ascii_hexdigit) => "DIGEST",
                 [b'0'..=b'9', ..] => "N",
                 _ => str::from_utf8(piece).expect("ASCII"),

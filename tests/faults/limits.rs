@@ -68,19 +68,21 @@ fn the_two_meanings_of_emfile_are_told_apart() {
     if is_emulated {
         return;
     }
-    // The fourth descriptor is for premise's queue, so conclusion cannot open it. The sketch then
-    // ends premise, before or after premise says why.
+    // A sketch needs two for a pipe. Then there is one for the queue, and none left for conclusion to
+    // open it.
     let place = Place::new("descriptor");
-    let mut command = place.command("sketch");
-    command.args(["REPORT=json", "TIMEOUT=0"]);
-    let output = finish(start(limited(&mut command, Resource::RLIMIT_NOFILE, 4)));
-    let line = format!(
-        "conclusion: mq_open {}: EMFILE: this process has no file descriptor left \
-         (RLIMIT_NOFILE): raise it: ulimit -n\n",
-        place.text
-    );
-    assert!(error(&output, 3).contains(&line), "{output:?}");
-    assert!(!place.exists());
+    let failed = format!("mq_open {}", place.text);
+    for (limit, program, call) in [(4, "sketch", "pipe2"), (5, "conclusion", failed.as_str())] {
+        let mut command = place.command("sketch");
+        command.args(["REPORT=json", "TIMEOUT=0"]);
+        let output = finish(start(limited(&mut command, Resource::RLIMIT_NOFILE, limit)));
+        let text = format!(
+            "{call}: EMFILE: this process has no file descriptor left (RLIMIT_NOFILE): raise it: \
+             ulimit -n"
+        );
+        assert_says(&output, 3, program, &text);
+        assert!(!place.exists());
+    }
 }
 
 #[test]
