@@ -45,9 +45,12 @@ pub const ENDING: SignalSet = {
 /// The first signal of [`ENDING`] that has arrived; 0: none.
 static ARRIVED: AtomicI32 = AtomicI32::new(0);
 
-/// A signal of [`ENDING`] has arrived. The handler calls this; and so does a program that waits for
-/// signals instead.
-pub extern "C" fn note(signal: c_int) {
+extern "C" fn handler(signal: c_int) {
+    note(signal);
+}
+
+/// A signal of [`ENDING`] has arrived: the handler says so, or a program that waits for signals.
+pub fn note(signal: c_int) {
     let _ = ARRIVED.compare_exchange(0, signal, Relaxed, Relaxed);
 }
 
@@ -69,8 +72,8 @@ pub fn install_handlers() -> Result<SignalSet, Errno> {
 
 /// Installs the handler for one signal, even if it was ignored.
 pub fn handle(signal: c_int) -> Result<(), Errno> {
-    // SAFETY: `note` makes one atomic access and nothing else.
-    unsafe { os::sigaction(signal, Disposition::Handler(note)) }
+    // SAFETY: `handler` makes one atomic access and nothing else.
+    unsafe { os::sigaction(signal, Disposition::Handler(handler)) }
 }
 
 /// Ignores SIGPIPE and SIGXFSZ: a closed reader then appears as EPIPE, and a file at RLIMIT_FSIZE
