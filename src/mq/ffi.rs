@@ -1,11 +1,15 @@
 //! Through the C library: `extern "C"` written by hand.
 //!
-//! A C compiler reads these declarations in &lt;mqueue.h&gt;. Here they are written in Rust, and
-//! nothing checks them against the header: the compiler accepts any signature, and the linker sees
-//! only names. So the C prototype stands above each, and the layouts come from the crate `libc`,
-//! which tests them against the headers of every target.
+//! A C compiler reads these declarations in &lt;mqueue.h&gt;. Here they are written in Rust, where the
+//! compiler accepts any signature, and the linker sees only names. So the C prototype stands above
+//! each. The layouts come from the crate `libc`, which tests them against the headers of every
+//! target; and a constant below makes the compiler compare these declarations with that crate's.
+//!
+//! A function says that it failed by -1, and why by `errno`, a variable of the thread: read it at
+//! once, because any later call may change it. [`check`] and [`last_error`] do that, in `os/ffi.rs`,
+//! for these calls and all others.
 
-use core::ffi::{CStr, c_int, c_uint};
+use core::ffi::{CStr, c_char, c_int, c_uint};
 use core::ptr::{from_ref, null, null_mut};
 
 use super::{Mqd, pointer_to_copy};
@@ -62,6 +66,28 @@ pub mod c {
         ) -> isize;
     }
 }
+
+// A declaration of another type than the crate's does not compile.
+const _: [unsafe extern "C" fn(*const c_char, c_int, ...) -> libc::mqd_t; 2] =
+    [libc::mq_open, c::mq_open];
+const _: [unsafe extern "C" fn(libc::mqd_t) -> c_int; 2] = [libc::mq_close, c::mq_close];
+const _: [unsafe extern "C" fn(*const c_char) -> c_int; 2] = [libc::mq_unlink, c::mq_unlink];
+const _: [unsafe extern "C" fn(libc::mqd_t, *const libc::mq_attr, *mut libc::mq_attr) -> c_int; 2] =
+    [libc::mq_setattr, c::mq_setattr];
+const _: [unsafe extern "C" fn(
+    libc::mqd_t,
+    *const c_char,
+    usize,
+    c_uint,
+    *const libc::timespec,
+) -> c_int; 2] = [libc::mq_timedsend, c::mq_timedsend];
+const _: [unsafe extern "C" fn(
+    libc::mqd_t,
+    *mut c_char,
+    usize,
+    *mut c_uint,
+    *const libc::timespec,
+) -> isize; 2] = [libc::mq_timedreceive, c::mq_timedreceive];
 
 /// [mq_open](super#mq_open)
 #[inline]

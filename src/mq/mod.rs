@@ -4,7 +4,11 @@
 //! This module shows FFI to POSIX IPC. [`ffi`] declares the six functions of the C library by hand,
 //! as `extern "C"`; [`raw`] makes the same six calls by number. Both have the same safe
 //! functions in the same order, so they can be read side by side. The sections below document both.
-//! [`Queue`] is the safe handle on top of them.
+//! [`Queue`] is the safe handle on top of them. `tests/lesson` is a course in which you write all of
+//! this yourself, with a machine that tells whether it is right.
+//!
+//! A queue has no direction and no end of file. Whoever sends and receives on one queue may receive
+//! its own message, as a program alone does here:
 //!
 //! ```
 //! use mq_sketch::mq::{Deadline, Queue, QueueName};
@@ -90,7 +94,8 @@
 //! # A queue is a file
 //!
 //! On Linux a queue's descriptor is a file descriptor, so close(2), fstat(2), poll(2) and the record
-//! locks of fcntl(2) work on it, which POSIX does not promise. Two things depend on that here.
+//! locks of fcntl(2) work on it, which POSIX does not promise. A child of fork(2) has it too, and
+//! execve(2) closes it: mq_open sets FD_CLOEXEC. Two things depend on that here.
 //! [`Queue::unlink_own`] asks fstat(2) whether the queue still has a name. And a queue has no end of
 //! file, so a reader cannot see that its writer has died; but the kernel releases a process's locks
 //! when it ends, so [`Queue::byte_owner`] can show it.
@@ -141,6 +146,7 @@ fn pointer_to_copy(deadline: &mut Option<libc::timespec>) -> *const libc::timesp
 
 /// The attributes of a queue to be created: at most `maxmsg` messages of at most `msgsize` bytes.
 pub fn attributes(maxmsg: usize, msgsize: usize) -> libc::mq_attr {
+    // Not a literal: the type has private fields, because the kernel has reserved some.
     // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.
     let mut attributes: libc::mq_attr = unsafe { core::mem::zeroed() };
     attributes.mq_maxmsg = maxmsg as _;

@@ -1,0 +1,67 @@
+//! 4. Send and receive bytes.
+//!
+//! `char *` of C and `&[u8]` of Rust: a slice is a pointer and a length, so C gets two arguments.
+//! `size_t` is usize. `ssize_t` is isize, because it is a length or -1. A null pointer as deadline
+//! means: no limit.
+//!
+//!     int mq_timedsend(mqd_t, const char *msg_ptr, size_t msg_len, unsigned prio, const struct timespec *)
+//!     ssize_t mq_timedreceive(mqd_t, char *msg_ptr, size_t msg_len, unsigned *prio, const struct timespec *)
+//!
+//! Declare both yourself. The array at the end of your code makes the compiler compare your types with
+//! those of the crate `libc`: a check against the header that you can always add.
+//!
+//! Read: mq_receive(3), and "mq_timedreceive" in src/mq/mod.rs.
+
+use std::ffi::{c_char, c_int, c_uint};
+
+use lesson::judge::{errno, judge, queue_name};
+use lesson::libc;
+
+// ---- your code ----
+/// Sends a message with priority 0. Returns what mq_timedsend returns.
+fn send(mqd: c_int, message: &[u8]) -> c_int {
+    todo!("send")
+}
+
+/// Receives a message into the beginning of `buffer`. Returns what mq_timedreceive returns.
+fn receive(mqd: c_int, buffer: &mut [u8]) -> isize {
+    todo!("receive")
+}
+
+// const _: [unsafe extern "C" fn(c_int, *const c_char, usize, c_uint, *const libc::timespec) -> c_int; 2] =
+//     [libc::mq_timedsend, mq_timedsend];
+// ---- the tests ----
+
+fn queue() -> c_int {
+    // SAFETY: an mq_attr is made of integers. The name is a string, and the attributes live long enough.
+    let mqd = unsafe {
+        let mut attributes: libc::mq_attr = std::mem::zeroed();
+        (attributes.mq_maxmsg, attributes.mq_msgsize) = (4, 256);
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK;
+        libc::mq_open(queue_name().as_ptr(), flags, 0o600, &raw const attributes)
+    };
+    assert!(mqd >= 0, "the judge has no queue: errno {}", errno());
+    mqd
+}
+
+fn main() {
+    judge(&[("send and receive", || {
+        let (mqd, all) = (queue(), (0..=255).collect::<Vec<u8>>());
+        for message in [&all[..], b"", b"\0"] {
+            assert!(send(mqd, message) == 0, "send failed with errno {}", errno());
+            let mut buffer = [0xaa; 256];
+            let length = receive(mqd, &mut buffer);
+            assert!(length >= 0, "receive failed with errno {}", errno());
+            assert!(
+                length as usize == message.len(),
+                "{length} bytes came, {} were sent: mq_timedreceive returns the length of the \
+                 message",
+                message.len()
+            );
+            assert!(
+                buffer[..message.len()] == *message,
+                "other bytes came: pass the address of the first byte, not that of the slice"
+            );
+        }
+    })])
+}

@@ -1,0 +1,66 @@
+//! 5. A buffer as large as the queue's largest message.
+//!
+//! mq_timedreceive fails with EMSGSIZE if the buffer is shorter than mq_msgsize, however short the
+//! message is: the kernel does not know beforehand which message you will get. So ask the queue.
+//!
+//! Receive the next message of a queue that you know nothing about.
+//!
+//! Read: mq_getattr(3), mq_receive(3).
+
+use std::ffi::c_int;
+
+use lesson::judge::{errno, judge, queue_name};
+use lesson::libc;
+
+// ---- your code ----
+/// The next message, without anything behind it; or errno.
+fn receive(mqd: c_int) -> Result<Vec<u8>, c_int> {
+    todo!("receive")
+}
+// ---- the tests ----
+
+fn queue(msgsize: i64) -> c_int {
+    let name = queue_name();
+    // SAFETY: an mq_attr is made of integers. The name is a string, and the attributes live long enough.
+    let mqd = unsafe {
+        libc::mq_unlink(name.as_ptr());
+        let mut attributes: libc::mq_attr = std::mem::zeroed();
+        (attributes.mq_maxmsg, attributes.mq_msgsize) = (4, msgsize);
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK;
+        libc::mq_open(name.as_ptr(), flags, 0o600, &raw const attributes)
+    };
+    assert!(mqd >= 0, "the judge has no queue: errno {}", errno());
+    mqd
+}
+
+fn main() {
+    judge(&[
+        ("a short message of any queue", || {
+            for msgsize in [4, 100, 8192] {
+                let mqd = queue(msgsize);
+                // SAFETY: the message is read, given with its length.
+                unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 0) };
+                match receive(mqd) {
+                    Ok(message) => assert!(
+                        message == b"tea",
+                        "{} bytes came back, 3 were sent: cut the buffer at the length that is \
+                         returned",
+                        message.len()
+                    ),
+                    Err(libc::EMSGSIZE) => panic!(
+                        "EMSGSIZE: the buffer must have mq_msgsize bytes, here {msgsize}, \
+                         whatever the message has"
+                    ),
+                    Err(number) => panic!("errno {number}"),
+                }
+            }
+        }),
+        ("an empty queue", || {
+            let found = receive(queue(10));
+            assert!(
+                found == Err(libc::EAGAIN),
+                "{found:?}, not EAGAIN: look at the result before you use it as a length"
+            );
+        }),
+    ])
+}

@@ -1,0 +1,72 @@
+//! 9. A handle that owns its descriptor.
+//!
+//! A descriptor is a number, and numbers are copied. Whoever closes it twice closes a stranger's file
+//! the second time. So give it one owner: a type that is not Copy, and whose Drop closes it. The
+//! queue's name has another lifetime: it stays until mq_unlink, like a file's.
+//!
+//! `ManuallyDrop` or `mem::forget` is not needed: a type without Drop is just not closed.
+//!
+//! Read: mq_close(3), mq_unlink(3), and src/mq/queue.rs.
+
+use std::ffi::{CStr, c_int};
+
+use lesson::judge::{errno, judge, queue_name};
+use lesson::libc;
+
+// ---- your code ----
+/// An open queue.
+struct Queue(c_int);
+
+impl Queue {
+    /// Opens a queue, which is created if it does not exist.
+    fn open(name: &CStr) -> Result<Queue, c_int> {
+        todo!("Queue::open")
+    }
+
+    /// Closes the queue now, and says how that ended.
+    fn close(self) -> Result<(), c_int> {
+        todo!("Queue::close")
+    }
+}
+// ---- the tests ----
+
+fn is_open(mqd: c_int) -> bool {
+    // SAFETY: reads a flag.
+    unsafe { libc::fcntl(mqd, libc::F_GETFD) != -1 }
+}
+
+fn main() {
+    judge(&[
+        ("drop", || {
+            let queue =
+                Queue::open(&queue_name()).unwrap_or_else(|number| panic!("errno {number}"));
+            let number = queue.0;
+            assert!(is_open(number), "it is not open");
+            drop(queue);
+            assert!(!is_open(number), "after its end the descriptor is still open: implement Drop");
+            // SAFETY: the name is a string.
+            let mqd = unsafe { libc::mq_open(queue_name().as_ptr(), libc::O_RDWR) };
+            assert!(
+                mqd >= 0,
+                "the queue is gone (errno {}): Drop closes the descriptor, and the name stays \
+                 until mq_unlink",
+                errno()
+            );
+        }),
+        ("close", || {
+            let queue =
+                Queue::open(&queue_name()).unwrap_or_else(|number| panic!("errno {number}"));
+            let number = queue.0;
+            assert!(queue.close() == Ok(()), "close failed");
+            assert!(!is_open(number), "after close the descriptor is still open");
+            // This takes the number that is free now. A second close would close it.
+            let other =
+                Queue::open(&queue_name()).unwrap_or_else(|number| panic!("errno {number}"));
+            assert!(is_open(other.0), "another descriptor was closed");
+        }),
+        ("close, in a program with other files", || {
+            let queue = Queue(-1);
+            assert!(queue.close() == Err(libc::EBADF), "an error of close is lost: it was EBADF");
+        }),
+    ])
+}

@@ -1,0 +1,54 @@
+//! 10. A name, and errors that say what to do.
+//!
+//! A queue's name is a slash and 1 to 255 bytes more without a slash. C reads a string up to its first
+//! NUL, so a NUL inside would cut the name off in silence: another queue. CString::new finds it.
+//!
+//! Make a name from what a user typed. Each error names the cause and the way out.
+//!
+//! Read: mq_overview(7), and `QueueName` in src/mq/queue.rs.
+
+use std::ffi::CString;
+
+use lesson::judge::judge;
+
+// ---- your code ----
+fn queue_name(typed: &[u8]) -> Result<CString, &'static str> {
+    todo!("queue_name")
+}
+// ---- the tests ----
+
+const NO_SLASH: &str = "a queue name begins with a slash: write /NAME";
+const EMPTY: &str = "a queue name has at least one byte after the slash";
+const SLASH: &str = "a queue name has no second slash: it is no path";
+const LONG: &str = "a queue name has at most 255 bytes after the slash";
+const NUL: &str = "a queue name has no NUL byte";
+
+fn main() {
+    judge(&[
+        ("good names", || {
+            for name in [&b"/tea"[..], b"/\xff", b"/...", &[b"/", [b'x'; 255].as_slice()].concat()]
+            {
+                let made = queue_name(name);
+                let is_same = made.as_ref().is_ok_and(|made| made.as_bytes() == name);
+                assert!(
+                    is_same,
+                    "{:?} is a good name, not {made:?}",
+                    String::from_utf8_lossy(name)
+                );
+            }
+        }),
+        ("bad names", || {
+            for (name, error) in [
+                (&b"tea"[..], NO_SLASH),
+                (b"", NO_SLASH),
+                (b"/", EMPTY),
+                (b"/a/b", SLASH),
+                (b"/tea\0pot", NUL),
+                (&[b"/", [b'x'; 256].as_slice()].concat(), LONG),
+            ] {
+                let (found, shown) = (queue_name(name), String::from_utf8_lossy(name).into_owned());
+                assert!(found == Err(error), "{shown:?} gives {found:?}, not Err({error:?})");
+            }
+        }),
+    ])
+}

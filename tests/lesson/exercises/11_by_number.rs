@@ -1,0 +1,75 @@
+//! 11. The same calls by number.
+//!
+//! A function of the C library puts a number and the arguments into registers, and executes one
+//! instruction. On x86_64: number in rax; arguments in rdi, rsi, rdx, r10, r8, r9 (not rcx: the
+//! instruction `syscall` overwrites rcx and r11); result in rax, -4095 to -1 is a negated errno. There
+//! is no variable errno. And the slash at the beginning of a queue's name is the C library's: the
+//! kernel wants the name without it.
+//!
+//! Read: syscall(2), "Architecture calling conventions"; src/arch/x86_64.rs; src/mq/raw.rs.
+
+use std::arch::asm;
+use std::ffi::{CStr, c_int};
+
+use lesson::judge::{judge, queue_name};
+use lesson::libc;
+
+// ---- your code ----
+/// Enters the kernel, and returns what it returns, undecoded.
+#[inline(always)]
+unsafe fn syscall(number: usize, arguments: [usize; 5]) -> isize {
+    todo!("syscall")
+}
+
+/// mq_unlink. Errors: the error number.
+fn unlink(name: &CStr) -> Result<(), c_int> {
+    todo!("unlink")
+}
+
+/// mq_timedreceive without a deadline. Returns the length, and writes the priority.
+#[inline(always)]
+fn receive(mqd: c_int, buffer: &mut [u8], priority: &mut u32) -> Result<usize, c_int> {
+    todo!("receive")
+}
+// ---- the tests ----
+
+fn queue() -> c_int {
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK;
+    let none = std::ptr::null::<libc::mq_attr>();
+    // SAFETY: the name is a string; both further arguments are there.
+    unsafe { libc::mq_open(queue_name().as_ptr(), flags, 0o600, none) }
+}
+
+fn main() {
+    judge(&[
+        ("values in rcx and r11: the compiler must know that `syscall` overwrites them", || {
+            let (a, b, c, d): (u64, u64, u64, u64);
+            // SAFETY: these touch their operands only; getpid(2) has no arguments.
+            unsafe {
+                asm!("mov ecx, 17", "mov r11d, 18", out("rcx") a, out("r11") b);
+                syscall(libc::SYS_getpid as usize, [0; 5]);
+                asm!("mov {0}, rcx", "mov {1}, r11", out(reg) c, out(reg) d, in("rcx") a, in("r11") b);
+            }
+            assert!((c, d) == (17, 18), "they were 17 and 18, and are {c:#x} and {d:#x}");
+        }),
+        ("unlink", || {
+            queue();
+            let result = unlink(&queue_name());
+            assert!(result != Err(libc::EACCES), "EACCES: pass the name without its slash");
+            assert!(result == Ok(()), "{result:?}");
+            let again = unlink(&queue_name());
+            assert!(again == Err(libc::ENOENT), "{again:?}: the error is the negated result");
+        }),
+        ("receive", || {
+            let (mqd, mut buffer, mut priority) = (queue(), [0_u8; 8192], 1);
+            // SAFETY: the message is read, given with its length.
+            unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 7) };
+            let length = receive(mqd, &mut buffer, &mut priority);
+            assert!(length == Ok(3), "{length:?}: argument 4 goes into r10, not into rcx");
+            assert!(buffer[0] == b't', "the compiler believes the buffer unchanged: no `nomem`");
+            assert!(priority == 7, "the priority is {priority}: argument 4 goes into r10");
+            let empty = receive(mqd, &mut buffer, &mut priority);
+            assert!(empty == Err(libc::EAGAIN), "{empty:?}: -4095 to -1 is an error, no length");
+        }),
+    ])
+}

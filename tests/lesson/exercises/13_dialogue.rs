@@ -1,0 +1,80 @@
+//! 13. The protocol, without a queue.
+//!
+//! Both programs use ONE queue, so a program may receive what it has sent itself. (If you forget that,
+//! you send "hello", receive it, and report success.) A message is one of three:
+//!
+//! - the reply: the md5 of what was sent last. What is sent next is the md5 of the reply;
+//! - the program's own message: the peer has not taken it yet. It is put back as it is;
+//! - anything else: corrupted. Nothing may be answered.
+//! But conclusion accepts the first message without question, as a reply.
+//!
+//! Read: src/chat/dialogue.rs, and "The protocol" in the README at the top.
+
+use lesson::judge::judge;
+use lesson::md5::{Digest, Md5};
+
+/// The md5 of a message as hex.
+fn hex(message: &[u8]) -> Vec<u8> {
+    Md5::digest(message).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Received {
+    Reply,
+    Own,
+    Corrupted,
+}
+
+// ---- your code ----
+struct Dialogue {
+    /// What was sent last, or is to be sent next.
+    own: Vec<u8>,
+}
+impl Dialogue {
+    /// It sends `first`.
+    fn premise(first: &[u8]) -> Dialogue {
+        todo!("premise")
+    }
+    fn conclusion() -> Dialogue {
+        todo!("conclusion")
+    }
+    fn receive(&mut self, message: &[u8]) -> Received {
+        todo!("receive")
+    }
+}
+// ---- the tests ----
+
+fn check(dialogue: &mut Dialogue, message: &[u8], expected: Received, why: &str) {
+    assert!(dialogue.receive(message) == expected, "{why}");
+}
+
+fn main() {
+    use Received::{Corrupted, Own, Reply};
+    judge(&[
+        ("premise", || {
+            let (mut it, reply) = (Dialogue::premise(b"time"), hex(b"time"));
+            check(&mut it, b"time", Own, "its own message is no reply: the peer has not taken it");
+            check(&mut it, b"tea", Corrupted, "only the md5 of its last message is the reply");
+            assert!(it.own == b"time", "a corrupted message was answered");
+            check(&mut it, &reply, Reply, "the md5 of its last message is the reply");
+            assert!(it.own == hex(&reply), "the answer to a reply is its md5");
+            check(&mut it, &reply, Corrupted, "a reply that came twice was accepted twice");
+        }),
+        ("conclusion", || {
+            let mut it = Dialogue::conclusion();
+            check(&mut it, b"time", Reply, "it accepts the first message, whatever it is");
+            check(&mut it, b"time", Corrupted, "it accepts only the first one unseen");
+        }),
+        ("both, in every order of 14 steps", || {
+            for order in 0..1 << 14 {
+                let mut both = [Dialogue::premise(b"time"), Dialogue::conclusion()];
+                let mut queue = both[0].own.clone();
+                for step in 0..14 {
+                    let it = &mut both[order >> step & 1];
+                    assert!(it.receive(&queue) != Corrupted, "a right message was refused");
+                    queue = it.own.clone();
+                }
+            }
+        }),
+    ])
+}

@@ -1,0 +1,72 @@
+//! 14. Your own conclusion.
+//!
+//! Talk with the real premise: open its queue, and answer 1000 messages. The first one is the time;
+//! accept it. Then each must be the md5 of what you sent. Your own message may come back: send it
+//! again, and yield (`std::thread::yield_now`), so that premise gets the CPU.
+//!
+//! After your last answer you are done: premise checks it and ends. If you err, premise exits with 1
+//! and says what it expected.
+//!
+//! Read: "The protocol" in the README at the top, and src/chat/conversation.rs.
+
+use std::ffi::c_int;
+use std::process::{Command, Stdio};
+
+use lesson::judge::{errno, if_it_hangs, judge, program, queue_name};
+use lesson::libc;
+use lesson::md5::{Digest, Md5};
+
+/// The md5 of a message as hex.
+fn hex(message: &[u8]) -> Vec<u8> {
+    Md5::digest(message).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
+/// The next message. Waits for it.
+fn receive(mqd: c_int) -> Vec<u8> {
+    let mut buffer = vec![0_u8; 8192];
+    // SAFETY: at most 8192 bytes are written, into `buffer`.
+    let length =
+        unsafe { libc::mq_receive(mqd, buffer.as_mut_ptr().cast(), 8192, std::ptr::null_mut()) };
+    assert!(length >= 0, "mq_receive failed with errno {}", errno());
+    buffer.truncate(length as usize);
+    buffer
+}
+
+fn send(mqd: c_int, message: &[u8]) {
+    // SAFETY: the message is read, given with its length.
+    let result = unsafe { libc::mq_send(mqd, message.as_ptr().cast(), message.len(), 0) };
+    assert!(result == 0, "mq_send failed with errno {}", errno());
+}
+
+// ---- your code ----
+/// Answers so many messages.
+fn talk(mqd: c_int, iterations: u64) {
+    todo!("talk")
+}
+// ---- the tests ----
+
+fn main() {
+    program("premise"); // it may have to be compiled
+    judge(&[("a thousand iterations with premise", || {
+        if_it_hangs(
+            "nothing more comes: a message was not answered, or your own was not sent back",
+        );
+        let name = queue_name().into_string().unwrap();
+        let arguments =
+            [format!("MESSAGE_QUEUE_NAME={name}"), "REPORT=json".into(), "TIMEOUT=2".into()];
+        let mut premise = Command::new(program("premise"));
+        premise.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+        let premise = premise.spawn().expect("premise can be started");
+        let mqd = loop {
+            // SAFETY: the name is a string.
+            match unsafe { libc::mq_open(queue_name().as_ptr(), libc::O_RDWR) } {
+                -1 => std::thread::yield_now(), // it is not there yet
+                mqd => break mqd,
+            }
+        };
+        talk(mqd, 1000);
+        let output = premise.wait_with_output().expect("premise ends");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "premise is not content: {}", error.trim());
+    })])
+}

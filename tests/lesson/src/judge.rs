@@ -1,0 +1,161 @@
+//! Judges an exercise: each test runs in a child process, and its end is explained in a sentence.
+
+#![allow(unsafe_code)] // fork(2): a crash of the code under test must not be a crash of the judge
+
+use std::ffi::{CString, c_int};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::FromRawFd;
+use std::panic;
+use std::process::exit;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering::SeqCst};
+
+/// Seconds after which a test is stuck.
+const PATIENCE: u32 = 3;
+
+/// Runs the tests of an exercise, each with what it is about, and ends the process: with 0 if all
+/// pass. Otherwise it prints what is wrong with the first that does not.
+pub fn judge(tests: &[(&str, fn())]) -> ! {
+    for (about, test) in tests {
+        if let Err(sentence) = in_child(*test) {
+            eprintln!("{about}: {sentence}");
+            exit(1);
+        }
+    }
+    exit(0)
+}
+
+/// A queue name that no other process uses. The judge removes the queue.
+pub fn queue_name() -> CString {
+    name_of(std::process::id() as libc::pid_t)
+}
+
+fn name_of(pid: libc::pid_t) -> CString {
+    CString::new(format!("/lesson-{pid}")).expect("no NUL")
+}
+
+/// The number of the last error of this thread.
+pub fn errno() -> c_int {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+/// What is wrong if the rest of the test takes too long.
+pub fn if_it_hangs(sentence: &'static str) {
+    STUCK.store(sentence.as_ptr().cast_mut(), SeqCst);
+    STUCK_LENGTH.store(sentence.len(), SeqCst);
+}
+
+static STUCK: AtomicPtr<u8> =
+    AtomicPtr::new(c"it does not end: a call waits for ever".as_ptr() as _);
+static STUCK_LENGTH: AtomicUsize = AtomicUsize::new(38);
+static REPORT: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn stuck(_: c_int) {
+    // SAFETY: a static string, and calls that signal-safety(7) allows.
+    unsafe {
+        libc::write(REPORT.load(SeqCst), STUCK.load(SeqCst).cast(), STUCK_LENGTH.load(SeqCst));
+        libc::_exit(1);
+    }
+}
+
+/// Runs a test in a child process. Errors: what is wrong.
+fn in_child(test: fn()) -> Result<(), String> {
+    let mut pipe = [0; 2];
+    // SAFETY: two ints are written. The process has one thread, so the child may do anything.
+    let pid = unsafe {
+        assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0, "pipe(2)");
+        libc::fork()
+    };
+    assert!(pid != -1, "fork(2)");
+    if pid == 0 {
+        run(test, pipe[1]);
+    }
+    // SAFETY: both ends belong to this process alone.
+    let (mut reader, writer) = unsafe { (File::from_raw_fd(pipe[0]), File::from_raw_fd(pipe[1])) };
+    drop(writer);
+    let (mut report, mut status) = (String::new(), 0);
+    let read = reader.read_to_string(&mut report);
+    // SAFETY: an int is written; the name is a string.
+    unsafe {
+        libc::waitpid(pid, &raw mut status, 0);
+        libc::mq_unlink(name_of(pid).as_ptr());
+    }
+    if read.is_err() {
+        return Err("it reported bytes that are no text".into());
+    }
+    match status {
+        0 => Ok(()),
+        _ if !report.is_empty() => Err(report),
+        _ if libc::WIFSIGNALED(status) => Err(end_by(libc::WTERMSIG(status))),
+        _ => Err(format!("it ended with status {}", libc::WEXITSTATUS(status))),
+    }
+}
+
+/// In the child: runs the test, and reports a panic.
+fn run(test: fn(), report: c_int) -> ! {
+    REPORT.store(report, SeqCst);
+    panic::set_hook(Box::new(move |info| {
+        // SAFETY: it is open, and stays so in the process.
+        let mut report = std::mem::ManuallyDrop::new(unsafe { File::from_raw_fd(report) });
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text =
+            text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+        let _ = report.write_all(text.as_bytes());
+    }));
+    // SAFETY: the handler is a function that may run at any time.
+    unsafe {
+        libc::signal(libc::SIGALRM, stuck as extern "C" fn(c_int) as libc::sighandler_t);
+        libc::alarm(PATIENCE);
+    }
+    let has_passed = panic::catch_unwind(test).is_ok();
+    // SAFETY: ends this process.
+    unsafe { libc::_exit(if has_passed { 0 } else { 1 }) }
+}
+
+fn end_by(signal: c_int) -> String {
+    let why = match signal {
+        libc::SIGSEGV | libc::SIGBUS => {
+            "it read or wrote memory that is not its own: look at every pointer and length that \
+             you pass, and at the types in the declaration"
+        }
+        libc::SIGILL | libc::SIGTRAP => "it executed something that is no instruction",
+        libc::SIGABRT => "it gave up: the standard library or the allocator found broken memory",
+        _ => "see signal(7)",
+    };
+    format!("your code was killed by signal {signal}: {why}")
+}
+
+/// Builds a program of this repository, and returns its path.
+pub fn program(name: &str) -> std::path::PathBuf {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = std::process::Command::new(cargo);
+    build.current_dir(root).args(["build", "--release", "--locked", "--quiet", "--bin", name]);
+    build.args(["--message-format=json-render-diagnostics"]);
+    let output = build.output().expect("cargo can be started");
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    // The last message names the file, wherever cargo puts it.
+    let path = messages.lines().find_map(|line| {
+        let (_, rest) = line.split_once("\"executable\":\"")?;
+        Some(rest.split_once('"')?.0.to_string())
+    });
+    path.unwrap_or_else(|| panic!("{name} cannot be built: try cargo build --release")).into()
+}
+
+/// Compiles the part of an exercise that is for `--cfg program` as a program without a C library.
+/// Errors: those of the compiler.
+pub fn build_freestanding(source: &str) -> Result<std::path::PathBuf, String> {
+    let program = std::path::Path::new(source).with_extension("program");
+    let mut rustc = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
+    rustc.args(["--edition=2024", "--crate-name=program", "--cfg=program", "-O", "-Awarnings"]);
+    rustc.args(["-Cpanic=abort", "-Crelocation-model=static"]);
+    for argument in ["-nostartfiles", "-nostdlib", "-static"] {
+        rustc.arg(format!("-Clink-arg={argument}"));
+    }
+    let output = rustc.arg(source).arg("-o").arg(&program).output().expect("rustc can be started");
+    if output.status.success() {
+        return Ok(program);
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
