@@ -284,8 +284,8 @@ fn assert_unwinds(folder: &Path) {
 }
 
 /// Everything that the build reads.
-const SOURCES: [&str; 7] =
-    ["Cargo.toml", "Cargo.lock", "build.rs", "params.txt", "README.md", "src", "benches"];
+const SOURCES: [&str; 8] =
+    ["Cargo.toml", "Cargo.lock", "build.rs", "params.txt", "README.md", "src", "tests", "benches"];
 
 /// No program depends on the folder, the time or the user of its build.
 #[test]

@@ -364,10 +364,13 @@ fn percentiles_are_those_of_the_sorted_samples() {
             }
         }
         // Each bucket stands for the next so many samples.
-        let buckets = histogram.buckets().flat_map(|(bucket, count)| vec![bucket; count as usize]);
-        let buckets: Vec<_> = buckets.collect();
-        assert_eq!(buckets.len(), samples.len());
-        assert!(buckets.iter().zip(&samples).all(|(bucket, sample)| bucket.contains(sample)));
+        for merged in [1, 2, 16, 64] {
+            let buckets = histogram.buckets(merged);
+            let buckets = buckets.flat_map(|(bucket, count)| vec![bucket; count as usize]);
+            let buckets: Vec<_> = buckets.collect();
+            assert_eq!(buckets.len(), samples.len());
+            assert!(buckets.iter().zip(&samples).all(|(bucket, sample)| bucket.contains(sample)));
+        }
     });
 }
 

@@ -42,7 +42,7 @@ fn form(text: &str) -> Vec<String> {
             continue;
         }
         in_histogram = false;
-        if line.starts_with("Both programs were") || line.starts_with("The mean is far") {
+        if line.starts_with("The programs shared") || line.starts_with("The mean is far") {
             assert_eq!(form.pop().as_deref(), Some(""));
             break;
         }
@@ -180,6 +180,8 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
     let place = Place::new("json");
     let output = place.run("sketch", &["REPORT=json", "VERBOSE=1", "ITERATIONS=20000"]);
     assert_done(&output);
+    // A pipe takes no more at once without the other program's line between.
+    assert!(stdout(&output).lines().all(|line| line.len() < 4096));
     let reports = reports(&stdout(&output));
     let mut programs = Vec::new();
     for report in &reports {
@@ -214,7 +216,7 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
                 reached as f64 >= part * 19999.0
             });
             let limit = limit.unwrap().0 as f64;
-            assert!((limit * 0.984..=limit).contains(&(percentile as f64)), "{part}: {report}");
+            assert!((limit * 0.96..=limit).contains(&(percentile as f64)), "{part}: {report}");
         }
         assert_eq!(report["queue"], place.text);
         assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));

@@ -1,9 +1,8 @@
-//! The hot loop: what is said, and counting.
+//! The hot loop: it receives, answers and counts.
 //!
-//! In each program an iteration is one receive and one send. What it does between them, while the
-//! peer has not answered yet, is in [`wait`](super::wait); when it gives the peer up, in
-//! [`watchdog`](super::watchdog). Four things make the loop fast; `benches/README.md` has the
-//! measurements:
+//! In each program an iteration is one receive and one send. [`wait`](super::wait) says what the
+//! program does between them, while the peer has not answered yet. [`watchdog`](super::watchdog) says
+//! when it gives up. Four things make the loop fast; `benches/README.md` has the measurements:
 //!
 //! - A poll never waits, because the queue is opened with O_NONBLOCK. Neither a poll nor a sleep
 //!   has a deadline, which the kernel would have to read. A program that sleeps is woken by a timer
@@ -273,7 +272,7 @@ impl Conversation<'_> {
     /// Handles the error of a step: the queue was empty or full, a signal came, or it has failed.
     fn handle_errno(&mut self, step: Step, errno: Errno) -> Result<(), End> {
         match errno {
-            Errno::EAGAIN if self.queue.is_nonblocking() => self.waiting.polled_in_vain(),
+            Errno::EAGAIN if self.queue.is_nonblocking() => self.waiting.idle_poll(),
             Errno::EINTR if self.queue.is_nonblocking() => {}
             Errno::EINTR => {
                 check_signal()?;
@@ -285,11 +284,11 @@ impl Conversation<'_> {
         self.round_is_over()
     }
 
-    /// A call has returned no reply: checks for a signal, and seldom the clock.
+    /// Ends a round without a reply. Checks for a signal each time, and the clock rarely.
     fn round_is_over(&mut self) -> Result<(), End> {
         check_signal()?;
-        let over = self.waiting.round_is_over(self.queue).map_err(failed(Step::SetNonblocking));
-        if over? && self.watchdog.is_due(ticks()) {
+        let reads_ticks = self.waiting.round_is_over(self.queue);
+        if reads_ticks.map_err(failed(Step::SetNonblocking))? && self.watchdog.is_due(ticks()) {
             self.check_clock()?;
         }
         Ok(())

@@ -69,17 +69,21 @@ impl Histogram {
         }
         let rank = share(part).div_ceil(whole.into());
         let mut below = 0;
-        self.buckets().find_map(|(bucket, count)| {
+        self.buckets(1).find_map(|(bucket, count)| {
             below += u128::from(count);
             (below >= rank).then(|| middle_of(&bucket).clamp(self.min, self.max))
         })
     }
 
     /// The buckets that are not empty, ascending: the numbers that belong into it, and how many were
-    /// counted.
-    pub fn buckets(&self) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> + '_ {
-        let occupied = self.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
-        occupied.map(|(bucket, count)| (range_of(bucket), *count))
+    /// counted. `merged` neighbours count as one bucket: 1, 2, 4 up to 64, which is a power of two of
+    /// numbers.
+    pub fn buckets(&self, merged: usize) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> + '_ {
+        self.buckets.chunks(merged).enumerate().filter_map(move |(i, group)| {
+            let count = group.iter().sum::<u64>();
+            let (first, last) = (range_of(i * merged), range_of(i * merged + merged - 1));
+            (count > 0).then(|| (*first.start()..=*last.end(), count))
+        })
     }
 }
 

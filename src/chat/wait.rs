@@ -28,11 +28,12 @@ const ROUNDS_BEFORE_SLEEP: u64 = 256;
 /// two still share the CPU then, it receives its own message again, which is one round lost.
 const YIELDS_AFTER_OWN: u32 = 256;
 
-/// After so many rounds without a reply it is time to read the cycle counter, about every 5 us.
+/// The cycle counter is read each time that this many rounds brought no reply: about every 5 us.
 const ROUNDS_PER_TICK_READ: u64 = 32;
 
 /// After this many rounds without a reply a program that may sleep naps for [`NAP`] instead of
-/// yielding. These rounds take some 2 ms, which outlasts a nap, so a peer that naps wakes first.
+/// yielding. In each of these rounds it receives its own message, sends it back and yields. Together
+/// they take some 2 ms, longer than a nap, so a peer that naps wakes first.
 const ROUNDS_BEFORE_NAP: u64 = 4096;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
@@ -75,7 +76,7 @@ impl Wait {
     }
 }
 
-/// The waiting of one program: it is told what comes, and yields, naps or lets the queue sleep.
+/// How one program waits: after each event it yields, naps, or makes the queue blocking.
 ///
 /// A *round* is a call that returned no reply.
 pub struct Waiting {
@@ -130,7 +131,7 @@ impl Waiting {
     }
 
     /// A call has found the queue empty, or full, and did not wait.
-    pub fn polled_in_vain(&mut self) {
+    pub fn idle_poll(&mut self) {
         self.idle_polls += 1;
         self.yields_left = 0;
         if self.idle_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {

@@ -45,7 +45,8 @@ impl Watchdog {
         (self.silence_timer.slice() / 1000) as u32
     }
 
-    /// The first reply has come. The peer waits for the answer, so it has not ended yet.
+    /// Notes which process has the peer's seat. Call it at the first reply, before the answer: the peer
+    /// waits for the answer, so it has not ended yet.
     pub fn meet_peer(&mut self, queue: &Queue) {
         self.peer = self.peer_seat.sitter(queue);
     }
@@ -62,10 +63,10 @@ impl Watchdog {
         self.schedule.is_due(ticks)
     }
 
-    /// Checks the clock and the peer's seat, after so many replies, and so many rounds without one.
-    /// Returns CLOCK_MONOTONIC in nanoseconds.
+    /// Checks the clock and the peer's seat. `replies` is the number of replies so far, and
+    /// `idle_rounds` that of rounds since the last one. Returns CLOCK_MONOTONIC in nanoseconds.
     ///
-    /// Errors: why the peer is given up.
+    /// Errors: the peer is silent, or has ended.
     pub fn check(&mut self, queue: &Queue, replies: u64, idle_rounds: u64) -> Result<u64, Loss> {
         let (ticks, now) = (ticks(), os::monotonic_nanoseconds());
         if self.silence_timer.is_over(now, replies != self.replies_at_check) {

@@ -7,7 +7,6 @@ use super::explain::{Call, CallError};
 use super::output::{Escaped, MAX_SHOWN};
 use super::params::Params;
 use crate::chat::conversation::{End, Session, Step};
-use crate::chat::dialogue::Dialogue;
 use crate::chat::message::Message;
 use crate::chat::seat::Seat;
 use crate::os::Errno;
@@ -72,14 +71,17 @@ impl fmt::Display for Ending<'_> {
             End::PeerEnded(peer) => {
                 write!(f, "{name}: {peer} has ended after {replies} iterations")
             }
-            End::Signal(signal) => Interrupted(signal, dialogue).fmt(f),
+            End::Signal(signal) => {
+                let (name, iterations) = (Name(signal), dialogue.iterations());
+                write!(f, "ended by {name} after {replies} of {iterations} iterations")
+            }
             End::Failed(step, errno) => Failure(&self.error(step, errno)).fmt(f),
         }
     }
 }
 
-/// The exit status of a failed system call. If a write(2) was interrupted by a signal that ends the
-/// program, it is that of the signal.
+/// The exit status of a failed system call. If the call failed with EINTR after a signal that ends the
+/// program, the status is that of the signal.
 pub fn status_of(error: &CallError<'_>) -> ExitCode {
     match interrupting(error) {
         Some(signal) => ExitCode::signal(signal),
@@ -100,16 +102,6 @@ impl fmt::Display for Failure<'_> {
             Some(signal) => write!(f, "{}: ended by {}", self.0.call, Name(signal)),
             None => self.0.fmt(f),
         }
-    }
-}
-
-/// This signal ended this conversation.
-pub struct Interrupted<'a>(pub c_int, pub &'a Dialogue);
-
-impl fmt::Display for Interrupted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, replies, iterations) = (Name(self.0), self.1.replies(), self.1.iterations());
-        write!(f, "ended by {name} after {replies} of {iterations} iterations")
     }
 }
 

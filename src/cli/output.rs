@@ -10,9 +10,9 @@ use arrayvec::ArrayVec;
 use crate::os::{self, Errno, Fd, STDERR, STDOUT};
 use crate::runtime::signals;
 
-/// Bytes that are written at once, at most. A report as json has more than a few KiB only if it took
-/// hours; a line, 4 KiB if it shows a corrupted message beside the expected one.
-const MAX_WRITE: usize = 16 * 1024;
+/// Bytes that are written at once, at most. A pipe takes as many without letting another program's
+/// between them (PIPE_BUF, pipe(7)). A page or a line has fewer.
+const MAX_WRITE: usize = 4096;
 
 /// Bytes that [`Escaped`] shows: as many as the longest queue name has.
 pub const MAX_SHOWN: usize = 256;
@@ -63,7 +63,7 @@ pub fn complain(program: &str, text: fmt::Arguments<'_>) {
     let _ = write_text(&STDERR, format_args!("{program}: {text}\n"));
 }
 
-/// Writes a text to `fd`, in one write(2) if it has at most 16 KiB and the kernel takes all of it.
+/// Writes a text to `fd`, in one write(2) if it has at most 4096 bytes and the kernel takes all of it.
 ///
 /// Errors: as for [`print`].
 fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
@@ -72,7 +72,7 @@ fn write_text(fd: &Fd, text: fmt::Arguments<'_>) -> Result<(), Errno> {
     writer.written.and_then(|()| write_all(fd, &writer.buffer))
 }
 
-/// Writes whenever its buffer is full.
+/// A buffer that is written out when the next text does not fit.
 struct Writer<'a> {
     fd: &'a Fd,
     buffer: ArrayVec<u8, MAX_WRITE>,
@@ -111,7 +111,7 @@ pub(super) fn write_all(fd: &Fd, mut bytes: &[u8]) -> Result<(), Errno> {
 
 /// The beginning of a text: as many bytes as fit. Writing more is an error.
 #[derive(Default)]
-pub struct Text(pub ArrayVec<u8, 4096>);
+pub struct Text(pub ArrayVec<u8, MAX_WRITE>);
 
 impl Text {
     /// What was written.

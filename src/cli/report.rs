@@ -3,7 +3,7 @@
 
 use core::fmt::{self, Write};
 
-use super::output::{Decimal, check_stdout, print, say, write_all};
+use super::output::{Decimal, Text, check_stdout, print, say, write_all};
 use super::params::{Params, Report};
 use crate::chat::clock::{SECOND, mul_div};
 use crate::chat::conversation::{End, Session, Stats};
@@ -25,7 +25,7 @@ pub fn greet(program: &str, report: Report, greeting: &str) -> Result<(), Errno>
 
 /// A figure of one program. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // README.md explains each
+#[allow(missing_docs)] // the page and README.md name each
 pub enum Figure {
     Iterations,
     /// 0 or 1: the first corrupted message ends a conversation.
@@ -33,8 +33,9 @@ pub enum Figure {
     RoundTrips,
     /// From the first reply to the last.
     Time,
-    /// The mean time of an iteration, and iterations a second.
+    /// The mean time of a round trip.
     Mean,
+    /// Iterations a second.
     Rate,
     Min,
     P50,
@@ -134,7 +135,7 @@ impl Figures {
         set(Figure::UserTime, cpu_time(start.user_microseconds, stop.user_microseconds));
         set(Figure::KernelTime, cpu_time(start.system_microseconds, stop.system_microseconds));
         set(Figure::Switches, stop.switches.saturating_sub(start.switches));
-        for (bucket, count) in round_trips.buckets() {
+        for (bucket, count) in round_trips.buckets(1) {
             let nanoseconds = to_nanoseconds(middle_of(&bucket));
             let step = (0..STEPS - 1).find(|step| nanoseconds < end_of_step(*step));
             numbers[FIGURES + step.unwrap_or(STEPS - 1)] += count;
@@ -158,7 +159,8 @@ impl Figures {
     }
 }
 
-/// The two clocks were read at the start and at the end: that is the rate of the counter.
+/// Converts ticks to nanoseconds. The rate is known, because both the cycle counter and
+/// CLOCK_MONOTONIC were read at the start and at the end.
 fn to_nanoseconds(stats: &Stats, ticks: u64) -> u64 {
     let Stats { start, end, .. } = stats;
     let elapsed = end.nanoseconds.saturating_sub(start.nanoseconds);
@@ -173,7 +175,7 @@ pub struct Record<'a> {
     pub error: &'a str,
 }
 
-/// Bytes of a record. Two records fit into one page, the least that a pipe has (pipe(7)), so no child
+/// Bytes of a record. Two records have 4096 bytes. Every pipe holds as many (pipe(7)), so no child
 /// waits for its parent.
 const RECORD: usize = 2048;
 
@@ -185,8 +187,8 @@ pub type Records = [u8; 2 * RECORD];
 
 impl Record<'_> {
     /// Writes the record of the program in `seat` to the pipe, which has taken the place of standard
-    /// input: the seat, the figures, the error, and zeros. If that fails, the parent prints the page
-    /// without them.
+    /// input: the seat, the figures, the error, and zeros. If the write fails, the page has no column
+    /// for this program.
     pub fn send(&self, seat: Seat) {
         let mut record = [0; RECORD];
         let (numbers, error) = record.split_at_mut(RECORD_NUMBERS);
@@ -223,26 +225,39 @@ pub struct Json<'a> {
     pub program: &'a str,
     /// Its parameters.
     pub params: &'a Params,
+    /// The release of the kernel.
+    pub kernel: &'a str,
     /// Its conversation.
     pub session: &'a Session,
     /// How that ended.
     pub end: End,
     /// Its figures.
     pub figures: &'a Figures,
+    /// How many neighbours of the histogram make a bucket.
+    pub merged: usize,
 }
 
 impl Json<'_> {
     /// Prints it on standard output, in one write(2).
     ///
     /// Errors: those of write(2).
-    pub fn print(&self) -> Result<(), Errno> {
-        print(format_args!("{self}\n"))
+    pub fn print(self) -> Result<(), Errno> {
+        print(format_args!("{}\n", self.fitted()))
+    }
+
+    /// The same with a histogram that is as fine as a line of 4096 bytes allows. A pipe takes no more
+    /// at once (PIPE_BUF, pipe(7)): the line of another program could come between.
+    fn fitted(mut self) -> Self {
+        while self.merged < 64 && writeln!(Text::default(), "{self}").is_err() {
+            self.merged *= 2;
+        }
+        self
     }
 }
 
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Json { program, params, session, end, figures } = self;
+        let Json { program, params, kernel, session, end, figures, merged } = self;
         let end = match end {
             End::Done => "done",
             End::Corrupted(_) => "corrupted",
@@ -251,8 +266,7 @@ impl fmt::Display for Json<'_> {
             End::Failed(..) => "refused",
         };
         let (version, backend) = (env!("CARGO_PKG_VERSION"), mq::BACKEND);
-        let kernel = os::Kernel::new();
-        let kernel = Quoted(kernel.as_ref().map_or(b"", |kernel| kernel.release().as_bytes()));
+        let kernel = Quoted(kernel.as_bytes());
         let Params { queue_name, wait, message_size, sealed, .. } = params;
         let (queue, wait) = (Quoted(queue_name.as_bytes()), wait.name());
         write!(
@@ -274,7 +288,7 @@ impl fmt::Display for Json<'_> {
         }
         f.write_str("},\"histogram_ns\":[")?;
         before = "";
-        for (bucket, count) in session.stats.round_trips.buckets() {
+        for (bucket, count) in session.stats.round_trips.buckets(*merged) {
             write!(f, "{before}[{},{count}]", to_nanoseconds(&session.stats, *bucket.end()))?;
             before = ",";
         }
@@ -344,14 +358,13 @@ pub(super) mod tests {
 
     fn json(session: &Session, end: End) -> std::string::String {
         let (params, figures) = (Params::default(), Figures::new(session, end));
-        Json { program: "premise", params: &params, session, end, figures: &figures }.to_string()
+        let (program, params, kernel, figures) = ("premise", &params, "6.1.0", &figures);
+        Json { program, params, kernel, session, end, figures, merged: 1 }.to_string()
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "it has no uname(2)")]
     fn json_has_every_figure_in_its_unit_and_null_where_there_are_too_few() {
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-        let (version, backend, kernel) = (env!("CARGO_PKG_VERSION"), mq::BACKEND, kernel.trim());
+        let (version, backend, kernel) = (env!("CARGO_PKG_VERSION"), mq::BACKEND, "6.1.0");
         assert_eq!(
             json(&session(), End::Silent),
             std::format!(
@@ -370,12 +383,25 @@ pub(super) mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "it has no uname(2)")]
     fn without_a_round_trip_the_times_are_0_and_the_percentiles_null() {
         let json = json(&Session::new(Dialogue::conclusion(1, 32)), End::Done);
         assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":0,"), "{json}");
         assert!(json.contains("{\"min\":null,\"p50\":null,"), "{json}");
         assert!(json.ends_with("\"max\":null},\"histogram_ns\":[]}"), "{json}");
+    }
+
+    #[test]
+    fn a_histogram_becomes_coarser_until_its_line_fits_into_4096_bytes() {
+        let (params, mut session) = (Params::default(), session());
+        (1..2000).for_each(|i| session.stats.round_trips.record(i * i * 1000));
+        let figures = Figures::new(&session, End::Done);
+        let (program, kernel, session, end) = ("premise", "6.1.0", &session, End::Done);
+        let json =
+            Json { program, params: &params, kernel, session, end, figures: &figures, merged: 1 };
+        let json = json.fitted();
+        assert!((2..64).contains(&json.merged), "{}", json.merged);
+        let json = json.to_string();
+        assert!((2048..4096).contains(&json.len()) && json.ends_with("]]}"), "{json}");
     }
 
     #[test]

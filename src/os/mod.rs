@@ -157,10 +157,12 @@ impl Kernel {
         uname().map(Kernel)
     }
 
-    /// Its release: `6.1.0`.
-    pub fn release(&self) -> &str {
+    /// Its release: `6.1.0`. A dash if a sandbox forbids the call.
+    pub fn release_of(kernel: &Result<Kernel, Errno>) -> &str {
+        let Ok(Kernel(name)) = kernel else { return "-" };
         // SAFETY: the kernel ends each part with a NUL.
-        unsafe { CStr::from_ptr(self.0.release.as_ptr()) }.to_str().unwrap_or_default()
+        let release = unsafe { CStr::from_ptr(name.release.as_ptr()) };
+        release.to_str().unwrap_or("-")
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::{Program, Reporter};
 use crate::chat::clock::SilenceTimer;
-use crate::chat::conversation::Session;
+use crate::chat::conversation::{End, Session};
 use crate::chat::dialogue::Dialogue;
 use crate::chat::seat::Seat;
-use crate::cli::ending::{Ending, Interrupted};
+use crate::cli::ending::Ending;
 use crate::cli::explain::{Call, CallError, Taken};
 use crate::cli::output::complain;
 use crate::cli::params::{About, Params};
@@ -52,17 +52,17 @@ pub fn chat(
 ) -> Result<ExitCode, CallError<'_>> {
     report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Conclusion!")
         .map_err(|errno| Call::Write.failed(errno))?;
+    let mut session = Session::new(Dialogue::conclusion(params.iterations, params.message_size));
     let opened = open_queue(params, &mut progress);
     progress.clear();
     let Some(mut queue) = opened? else {
-        return Ok(never_opened(params));
+        return Ok(never_opened(params, &session, reporter));
     };
     super::seal(params, Role::Conclusion)?;
     if let Err(other) = Seat::Conclusion.take(&queue) {
         complain(NAME, format_args!("{}: another {}", params.queue_name, Taken(other)));
         return Ok(ExitCode::FAILED);
     }
-    let mut session = Session::new(Dialogue::conclusion(params.iterations, params.message_size));
     let end = super::talk(NAME, params, &mut queue, &mut session, &mut progress);
     let ending = Ending { seat: Seat::Conclusion, params, session: &session, end };
     Ok(super::report_end(&ending, reporter))
@@ -90,13 +90,17 @@ fn open_queue<'a>(
     }
 }
 
-/// Says why there is no queue.
-fn never_opened(params: &Params) -> ExitCode {
+/// Says why there is no queue. Without a queue there is no report, but in a sketch the parent tells
+/// what ended both.
+fn never_opened(params: &Params, session: &Session, reporter: Reporter) -> ExitCode {
     let Params { queue_name: name, timeout, .. } = params;
     if let Some(signal) = signals::arrived() {
-        let dialogue = Dialogue::conclusion(params.iterations, params.message_size);
-        complain(NAME, format_args!("{}", Interrupted(signal, &dialogue)));
-        return ExitCode::signal(signal);
+        let ending = Ending { seat: Seat::Conclusion, params, session, end: End::Signal(signal) };
+        if reporter == Reporter::Sketch {
+            return super::report_end(&ending, reporter);
+        }
+        complain(NAME, format_args!("{ending}"));
+        return ending.status();
     }
     complain(
         NAME,

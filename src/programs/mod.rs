@@ -110,26 +110,32 @@ fn talk(
     end
 }
 
-/// Who prints the report of a program, and says what went wrong.
+/// The process that prints the report of a program, and its error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Reporter {
     /// The program itself.
     Itself,
-    /// Its parent, [`sketch`]: one page for both. (A report as json is printed by the program.)
+    /// Its parent, [`sketch`]: one page for both. (A program always prints its json itself.)
     Sketch,
 }
 
-/// Prints the report, and says what went wrong, if something did. In a sketch the parent does it.
+/// Prints the report, and the error if there is one. A child of [`sketch`] sends both to its parent
+/// instead, and prints only json itself.
 fn report_end(ending: &Ending<'_>, reporter: Reporter) -> ExitCode {
     let Ending { seat, params, session, end } = *ending;
     let figures = Figures::new(session, end);
-    let printed = match (params.report, reporter) {
-        (Report::Json, _) => {
-            Json { program: seat.program(), params, session, end, figures: &figures }.print()
+    let print = || {
+        let (program, figures, kernel) = (seat.program(), &figures, os::Kernel::new());
+        let kernel = os::Kernel::release_of(&kernel);
+        match params.report {
+            Report::Json => {
+                Json { program, params, kernel, session, end, figures, merged: 1 }.print()
+            }
+            Report::Text => Page::new(params, kernel, &[(seat, figures)]).print(),
         }
-        (Report::Text, Reporter::Itself) => Page::new(params, &[(seat, &figures)]).print(),
-        (Report::Text, Reporter::Sketch) => Ok(()),
     };
+    let is_printed_by_parent = reporter == Reporter::Sketch && params.report == Report::Text;
+    let printed = if is_printed_by_parent { Ok(()) } else { print() };
     let mut error = Text::default();
     let status = match printed.map_err(|errno| Call::Write.failed(errno)) {
         Err(call_error) if end == End::Done => {

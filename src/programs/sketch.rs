@@ -62,7 +62,8 @@ fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<
         conclusion::PROGRAM.end(prepare_child().and_then(|()| chat()))
     });
     let running = [premise.ok(), conclusion.ok()];
-    let mut children = Children { running, status: ExitCode::DONE, cause: None, killed: None };
+    let (status, alarm_ends) = (ExitCode::DONE, !params.wait.may_sleep());
+    let mut children = Children { running, status, cause: None, killed: None, alarm_ends };
     let started = premise.and(conclusion).map_err(|errno| Call::Fork.failed(errno));
     let started = started.and_then(|_| super::seal(params, Role::Parent));
     if started.is_err() {
@@ -90,17 +91,22 @@ fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<
     Ok(children.status)
 }
 
-/// A pipe for the children's figures. The end to write takes the place of standard input, which no
-/// program here reads. So each child has it under a number that its filter can know.
+/// A pipe for the children's figures. The write end replaces standard input, which no program here
+/// reads. So it is descriptor 0 in each child, and a filter can name that number.
+///
+/// If standard input was closed and there is no /dev/null, the first pipe takes its number.
 fn open_pipe() -> Result<Fd, Errno> {
-    let (read, write) = os::pipe()?;
+    let (mut read, mut write) = os::pipe()?;
+    while read.is_standard() {
+        (read, write) = os::pipe()?;
+    }
     os::replace_stdin(&write)?;
     let _ = os::close(write);
     Ok(read)
 }
 
-/// Prints one page for both, and then the error of the child that caused the end, if one did. What
-/// the other one says is only the consequence.
+/// Prints one page for both programs, and then the error of the child that caused the end, if one did:
+/// the other child's error is a consequence.
 fn report(params: &Params, cause: Option<usize>, pipe: &Fd) -> Result<(), Errno> {
     let mut buffer = [0; size_of::<Records>()];
     let records = Record::receive(pipe, &mut buffer);
@@ -111,7 +117,10 @@ fn report(params: &Params, cause: Option<usize>, pipe: &Fd) -> Result<(), Errno>
         }
     }
     let printed = match params.report {
-        Report::Text => Page::new(params, &sides).print(),
+        Report::Text => {
+            let kernel = os::Kernel::new();
+            Page::new(params, os::Kernel::release_of(&kernel), &sides).print()
+        }
         Report::Json => Ok(()), // each child has printed its own
     };
     if let Some(child) = cause
@@ -150,12 +159,14 @@ fn change_mask(how: c_int) -> Result<(), CallError<'static>> {
 struct Children {
     /// premise and conclusion. None after the end: a process id is reused.
     running: [Option<libc::pid_t>; 2],
-    /// The exit status of the child that failed first.
+    /// The exit status of the child that caused the end.
     status: ExitCode,
     /// The index of that child.
     cause: Option<usize>,
     /// The first child that was killed, and the signal.
     killed: Option<(&'static str, c_int)>,
+    /// SIGALRM ends a program; in one that may sleep it ends nothing.
+    alarm_ends: bool,
 }
 
 impl Children {
@@ -179,7 +190,9 @@ impl Children {
             match os::sigwait(awaited) {
                 Ok(libc::SIGCHLD) | Err(Errno::EINTR) => {}
                 Ok(signal) => {
-                    signals::note(signal);
+                    if signal != libc::SIGALRM || self.alarm_ends {
+                        signals::note(signal);
+                    }
                     self.signal(signal);
                 }
                 Err(errno) => return Err(Call::Sigwait.failed(errno)),
