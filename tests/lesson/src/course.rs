@@ -70,11 +70,14 @@ impl Step {
         read(&self.path())
     }
 
-    /// Its task: the comment at its head.
-    pub fn task(&self) -> String {
+    /// Its task and what to read: the comment at its head.
+    pub fn task_and_hint(&self) -> (String, String) {
         let lines = self.exercise();
         let lines = lines.lines().map_while(|line| line.strip_prefix("//!"));
-        lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_string() + "\n").collect()
+        let text: String =
+            lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_string() + "\n").collect();
+        let (task, hint) = text.split_once("\nRead: ").expect("Read: in the head of an exercise");
+        (task.into(), hint.into())
     }
 
     /// The text for the hole that solves it.
@@ -154,6 +157,7 @@ fn library() -> PathBuf {
 fn rustc(source: &Path, program: &Path) -> Command {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     rustc.args(["--edition=2024", "--crate-name=exercise", "-O", "-Adead_code", "-Aunused"]);
+    rustc.arg("-Cpanic=abort"); // cargo may have built the library for either strategy
     rustc.arg(source).arg("-o").arg(program);
     rustc.arg("--extern").arg(format!("lesson={}", library().display()));
     rustc.arg("-L").arg(artifacts());

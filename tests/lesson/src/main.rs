@@ -63,22 +63,21 @@ fn run(step: &Step) -> bool {
             true
         }
         Verdict::NotCompiled(errors) => {
-            println!("open  {}\n\n{}\nIt does not compile:\n\n{errors}", step.name, step.task());
-            open(step);
+            show_open(step, &format!("It does not compile:\n\n{errors}"));
             false
         }
         Verdict::Failed(sentence) => {
-            println!("open  {}\n\n{}\n  -> {sentence}", step.name, step.task());
-            open(step);
+            show_open(step, &format!("  -> {sentence}"));
             false
         }
     }
 }
 
-fn open(step: &Step) {
-    println!("\nYour file: {}", step.path().display());
-    println!(
-        "Again: cargo run -p lesson    A solution: cargo run -p lesson -- --solution {}",
-        step.number
-    );
+/// The task, what is wrong, what to read, and what to type.
+fn show_open(step: &Step, wrong: &str) {
+    let (task, hint) = step.task_and_hint();
+    println!("open  {}\n\n{task}\n{wrong}\n\nHint: read {hint}", step.name);
+    println!("Your file: {}", step.path().display());
+    println!("Again:     cargo run -p lesson");
+    println!("Solution:  cargo run -p lesson -- --solution {}", step.number);
 }
