@@ -235,6 +235,30 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
 }
 
 #[test]
+fn on_one_cpu_each_iteration_has_a_switch_and_the_page_says_so() {
+    if emulator().is_some() {
+        return; // it has threads of its own
+    }
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let this_thread = nix::unistd::Pid::from_raw(0);
+    let allowed = sched_getaffinity(this_thread).unwrap();
+    let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap()).unwrap();
+    let mut one = CpuSet::new();
+    one.set(first).unwrap();
+    sched_setaffinity(this_thread, &one).unwrap(); // the programs inherit it
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+        let place = Place::new("one-cpu");
+        let output = place.run("sketch", &["ITERATIONS=2000", wait]);
+        assert_done(&output);
+        let text = stdout(&output);
+        for switches in row(&text, "switches") {
+            assert!((1900..).contains(&switches.parse::<u64>().unwrap()), "{text}");
+        }
+        assert!(text.contains("\nThe programs shared one CPU in "), "{text}");
+    }
+}
+
+#[test]
 fn messages_of_any_size_are_exchanged_and_checked() {
     // An emulator accepts no filter.
     let sealed = if emulator().is_some() { "SEALED=0" } else { "SEALED=1" };

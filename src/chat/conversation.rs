@@ -113,6 +113,16 @@ pub struct Stats {
     pub end: Reading,
 }
 
+impl Stats {
+    /// A reply came at `now`, in ticks. A counter that differs between CPUs may step back; such a
+    /// round trip counts as 0.
+    #[inline]
+    fn count_round_trip(&mut self, now: u64) {
+        self.round_trips.record(now.saturating_sub(self.last_reply));
+        self.last_reply = now;
+    }
+}
+
 /// One side of a conversation, and what it has brought. It is large, so it stays where the caller
 /// made it.
 pub struct Session {
@@ -257,16 +267,13 @@ impl Conversation<'_> {
     #[inline]
     fn count_reply(&mut self) -> u64 {
         let Session { dialogue, stats, .. } = &mut *self.session;
-        let mut now = ticks();
         if dialogue.replies() == 1 {
             stats.start = Reading::now();
-            now = stats.start.ticks;
+            stats.last_reply = stats.start.ticks;
         } else {
-            // A counter that differs between CPUs may step back.
-            stats.round_trips.record(now.saturating_sub(stats.last_reply));
+            stats.count_round_trip(ticks());
         }
-        stats.last_reply = now;
-        now
+        stats.last_reply
     }
 
     /// Handles the error of a step: the queue was empty or full, a signal came, or it has failed.
@@ -335,5 +342,21 @@ fn check_signal() -> Result<(), End> {
     match signals::arrived() {
         Some(signal) => Err(End::Signal(signal)),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_the_time_between_two_replies_and_never_negative() {
+        let mut stats = Stats { last_reply: 1_000, ..Stats::default() };
+        stats.count_round_trip(1_500);
+        assert_eq!(stats.round_trips.max(), Some(500));
+        stats.count_round_trip(1_400); // on another CPU
+        assert_eq!((stats.round_trips.min(), stats.round_trips.max()), (Some(0), Some(500)));
+        stats.count_round_trip(2_100);
+        assert_eq!(stats.round_trips.max(), Some(700));
     }
 }

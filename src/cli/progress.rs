@@ -51,9 +51,8 @@ impl Progress {
         if replies == 0 {
             return self.show_waiting(now);
         }
-        let percent = Decimal(mul_div(replies, 1000, iterations), 1);
-        let rate = mul_div(replies, SECOND, elapsed);
-        let left = (iterations - replies) / rate.max(1);
+        let (per_mille, rate, left) = figures(replies, iterations, elapsed);
+        let percent = Decimal(per_mille, 1);
         self.renew(
             now,
             &[
@@ -97,5 +96,22 @@ impl Progress {
         if self.is_shown {
             let _ = write_all(&STDERR, b"\x1b[K");
         }
+    }
+}
+
+/// How much is done, in thousandths; iterations a second; and how many seconds are left.
+fn figures(replies: u64, iterations: u64, elapsed: u64) -> (u64, u64, u64) {
+    let rate = mul_div(replies, SECOND, elapsed);
+    (mul_div(replies, 1000, iterations), rate, (iterations - replies) / rate.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_a_share_a_rate_and_what_is_left() {
+        assert_eq!(figures(1_000, 5_000, 2 * SECOND), (200, 500, 8));
+        assert_eq!(figures(1, 1_000_000, 0), (0, SECOND, 0));
     }
 }

@@ -122,6 +122,25 @@ fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so() {
 }
 
 #[test]
+fn a_signal_that_ends_nothing_does_not_keep_a_sketch_from_saying_what_happened() {
+    let (mut reader, writer) = full_pipe();
+    let place = Place::new("alarm");
+    let mut command = place.command("sketch");
+    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0", "WAIT=block"]).stderr(writer);
+    let sketch = start(&mut command);
+    drop(command); // and with it this process's end of the pipe
+    wait_for_talk(&place);
+    signal(&sketch, Signal::SIGALRM);
+    wait_for_talk(&place);
+    kill(children(&sketch)[0], SIGKILL).unwrap();
+    wait_until("the queue is removed", || (!place.exists()).then_some(()));
+    let mut text = Vec::new();
+    reader.read_to_end(&mut text).unwrap();
+    assert!(text.ends_with(b"sketch: premise was killed by signal 9\n"));
+    assert_eq!(code(&finish(sketch)), 128 + 9);
+}
+
+#[test]
 fn a_signal_during_the_greeting_ends_premise_before_there_is_a_queue() {
     let (_reader, writer) = full_pipe();
     let place = Place::new("greeting");

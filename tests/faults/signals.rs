@@ -127,6 +127,18 @@ fn the_sketch_ends_both_and_removes_the_queue_if_one_is_killed() {
 }
 
 #[test]
+fn the_first_of_two_killed_children_is_told() {
+    let place = Place::new("both-killed");
+    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    wait_for_talk(&place);
+    stop(&sketch); // it then finds both at once, and looks for premise first
+    children(&sketch).into_iter().for_each(|pid| kill(pid, SIGKILL).unwrap());
+    signal(&sketch, SIGCONT);
+    assert_says(&finish(sketch), 128 + 9, "sketch", "premise was killed by signal 9");
+    assert!(!place.exists());
+}
+
+#[test]
 fn the_sketch_works_where_children_are_ignored() {
     let place = Place::new("sigchld");
     let mut command = place.command("sketch");
