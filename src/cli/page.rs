@@ -328,6 +328,7 @@ with more ITERATIONS or with less load.
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "many pages")]
     fn no_line_is_wider_than_the_terminal() {
         for columns in [40, 41, 60, 80] {
             for programs in [1, 2] {

@@ -40,7 +40,12 @@ fn main() {
         }),
         ("create", || {
             let mqd = create(&queue_name(), 3, 8);
-            assert!(mqd >= 0, "mq_open failed with errno {}", errno());
+            assert!(
+                mqd >= 0,
+                "mq_open failed with errno {}; 22 means that the numbers are wrong: repr(C), and \
+                 the mode before the attributes",
+                errno()
+            );
             // SAFETY: an mq_attr is made of integers; mq_getattr(3) writes one.
             let (maxmsg, msgsize) = unsafe {
                 let mut attributes: libc::mq_attr = std::mem::zeroed();

@@ -7,8 +7,9 @@
 //!     int mq_timedsend(mqd_t, const char *msg_ptr, size_t msg_len, unsigned prio, const struct timespec *)
 //!     ssize_t mq_timedreceive(mqd_t, char *msg_ptr, size_t msg_len, unsigned *prio, const struct timespec *)
 //!
-//! Declare both yourself. The array at the end of your code makes the compiler compare your types with
-//! those of the crate `libc`: a check against the header that you can always add.
+//! Declare both yourself. A null pointer is `std::ptr::null()`; `.as_ptr().cast()` makes a `*const c_char`
+//! of bytes. Then uncomment the array at the end, and write one for mq_timedreceive: they make the
+//! compiler compare your types with those of the crate `libc`, a check that you can always add.
 //!
 //! Read: mq_receive(3), and "mq_timedreceive" in src/mq/mod.rs.
 

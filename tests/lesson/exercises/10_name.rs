@@ -3,7 +3,8 @@
 //! A queue's name is a slash and 1 to 255 bytes more without a slash. C reads a string up to its first
 //! NUL, so a NUL inside would cut the name off in silence: another queue. CString::new finds it.
 //!
-//! Make a name from what a user typed. Each error names the cause and the way out.
+//! Make a name from what a user typed. Each error names the cause and the way out: they are constants
+//! below the hole. (`/.` and `/..` are reserved too; leave them out here.) A byte is `b'/'`.
 //!
 //! Read: mq_overview(7), and `QueueName` in src/mq/queue.rs.
 

@@ -2,11 +2,11 @@
 //!
 //! A function of the C library puts a number and the arguments into registers, and executes one
 //! instruction. On x86_64: number in rax; arguments in rdi, rsi, rdx, r10, r8, r9 (not rcx: the
-//! instruction `syscall` overwrites rcx and r11); result in rax, -4095 to -1 is a negated errno. There
-//! is no variable errno. And the slash at the beginning of a queue's name is the C library's: the
-//! kernel wants the name without it.
+//! instruction `syscall` overwrites rcx and r11); result in rax, -4095 to -1 is a negated errno. Name the
+//! registers as operands, `in("rdi") a`: the compiler does not see a `mov` of yours. And the slash at the
+//! beginning of a queue's name is the C library's: the kernel wants the name without it.
 //!
-//! Read: syscall(2), "Architecture calling conventions"; src/arch/x86_64.rs; src/mq/raw.rs.
+//! Read: syscall(2), "Architecture calling conventions"; src/mq/raw.rs; src/arch/x86_64.rs afterwards.
 
 use std::arch::asm;
 use std::ffi::{CStr, c_int};
@@ -56,7 +56,7 @@ fn main() {
             queue();
             let result = unlink(&queue_name());
             assert!(result != Err(libc::EACCES), "EACCES: pass the name without its slash");
-            assert!(result == Ok(()), "{result:?}");
+            assert!(result == Ok(()), "{result:?}: decode a negated errno, and pass no slash");
             let again = unlink(&queue_name());
             assert!(again == Err(libc::ENOENT), "{again:?}: the error is the negated result");
         }),
@@ -65,9 +65,14 @@ fn main() {
             // SAFETY: the message is read, given with its length.
             unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 7) };
             let length = receive(mqd, &mut buffer, &mut priority);
-            assert!(length == Ok(3), "{length:?}: argument 4 goes into r10, not into rcx");
+            assert!(length == Ok(3), "{length:?}: a wrong length, an address, or argument 4: r10");
             assert!(buffer[0] == b't', "the compiler believes the buffer unchanged: no `nomem`");
             assert!(priority == 7, "the priority is {priority}: argument 4 goes into r10");
+            let (past, bytes) = (libc::timespec { tv_sec: 0, tv_nsec: -1 }, buffer.as_mut_ptr());
+            let all = [mqd as usize, bytes as usize, 8192, 0, &raw const past as usize];
+            // SAFETY: the kernel reads the timespec, and refuses it.
+            let bad = unsafe { syscall(libc::SYS_mq_timedreceive as usize, all) };
+            assert!(bad == -22, "{bad}, not -22: argument 5, a bad deadline, goes into r8");
             let empty = receive(mqd, &mut buffer, &mut priority);
             assert!(empty == Err(libc::EAGAIN), "{empty:?}: -4095 to -1 is an error, no length");
         }),

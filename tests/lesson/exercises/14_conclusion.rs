@@ -39,34 +39,40 @@ fn send(mqd: c_int, message: &[u8]) {
 }
 
 // ---- your code ----
-/// Answers so many messages.
-fn talk(mqd: c_int, iterations: u64) {
+/// Answers so many messages. False if one is neither the reply nor its own: nothing is answered then.
+fn talk(mqd: c_int, iterations: u64) -> bool {
     todo!("talk")
 }
 // ---- the tests ----
 
 fn main() {
     program("premise"); // it may have to be compiled
-    judge(&[("a thousand iterations with premise", || {
-        if_it_hangs(
-            "nothing more comes: a message was not answered, or your own was not sent back",
-        );
-        let name = queue_name().into_string().unwrap();
-        let arguments =
-            [format!("MESSAGE_QUEUE_NAME={name}"), "REPORT=json".into(), "TIMEOUT=2".into()];
-        let mut premise = Command::new(program("premise"));
-        premise.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
-        let premise = premise.spawn().expect("premise can be started");
-        let mqd = loop {
-            // SAFETY: the name is a string.
-            match unsafe { libc::mq_open(queue_name().as_ptr(), libc::O_RDWR) } {
-                -1 => std::thread::yield_now(), // it is not there yet
-                mqd => break mqd,
-            }
-        };
-        talk(mqd, 1000);
-        let output = premise.wait_with_output().expect("premise ends");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "premise is not content: {}", error.trim());
-    })])
+    judge(&[
+        ("a thousand iterations with premise", || {
+            if_it_hangs("nothing more comes: answer each message, and send your own back");
+            let mut premise = Command::new(program("premise"));
+            premise.arg(format!("MESSAGE_QUEUE_NAME={}", queue_name().to_str().unwrap()));
+            premise.arg("TIMEOUT=2").stdout(Stdio::null()).stderr(Stdio::piped());
+            let premise = premise.spawn().expect("premise can be started");
+            let mqd = loop {
+                // SAFETY: the name is a string.
+                match unsafe { libc::mq_open(queue_name().as_ptr(), libc::O_RDWR) } {
+                    -1 => std::thread::yield_now(), // it is not there yet
+                    mqd => break mqd,
+                }
+            };
+            assert!(talk(mqd, 1000), "a message of premise was refused");
+            let output = premise.wait_with_output().expect("premise ends");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "premise is not content: {}", error.trim());
+        }),
+        ("a wrong message", || {
+            let (flags, none) = (libc::O_RDWR | libc::O_CREAT, std::ptr::null::<libc::mq_attr>());
+            // SAFETY: the name is a string; both further arguments are there.
+            let mqd = unsafe { libc::mq_open(queue_name().as_ptr(), flags, 0o600, none) };
+            send(mqd, b"the time");
+            send(mqd, b"nonsense");
+            assert!(!talk(mqd, 3), "nonsense was accepted: compare it with the md5 of yours");
+        }),
+    ])
 }

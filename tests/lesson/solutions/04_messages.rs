@@ -35,3 +35,10 @@ const _: [unsafe extern "C" fn(
     c_uint,
     *const libc::timespec,
 ) -> c_int; 2] = [libc::mq_timedsend, mq_timedsend];
+const _: [unsafe extern "C" fn(
+    c_int,
+    *mut c_char,
+    usize,
+    *mut c_uint,
+    *const libc::timespec,
+) -> isize; 2] = [libc::mq_timedreceive, mq_timedreceive];

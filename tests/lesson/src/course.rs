@@ -125,7 +125,13 @@ impl Step {
         fs::write(&source_path, source).expect("a file in target");
         let program = source_path.with_extension("");
         let output = rustc(&source_path, &program).output().expect("rustc can be started");
-        if output.status.success() { Ok(program) } else { Err(errors(&output)) }
+        if output.status.success() {
+            return Ok(program);
+        }
+        // The learner's file is the one to be opened; the lines are the same.
+        let (copy, exercise) =
+            (source_path.display().to_string(), self.path().display().to_string());
+        Err(errors(&output).replace(&copy, &exercise))
     }
 }
 

@@ -159,5 +159,10 @@ pub fn build_freestanding(source: &str) -> Result<std::path::PathBuf, String> {
     if output.status.success() {
         return Ok(program);
     }
-    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    let mut errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    if errors.contains("undefined symbol") || errors.contains("undefined reference") {
+        errors += "\nThere is no C library: the compiler calls memcpy, memset or strlen for copies, \
+                   arrays of zeros and strings of C. Do without them.";
+    }
+    Err(errors)
 }

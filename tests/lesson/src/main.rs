@@ -78,6 +78,6 @@ fn show_open(step: &Step, wrong: &str) {
     let (task, hint) = step.task_and_hint();
     println!("open  {}\n\n{task}\n{wrong}\n\nHint: read {hint}", step.name);
     println!("Your file: {}", step.path().display());
-    println!("Again:     cargo run -p lesson");
+    println!("Again:     cargo run -p lesson -- {}", step.number);
     println!("Solution:  cargo run -p lesson -- --solution {}", step.number);
 }
