@@ -22,7 +22,7 @@ const NUMBER: usize = 11;
 
 /// The counts, with a remark, and the CPU times.
 const COUNTS: &[(&str, Figure, &str)] = &[
-    ("own received", Figure::OwnReceived, "the peer had not yet taken the message"),
+    ("own received", Figure::OwnReceived, "its own message came back to it"),
     ("idle polls", Figure::IdlePolls, "the queue was empty, or full"),
     ("yields", Figure::Yields, "the CPU was offered to others"),
     ("switches", Figure::Switches, "another program got the CPU"),
@@ -304,7 +304,7 @@ max                 4.000      4.000 ms
    ...
    2 -   5 ms           1          1  .
 
-own received            1          1  the peer had not yet taken the message
+own received            1          1  its own message came back to it
 idle polls      1,234,567  1,234,567  the queue was empty, or full
 yields                  3          3  the CPU was offered to others
 switches                2          2  another program got the CPU

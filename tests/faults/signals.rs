@@ -132,7 +132,11 @@ fn the_first_of_two_killed_children_is_told() {
     let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
     wait_for_talk(&place);
     stop(&sketch); // it then finds both at once, and looks for premise first
-    children(&sketch).into_iter().for_each(|pid| kill(pid, SIGKILL).unwrap());
+    let both = children(&sketch);
+    both.iter().for_each(|pid| kill(*pid, SIGKILL).unwrap());
+    wait_until("both are dead", || {
+        both.iter().all(|pid| state(pid.as_raw() as u32) == 'Z').then_some(())
+    });
     signal(&sketch, SIGCONT);
     assert_says(&finish(sketch), 128 + 9, "sketch", "premise was killed by signal 9");
     assert!(!place.exists());

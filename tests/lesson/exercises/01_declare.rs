@@ -8,7 +8,8 @@
 //!     int mq_unlink(const char *name);
 //!
 //! in a block `unsafe extern "C"`, and call them. With O_CREAT two more arguments follow, and both
-//! must be there: a mode, and a pointer to attributes, which may be null.
+//! must be there: a mode, and a pointer to attributes, which may be null. A variadic argument needs its
+//! full type: `null::<libc::mq_attr>()`. The constants are `libc::O_RDWR` and so on.
 //!
 //! Read: mq_open(3), and `c` in src/mq/ffi.rs.
 
@@ -43,7 +44,7 @@ fn main() {
             let mqd = create(&queue_name());
             assert!(
                 mqd >= 0,
-                "mq_open failed with errno {}: are both further arguments there?",
+                "errno {}. 2: is the name a *const c_char? 14, 22: are both arguments there?",
                 errno()
             );
             // SAFETY: a stat is made of integers; fstat(2) writes one, fcntl(2) reads a flag.
@@ -53,7 +54,10 @@ fn main() {
                 (stat, libc::fcntl(mqd, libc::F_GETFL))
             };
             let mode = stat.st_mode & 0o777;
-            assert!(mode == 0o600, "the queue has mode {mode:o}, not 600: a mode is octal, 0o600");
+            assert!(
+                mode == 0o600,
+                "the queue has mode {mode:o}, not 600: 600 in decimal is 0o1130"
+            );
             assert!(
                 flags & libc::O_ACCMODE == libc::O_RDWR,
                 "it cannot be read and written: O_RDWR"

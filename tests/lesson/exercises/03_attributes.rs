@@ -4,14 +4,14 @@
 //! are reserved. Define it with `repr(C)`: without that, Rust may order the fields as it likes. Then
 //! create a queue with it. Prove the size at compile time, in one line: `const _: () = assert!(...)`.
 //!
-//! The type of the crate `libc` has private fields, so a literal of it does not compile: one begins
-//! with `std::mem::zeroed()`, which is sound because all fields are integers.
+//! You define a type of your own, because that of the crate `libc` has private fields: a literal of it
+//! does not compile, and one begins with `std::mem::zeroed()`, sound for integers. Call `libc::mq_open`.
 //!
 //! Read: mq_getattr(3), and include/uapi/linux/mqueue.h of the kernel.
 
 use std::ffi::{CStr, c_int, c_long};
 
-use lesson::judge::{errno, judge, queue_name};
+use lesson::judge::{errno, has_line, judge, queue_name};
 use lesson::libc;
 
 // ---- your code ----
@@ -38,12 +38,17 @@ fn main() {
                  reserved"
             );
         }),
+        ("a proof at compile time", || {
+            assert!(
+                has_line(file!(), "const _: () = assert!"),
+                "there is no line `const _: () = ...`"
+            );
+        }),
         ("create", || {
             let mqd = create(&queue_name(), 3, 8);
             assert!(
                 mqd >= 0,
-                "mq_open failed with errno {}; 22 means that the numbers are wrong: repr(C), and \
-                 the mode before the attributes",
+                "errno {}. 22: the numbers are wrong: repr(C)? The mode, then the attributes?",
                 errno()
             );
             // SAFETY: an mq_attr is made of integers; mq_getattr(3) writes one.
@@ -55,7 +60,7 @@ fn main() {
             assert!(
                 (maxmsg, msgsize) == (3, 8),
                 "the queue has mq_maxmsg {maxmsg} and mq_msgsize {msgsize}, not 3 and 8: the \
-                 fields are in another order, or nothing was passed"
+                 fields are in another order, or not their address was passed"
             );
             let again = create(&queue_name(), 5, 100);
             assert!(

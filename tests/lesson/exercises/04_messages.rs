@@ -1,21 +1,22 @@
 //! 4. Send and receive bytes.
 //!
-//! `char *` of C and `&[u8]` of Rust: a slice is a pointer and a length, so C gets two arguments.
-//! `size_t` is usize. `ssize_t` is isize, because it is a length or -1. A null pointer as deadline
-//! means: no limit.
+//! A slice is a pointer and a length, so C gets two arguments. `size_t` is usize. `ssize_t` is isize,
+//! because it is a length or -1. A null pointer as deadline means: no limit.
 //!
-//!     int mq_timedsend(mqd_t, const char *msg_ptr, size_t msg_len, unsigned prio, const struct timespec *)
-//!     ssize_t mq_timedreceive(mqd_t, char *msg_ptr, size_t msg_len, unsigned *prio, const struct timespec *)
+//!     int mq_timedsend(mqd_t, const char *msg_ptr, size_t msg_len, unsigned msg_prio,
+//!                      const struct timespec *abs_timeout);
+//!     ssize_t mq_timedreceive(mqd_t, char *msg_ptr, size_t msg_len, unsigned *msg_prio,
+//!                             const struct timespec *abs_timeout);
 //!
 //! Declare both yourself. A null pointer is `std::ptr::null()`; `.as_ptr().cast()` makes a `*const c_char`
-//! of bytes. Then uncomment the array at the end, and write one for mq_timedreceive: they make the
-//! compiler compare your types with those of the crate `libc`, a check that you can always add.
+//! of bytes. Then uncomment the two constants at the end: they make the compiler compare your types with
+//! those of the crate `libc`, a check against the header that you can always add.
 //!
 //! Read: mq_receive(3), and "mq_timedreceive" in src/mq/mod.rs.
 
 use std::ffi::{c_char, c_int, c_uint};
 
-use lesson::judge::{errno, judge, queue_name};
+use lesson::judge::{errno, has_line, judge, queue_name};
 use lesson::libc;
 
 // ---- your code ----
@@ -29,8 +30,11 @@ fn receive(mqd: c_int, buffer: &mut [u8]) -> isize {
     todo!("receive")
 }
 
-// const _: [unsafe extern "C" fn(c_int, *const c_char, usize, c_uint, *const libc::timespec) -> c_int; 2] =
-//     [libc::mq_timedsend, mq_timedsend];
+// type Send = unsafe extern "C" fn(c_int, *const c_char, usize, c_uint, *const libc::timespec) -> c_int;
+// type Receive =
+//     unsafe extern "C" fn(c_int, *mut c_char, usize, *mut c_uint, *const libc::timespec) -> isize;
+// const _: [Send; 2] = [libc::mq_timedsend, mq_timedsend];
+// const _: [Receive; 2] = [libc::mq_timedreceive, mq_timedreceive];
 // ---- the tests ----
 
 fn queue() -> c_int {
@@ -41,28 +45,36 @@ fn queue() -> c_int {
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK;
         libc::mq_open(queue_name().as_ptr(), flags, 0o600, &raw const attributes)
     };
-    assert!(mqd >= 0, "the judge has no queue: errno {}", errno());
-    mqd
+    if mqd >= 0 { mqd } else { panic!("the judge has no queue: errno {}", errno()) }
 }
 
 fn main() {
-    judge(&[("send and receive", || {
-        let (mqd, all) = (queue(), (0..=255).collect::<Vec<u8>>());
-        for message in [&all[..], b"", b"\0"] {
-            assert!(send(mqd, message) == 0, "send failed with errno {}", errno());
-            let mut buffer = [0xaa; 256];
-            let length = receive(mqd, &mut buffer);
-            assert!(length >= 0, "receive failed with errno {}", errno());
+    judge(&[
+        ("send and receive", || {
+            let (mqd, all) = (queue(), (0..=255).collect::<Vec<u8>>());
+            for message in [&all[..], b"", b"\0"] {
+                assert!(send(mqd, message) == 0, "send failed with errno {}", errno());
+                let mut buffer = [0xaa; 256];
+                let length = receive(mqd, &mut buffer);
+                assert!(length >= 0, "receive failed with errno {}", errno());
+                assert!(
+                    length as usize == message.len(),
+                    "{length} bytes came, {} were sent: mq_timedreceive returns the length of the \
+                     message",
+                    message.len()
+                );
+                assert!(
+                    buffer[..message.len()] == *message,
+                    "other bytes came: pass the address of the first byte, not that of the slice"
+                );
+            }
+        }),
+        ("the types", || {
+            let is_there = |line| has_line(file!(), line);
             assert!(
-                length as usize == message.len(),
-                "{length} bytes came, {} were sent: mq_timedreceive returns the length of the \
-                 message",
-                message.len()
+                is_there("const _: [Send; 2]") && is_there("const _: [Receive; 2]"),
+                "uncomment both"
             );
-            assert!(
-                buffer[..message.len()] == *message,
-                "other bytes came: pass the address of the first byte, not that of the slice"
-            );
-        }
-    })])
+        }),
+    ])
 }

@@ -43,8 +43,8 @@ fn main() {
                 match receive(mqd) {
                     Ok(message) => assert!(
                         message == b"tea",
-                        "{} bytes came back, 3 were sent: cut the buffer at the length that is \
-                         returned",
+                        "{} bytes came back, 3 were sent: cut the buffer (a Vec of that length) \
+                         at the length that is returned",
                         message.len()
                     ),
                     Err(libc::EMSGSIZE) => panic!(

@@ -62,7 +62,8 @@ fn main() {
             );
             assert!(
                 begin.elapsed() > Duration::from_millis(150),
-                "it did not wait: this deadline was long ago. It counts from 1970, not from now"
+                "it did not wait: this deadline was long ago (CLOCK_REALTIME counts from 1970), \
+                 or it is too near: a millisecond is 1,000,000 ns"
             );
         }),
     ])

@@ -6,9 +6,9 @@
 //!
 //! Take the next message, if there is one.
 //!
-//! Read: mq_open(3), and "mq_setattr" in src/mq/mod.rs.
+//! Read: mq_open(3), mq_receive(3).
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 
 use lesson::judge::{errno, if_it_hangs, judge, queue_name};
 use lesson::libc;
@@ -25,7 +25,7 @@ fn receive(mqd: c_int) -> Result<Vec<u8>, c_int> {
 
 // ---- your code ----
 /// Opens a queue that exists, so that no call waits.
-fn open(name: &std::ffi::CStr) -> c_int {
+fn open(name: &CStr) -> c_int {
     todo!("open")
 }
 

@@ -1,12 +1,14 @@
 //! 8. A signal ends a wait, if you let it.
 //!
 //! A handler that was installed without SA_RESTART makes a waiting call fail with EINTR. With it, the
-//! kernel goes on waiting, and the program never learns of the signal. So does a program that calls
-//! again after each EINTR without a look: that is why `Interrupted` must not be retried unseen.
+//! kernel goes on waiting, and the program never learns of the signal. A program that calls again after
+//! each EINTR without a look does not learn of it either: `Interrupted` must not be retried unseen.
 //!
-//! Install the handler with sigaction(2), and receive until a message or a signal comes.
+//! Install the handler with sigaction(2): the field of `libc::sigaction` is `sa_sigaction`, a number, so
+//! `stop as extern "C" fn(c_int) as usize`; begin with `zeroed()`. (A signal between the look at STOP and
+//! the wait is missed until the next one: the programs here have a timer for that.)
 //!
-//! Read: signal(7), "Interruption of system calls"; sigaction(2); src/runtime/signals.rs.
+//! Read: signal(7), "Interruption of system calls"; sigaction(2); `sigaction` in src/os/ffi.rs.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -14,9 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use lesson::judge::{errno, if_it_hangs, judge, queue_name};
 use lesson::libc;
 
-/// The handler sets it. It does nothing else: signal-safety(7).
 static STOP: AtomicBool = AtomicBool::new(false);
-
+/// The handler does nothing else: signal-safety(7).
 extern "C" fn stop(_: c_int) {
     STOP.store(true, SeqCst);
 }
@@ -42,34 +43,38 @@ fn receive_or_stop(mqd: c_int) -> Option<Vec<u8>> {
 }
 // ---- the tests ----
 
+fn open() -> c_int {
+    let (flags, none) = (libc::O_RDWR | libc::O_CREAT, std::ptr::null::<libc::mq_attr>());
+    // SAFETY: the name is a string; both further arguments are there.
+    unsafe { libc::mq_open(queue_name().as_ptr(), flags, 0o600, none) }
+}
+
 fn main() {
-    judge(&[("a signal during the wait", || {
-        if_it_hangs(
-            "the signal came, but it goes on waiting: no SA_RESTART, and look at STOP after EINTR",
-        );
-        let no_attributes = std::ptr::null::<libc::mq_attr>();
-        install(libc::SIGUSR1);
-        // SAFETY: the name is a string. The child sends two signals and ends.
-        let mqd = unsafe {
-            let mqd = libc::mq_open(
-                queue_name().as_ptr(),
-                libc::O_RDWR | libc::O_CREAT,
-                0o600,
-                no_attributes,
-            );
-            let parent = libc::getpid();
-            if libc::fork() == 0 {
-                libc::usleep(100_000);
-                libc::kill(parent, libc::SIGUSR1);
-                libc::_exit(0);
+    judge(&[
+        ("a signal during the wait (10 is SIGUSR1)", || {
+            if_it_hangs("it goes on waiting: no SA_RESTART, and look at STOP after EINTR");
+            let mqd = open();
+            install(libc::SIGUSR1);
+            // SAFETY: the child sends a signal and ends.
+            unsafe {
+                let parent = libc::getpid();
+                if libc::fork() == 0 {
+                    libc::usleep(100_000);
+                    libc::kill(parent, libc::SIGUSR1);
+                    libc::_exit(0);
+                }
             }
-            mqd
-        };
-        let found = receive_or_stop(mqd);
-        assert!(found.is_none(), "{found:?} came, but nothing was sent");
-        assert!(
-            STOP.load(SeqCst),
-            "it returned before the signal came: only STOP says that it came"
-        );
-    })])
+            let found = receive_or_stop(mqd);
+            assert!(found.is_none() && STOP.load(SeqCst), "{found:?} came before the signal");
+        }),
+        ("a message, and then STOP", || {
+            if_it_hangs("it waits although STOP is set");
+            let mqd = open();
+            // SAFETY: the message is read, given with its length.
+            unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 0) };
+            assert!(receive_or_stop(mqd).as_deref() == Some(b"tea"), "the message did not come");
+            STOP.store(true, SeqCst);
+            assert!(receive_or_stop(mqd).is_none(), "nothing was sent");
+        }),
+    ])
 }

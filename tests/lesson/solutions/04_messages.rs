@@ -28,17 +28,9 @@ fn receive(mqd: c_int, buffer: &mut [u8]) -> isize {
     unsafe { mq_timedreceive(mqd, bytes, buffer.len(), no_priority, std::ptr::null()) }
 }
 
-const _: [unsafe extern "C" fn(
-    c_int,
-    *const c_char,
-    usize,
-    c_uint,
-    *const libc::timespec,
-) -> c_int; 2] = [libc::mq_timedsend, mq_timedsend];
-const _: [unsafe extern "C" fn(
-    c_int,
-    *mut c_char,
-    usize,
-    *mut c_uint,
-    *const libc::timespec,
-) -> isize; 2] = [libc::mq_timedreceive, mq_timedreceive];
+type Send =
+    unsafe extern "C" fn(c_int, *const c_char, usize, c_uint, *const libc::timespec) -> c_int;
+type Receive =
+    unsafe extern "C" fn(c_int, *mut c_char, usize, *mut c_uint, *const libc::timespec) -> isize;
+const _: [Send; 2] = [libc::mq_timedsend, mq_timedsend];
+const _: [Receive; 2] = [libc::mq_timedreceive, mq_timedreceive];

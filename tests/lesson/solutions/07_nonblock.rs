@@ -1,4 +1,4 @@
-fn open(name: &std::ffi::CStr) -> c_int {
+fn open(name: &CStr) -> c_int {
     // SAFETY: `name` is read up to its NUL.
     unsafe { libc::mq_open(name.as_ptr(), libc::O_RDWR | libc::O_NONBLOCK) }
 }

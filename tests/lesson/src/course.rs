@@ -163,6 +163,7 @@ fn library() -> PathBuf {
 fn rustc(source: &Path, program: &Path) -> Command {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     rustc.args(["--edition=2024", "--crate-name=exercise", "-O", "-Adead_code", "-Aunused"]);
+    rustc.arg("-Dimproper_ctypes"); // a slice or a reference to one is no type of C
     rustc.arg("-Cpanic=abort"); // cargo may have built the library for either strategy
     rustc.arg(source).arg("-o").arg(program);
     rustc.arg("--extern").arg(format!("lesson={}", library().display()));

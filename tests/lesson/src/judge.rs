@@ -39,6 +39,12 @@ pub fn errno() -> c_int {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
+/// Whether a source, `file!()`, has a line that begins so.
+pub fn has_line(source: &str, beginning: &str) -> bool {
+    let source = std::fs::read_to_string(source).expect("the source");
+    source.lines().any(|line| line.trim_start().starts_with(beginning))
+}
+
 /// What is wrong if the rest of the test takes too long.
 pub fn if_it_hangs(sentence: &'static str) {
     STUCK.store(sentence.as_ptr().cast_mut(), SeqCst);

@@ -1,5 +1,5 @@
 // trap: 600 in decimal is 1130 in octal
-// says: the queue has mode 130, not 600: a mode is octal, 0o600
+// says: the queue has mode 130, not 600: 600 in decimal is 0o1130
 unsafe extern "C" {
     fn mq_open(name: *const c_char, oflag: c_int, ...) -> c_int;
     fn mq_close(mqd: c_int) -> c_int;

@@ -1,6 +1,6 @@
 // trap: every error is an empty queue
 // says: an error was taken for an empty queue
-fn open(name: &std::ffi::CStr) -> c_int {
+fn open(name: &CStr) -> c_int {
     unsafe { libc::mq_open(name.as_ptr(), libc::O_RDWR | libc::O_NONBLOCK) }
 }
 fn take(mqd: c_int) -> Result<Option<Vec<u8>>, c_int> {
@@ -8,7 +8,7 @@ fn take(mqd: c_int) -> Result<Option<Vec<u8>>, c_int> {
 }
 // trap: a queue that waits
 // says: it waits at an empty queue
-fn open(name: &std::ffi::CStr) -> c_int {
+fn open(name: &CStr) -> c_int {
     unsafe { libc::mq_open(name.as_ptr(), libc::O_RDWR) }
 }
 fn take(mqd: c_int) -> Result<Option<Vec<u8>>, c_int> {
@@ -20,7 +20,7 @@ fn take(mqd: c_int) -> Result<Option<Vec<u8>>, c_int> {
 }
 // trap: an empty queue is an error
 // says: an empty queue is Ok(None)
-fn open(name: &std::ffi::CStr) -> c_int {
+fn open(name: &CStr) -> c_int {
     unsafe { libc::mq_open(name.as_ptr(), libc::O_RDWR | libc::O_NONBLOCK) }
 }
 fn take(mqd: c_int) -> Result<Option<Vec<u8>>, c_int> {

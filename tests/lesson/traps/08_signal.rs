@@ -1,5 +1,5 @@
 // trap: signal(3), which sets SA_RESTART
-// says: the signal came, but it goes on waiting
+// says: it goes on waiting: no SA_RESTART
 fn install(signal: c_int) {
     unsafe { libc::signal(signal, stop as extern "C" fn(c_int) as libc::sighandler_t) };
 }
@@ -12,7 +12,7 @@ fn receive_or_stop(mqd: c_int) -> Option<Vec<u8>> {
     None
 }
 // trap: called again unseen
-// says: the signal came, but it goes on waiting
+// says: it goes on waiting: no SA_RESTART
 fn install(signal: c_int) {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -32,6 +32,18 @@ fn receive_or_stop(mqd: c_int) -> Option<Vec<u8>> {
 // trap: no handler
 // says: killed by signal 10
 fn install(signal: c_int) {}
+fn receive_or_stop(mqd: c_int) -> Option<Vec<u8>> {
+    receive(mqd).ok()
+}
+// trap: STOP is never read
+// says: it waits although STOP is set
+fn install(signal: c_int) {
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = stop as extern "C" fn(c_int) as libc::sighandler_t;
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+    }
+}
 fn receive_or_stop(mqd: c_int) -> Option<Vec<u8>> {
     receive(mqd).ok()
 }
