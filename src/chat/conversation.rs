@@ -280,7 +280,7 @@ impl Conversation<'_> {
     fn handle_errno(&mut self, step: Step, errno: Errno) -> Result<(), End> {
         match errno {
             Errno::EAGAIN if self.queue.is_nonblocking() => self.waiting.idle_poll(),
-            Errno::EINTR if self.queue.is_nonblocking() => {}
+            Errno::EINTR if self.queue.is_nonblocking() => return check_signal(), // not even a poll
             Errno::EINTR => {
                 check_signal()?;
                 self.waiting.woke_up();

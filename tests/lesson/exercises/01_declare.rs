@@ -8,14 +8,15 @@
 //!     int mq_unlink(const char *name);
 //!
 //! in a block `unsafe extern "C"`, and call them. With O_CREAT two more arguments follow, and both
-//! must be there: a mode, and a pointer to attributes, which may be null. A variadic argument needs its
-//! full type: `null::<libc::mq_attr>()`. The constants are `libc::O_RDWR` and so on.
+//! must be there: a mode (a `c_uint`), and a pointer to attributes, which may be null. A variadic argument
+//! needs its full type: `null::<libc::mq_attr>()`. The constants are `libc::O_RDWR` and so on. Uncomment
+//! the last lines: they make the compiler compare your declarations with those of the crate `libc`.
 //!
 //! Read: mq_open(3), and `c` in src/mq/ffi.rs.
 
 use std::ffi::{CStr, c_char, c_int};
 
-use lesson::judge::{errno, judge, queue_name};
+use lesson::judge::{errno, has_line, judge, queue_name};
 use lesson::libc;
 
 // ---- your code ----
@@ -34,6 +35,10 @@ fn close(mqd: c_int) -> c_int {
 fn unlink(name: &CStr) -> c_int {
     todo!("unlink")
 }
+
+// const _: [unsafe extern "C" fn(*const c_char, c_int, ...) -> c_int; 2] = [libc::mq_open, mq_open];
+// const _: [unsafe extern "C" fn(c_int) -> c_int; 2] = [libc::mq_close, mq_close];
+// const _: [unsafe extern "C" fn(*const c_char) -> c_int; 2] = [libc::mq_unlink, mq_unlink];
 // ---- the tests ----
 
 fn main() {
@@ -42,11 +47,8 @@ fn main() {
             // SAFETY: sets the umask of this process.
             unsafe { libc::umask(0) };
             let mqd = create(&queue_name());
-            assert!(
-                mqd >= 0,
-                "errno {}. 2: is the name a *const c_char? 14, 22: are both arguments there?",
-                errno()
-            );
+            let number = errno();
+            assert!(mqd >= 0, "errno {number}. 2: O_CREAT? 14, 22: the name? Both arguments?");
             // SAFETY: a stat is made of integers; fstat(2) writes one, fcntl(2) reads a flag.
             let (stat, flags) = unsafe {
                 let mut stat: libc::stat = std::mem::zeroed();
@@ -54,14 +56,8 @@ fn main() {
                 (stat, libc::fcntl(mqd, libc::F_GETFL))
             };
             let mode = stat.st_mode & 0o777;
-            assert!(
-                mode == 0o600,
-                "the queue has mode {mode:o}, not 600: 600 in decimal is 0o1130"
-            );
-            assert!(
-                flags & libc::O_ACCMODE == libc::O_RDWR,
-                "it cannot be read and written: O_RDWR"
-            );
+            assert!(mode == 0o600, "its mode is {mode:o}, not 600: 600 in decimal is 0o1130");
+            assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it has not O_RDWR");
             assert!(create(&queue_name()) == -1, "a queue that existed was opened: add O_EXCL");
         }),
         ("close", || {
@@ -73,6 +69,9 @@ fn main() {
             create(&queue_name());
             assert!(unlink(&queue_name()) == 0, "mq_unlink failed with errno {}", errno());
             assert!(unlink(&queue_name()) == -1, "the name was still there");
+        }),
+        ("the declarations", || {
+            assert!(has_line(file!(), "const _: [unsafe extern"), "uncomment the last lines");
         }),
     ])
 }

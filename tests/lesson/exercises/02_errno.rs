@@ -34,6 +34,7 @@ fn main() {
     judge(&[
         ("a queue that exists", || {
             let first = create(&queue_name());
+            log("leaves an errno behind");
             let second = open(&queue_name());
             assert!(second.is_ok_and(|mqd| mqd > first), "it was not opened: {second:?}");
         }),

@@ -1,7 +1,8 @@
 //! 4. Send and receive bytes.
 //!
 //! A slice is a pointer and a length, so C gets two arguments. `size_t` is usize. `ssize_t` is isize,
-//! because it is a length or -1. A null pointer as deadline means: no limit.
+//! because it is a length or -1. A null pointer as deadline means no limit to Linux. (POSIX does not say
+//! so, and the header forbids it to C: a portable program calls mq_send and mq_receive.)
 //!
 //!     int mq_timedsend(mqd_t, const char *msg_ptr, size_t msg_len, unsigned msg_prio,
 //!                      const struct timespec *abs_timeout);
@@ -9,8 +10,7 @@
 //!                             const struct timespec *abs_timeout);
 //!
 //! Declare both yourself. A null pointer is `std::ptr::null()`; `.as_ptr().cast()` makes a `*const c_char`
-//! of bytes. Then uncomment the two constants at the end: they make the compiler compare your types with
-//! those of the crate `libc`, a check against the header that you can always add.
+//! of bytes. Then uncomment the end: the compiler compares your types with those of the crate `libc`.
 //!
 //! Read: mq_receive(3), and "mq_timedreceive" in src/mq/mod.rs.
 
@@ -57,22 +57,22 @@ fn main() {
                 let mut buffer = [0xaa; 256];
                 let length = receive(mqd, &mut buffer);
                 assert!(length >= 0, "receive failed with errno {}", errno());
+                let sent = message.len();
+                assert!(length as usize == sent, "{length} bytes came, {sent} were sent");
+                let is_right = buffer[..sent] == *message;
                 assert!(
-                    length as usize == message.len(),
-                    "{length} bytes came, {} were sent: mq_timedreceive returns the length of the \
-                     message",
-                    message.len()
-                );
-                assert!(
-                    buffer[..message.len()] == *message,
-                    "other bytes came: pass the address of the first byte, not that of the slice"
+                    is_right,
+                    "other bytes came: pass the address of the first, not of the slice"
                 );
             }
+            let short = receive(mqd, &mut [0; 255]);
+            let is_refused = short == -1 && errno() == libc::EMSGSIZE;
+            assert!(is_refused, "C was told another length than the buffer's");
         }),
         ("the types", || {
-            let is_there = |line| has_line(file!(), line);
+            let are_there = |line| has_line(file!(), line);
             assert!(
-                is_there("const _: [Send; 2]") && is_there("const _: [Receive; 2]"),
+                are_there("const _: [Send") && are_there("const _: [Receive"),
                 "uncomment both"
             );
         }),

@@ -8,6 +8,7 @@
 //! Read: mq_getattr(3), mq_receive(3).
 
 use std::ffi::c_int;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use lesson::judge::{errno, judge, queue_name};
 use lesson::libc;
@@ -18,6 +19,16 @@ fn receive(mqd: c_int) -> Result<Vec<u8>, c_int> {
     todo!("receive")
 }
 // ---- the tests ----
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// In the place of the C library's, to notice the call.
+#[unsafe(no_mangle)]
+extern "C" fn mq_getattr(mqd: c_int, attributes: *mut libc::mq_attr) -> c_int {
+    ASKED.store(true, SeqCst);
+    // SAFETY: the caller's promise. This is what mq_getattr(3) does.
+    unsafe { libc::mq_setattr(mqd, std::ptr::null(), attributes) }
+}
 
 fn queue(msgsize: i64) -> c_int {
     let name = queue_name();
@@ -54,6 +65,7 @@ fn main() {
                     Err(number) => panic!("errno {number}"),
                 }
             }
+            assert!(ASKED.load(SeqCst), "8192 is enough for these queues, not for all: mq_getattr");
         }),
         ("an empty queue", || {
             let found = receive(queue(10));

@@ -1,6 +1,6 @@
 //! 7. An empty queue is no failure.
 //!
-//! A queue that was opened with O_NONBLOCK does not wait: where it would have to, the call fails with
+//! A descriptor that was opened with O_NONBLOCK does not wait: where it would have to, the call fails with
 //! EAGAIN. For a program that polls this is not an error but an answer: "nothing yet". Every other
 //! error number is still an error, and must not be taken for an empty queue.
 //!

@@ -1,8 +1,8 @@
 //! 8. A signal ends a wait, if you let it.
 //!
 //! A handler that was installed without SA_RESTART makes a waiting call fail with EINTR. With it, the
-//! kernel goes on waiting, and the program never learns of the signal. A program that calls again after
-//! each EINTR without a look does not learn of it either: `Interrupted` must not be retried unseen.
+//! handler runs, but the kernel then goes on waiting, and the code that waits never looks at STOP. Code
+//! that calls again after each EINTR without a look does not see it either.
 //!
 //! Install the handler with sigaction(2): the field of `libc::sigaction` is `sa_sigaction`, a number, so
 //! `stop as extern "C" fn(c_int) as usize`; begin with `zeroed()`. (A signal between the look at STOP and

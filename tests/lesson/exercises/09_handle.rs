@@ -1,7 +1,7 @@
 //! 9. A handle that owns its descriptor.
 //!
-//! A descriptor is a number, and numbers are copied. Whoever closes it twice closes a stranger's file
-//! the second time. So give it one owner: a type that is not Copy, and whose Drop closes it. The
+//! A descriptor is a number, and numbers are copied. A second close may hit a stranger's file, which
+//! has got the number since. So give it one owner: a type that is not Copy, and whose Drop closes it. The
 //! queue's name has another lifetime: it stays until mq_unlink, like a file's.
 //!
 //! `close` must say how it ended, so it closes itself; then Drop must not run: `std::mem::forget`, or

@@ -1,7 +1,7 @@
 //! 15. A program without a C library.
 //!
-//! The kernel starts a program at `_start`, with argc at the address in the stack pointer, then argv[0],
-//! argv[1] and so on, each 8 bytes. There is nothing to return to. Write a program that opens the queue
+//! The kernel starts a program at its entry point, where the linker puts `_start`, with argc at the
+//! address in the stack pointer, then argv[0], argv[1] and so on, each 8 bytes. It cannot return. Write a program that opens the queue
 //! whose name is argv[1] (without a slash), sends it the message b"Oooo 'ello!", and ends with status 0;
 //! with 1 if a call failed.
 //!

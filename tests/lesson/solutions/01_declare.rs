@@ -22,3 +22,7 @@ fn unlink(name: &CStr) -> c_int {
     // SAFETY: `name` is read up to its NUL.
     unsafe { mq_unlink(name.as_ptr()) }
 }
+
+const _: [unsafe extern "C" fn(*const c_char, c_int, ...) -> c_int; 2] = [libc::mq_open, mq_open];
+const _: [unsafe extern "C" fn(c_int) -> c_int; 2] = [libc::mq_close, mq_close];
+const _: [unsafe extern "C" fn(*const c_char) -> c_int; 2] = [libc::mq_unlink, mq_unlink];

@@ -1,5 +1,5 @@
 fn install(signal: c_int) {
-    // SAFETY: a sigaction is made of integers. The handler stores a bool and does nothing else.
+    // SAFETY: a sigaction is integers and an Option, None if zero. The handler stores a bool and does nothing else.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = stop as extern "C" fn(c_int) as libc::sighandler_t;

@@ -1,5 +1,5 @@
 // trap: a duration
-// says: it did not wait: this deadline was long ago
+// says: ms away: count from now, and carry
 fn deadline(milliseconds: u64) -> libc::timespec {
     let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
     libc::timespec { tv_sec: seconds as i64, tv_nsec: (rest * 1_000_000) as i64 }
@@ -13,7 +13,7 @@ fn deadline(milliseconds: u64) -> libc::timespec {
     now
 }
 // trap: milliseconds taken for seconds
-// says: it waits for far longer than 200 milliseconds
+// says: ms away: count from now, and carry
 fn deadline(milliseconds: u64) -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
@@ -21,7 +21,7 @@ fn deadline(milliseconds: u64) -> libc::timespec {
     now
 }
 // trap: the other clock
-// says: it did not wait: this deadline was long ago
+// says: ms away: count from now, and carry
 fn deadline(milliseconds: u64) -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
@@ -29,4 +29,28 @@ fn deadline(milliseconds: u64) -> libc::timespec {
     now.tv_sec += (nanoseconds / 1_000_000_000) as i64;
     now.tv_nsec = (nanoseconds % 1_000_000_000) as i64;
     now
+}
+// trap: the carry is dropped
+// says: ms away: count from now, and carry
+fn deadline(milliseconds: u64) -> libc::timespec {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a timespec is written. CLOCK_REALTIME, because the queue's deadlines are points of it.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
+    let nanoseconds = now.tv_nsec as u64 + milliseconds % 1000 * 1_000_000;
+    libc::timespec {
+        tv_sec: now.tv_sec + (milliseconds / 1000) as i64,
+        tv_nsec: (nanoseconds % 1_000_000_000) as i64,
+    }
+}
+// trap: whole seconds are forgotten
+// says: ms away: count from now, and carry
+fn deadline(milliseconds: u64) -> libc::timespec {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a timespec is written. CLOCK_REALTIME, because the queue's deadlines are points of it.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
+    let nanoseconds = now.tv_nsec as u64 + milliseconds % 1000 * 1_000_000;
+    libc::timespec {
+        tv_sec: now.tv_sec + (nanoseconds / 1_000_000_000) as i64,
+        tv_nsec: (nanoseconds % 1_000_000_000) as i64,
+    }
 }
