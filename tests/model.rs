@@ -142,7 +142,7 @@ impl Side {
                         if self.dialogue.must_check_empty_queue() { ChecksQueue } else { Sends }
                     }
                     Received::Own => {
-                        assert_eq!(self.log.last(), Some(&message), "handed back");
+                        assert_eq!(self.log.last(), Some(&message), "sent back");
                         HandsBack
                     }
                     Received::Unexpected => Corrupted,
@@ -261,7 +261,7 @@ impl Conversation {
                 steps.push(Calls(program));
             }
             // It waits in vain if the peer has ended or waits too, and nothing is on the queue but
-            // its own message, to be handed back for ever. TIMEOUT ends this.
+            // its own message, to be received for ever. TIMEOUT ends this.
             let is_alone = peer.has_ended() || peer.phase == Receives && state.queue.is_empty();
             let is_own = |queued| side.log.last() == Some(queued);
             if waits && is_alone && state.queue.iter().all(is_own) {
@@ -377,7 +377,7 @@ impl Conversation {
     fn check(&self) -> usize {
         let graph = self.reach(vec![self.begin.clone()]);
         assert!(graph.keys().any(|state| state.are_both_done()));
-        // Searched backwards from all ends. There are circles: a message may be handed back again
+        // Searched backwards from all ends. There are circles: a message may be received again
         // and again, until the scheduler lets the peer run.
         let mut ahead: Vec<_> = graph.keys().filter(|state| state.has_ended()).collect();
         let mut can_end = HashSet::new();

@@ -166,7 +166,7 @@ fn eight_pairs_end_well_though_stopped_and_continued_all_the_time() {
     let signals: u64 = ends.iter().map(|end| end.0).sum();
     println!("{signals} signals, {fewest} at least to each of the programs");
     println!("longest round trip: {:.3} ms", longest as f64 / 1e6);
-    println!("own messages handed back: {}", ends.iter().map(|end| end.2).sum::<u64>());
+    println!("own messages received: {}", ends.iter().map(|end| end.2).sum::<u64>());
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_closed_reader_ends_the_talk_in_order() {
 
 #[test]
 fn a_reader_that_does_not_read_cannot_prevent_the_end() {
-    // Alone, printing the message that it hands back until the pipe is full; and in a conversation.
+    // Alone, printing its own message until the pipe is full; and in a conversation.
     let place = Place::new("stuck");
     let premise = place.start("premise", &[ENDLESS, "VERBOSE=1", "TIMEOUT=0"]);
     wait_for_state(&premise, 'S');
