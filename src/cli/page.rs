@@ -91,10 +91,10 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// A row of times in one unit, which suits the shortest.
+    /// A row of times in one unit, which suits the shortest that is not 0.
     fn times(&self, f: &mut fmt::Formatter<'_>, label: &str, figure: Figure) -> fmt::Result {
         let times = self.sides.iter().filter_map(|(_, side)| side.get(figure));
-        let (thousandth, unit) = unit(times.min().unwrap_or(0));
+        let (thousandth, unit) = unit(times.filter(|time| *time > 0).min().unwrap_or(0));
         self.row(f, format_args!("{label:LABEL$}"), 3, &|side| {
             side.get(figure).map(|time| time / thousandth)
         })?;
@@ -347,6 +347,17 @@ with more ITERATIONS or with less load.
         let page = page(80, 2, |session| session.stats.idle_polls = 34_567_890_123);
         assert!(page.contains("\nidle polls     34,567,890,123 34,567,890,123  the"), "{page}");
         assert!(page.contains("\nyields                      3              3  the"), "{page}");
+    }
+
+    #[test]
+    fn a_time_of_0_does_not_choose_the_unit() {
+        let (params, busy) = (Params::default(), Figures::new(&session(), End::Done));
+        let mut session = session();
+        session.stats.end.user_microseconds = session.stats.start.user_microseconds;
+        let idle = Figures::new(&session, End::Done);
+        let sides = [(Seat::Premise, &idle), (Seat::Conclusion, &busy)];
+        let page = Page::of_width(80, &params, "6.1.0", &sides).to_string();
+        assert!(page.contains("\nCPU user            0.000      1.500 s\n"), "{page}");
     }
 
     #[test]
