@@ -1,7 +1,8 @@
 //! The steps of the course: finds, compiles and runs them.
 //!
 //! An exercise is a program. Between two marks it has a hole, in which the learner writes. A solution
-//! and a trap are texts for the hole, so the tests of an exercise stand in one place.
+//! is a text for the hole, so the tests of an exercise stand in one place. A trap is a difference from
+//! the solution.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,13 +86,20 @@ impl Step {
         read(&folder("solutions").join(format!("{}.rs", self.name)))
     }
 
-    /// Its traps. In the file each begins with `// trap: TITLE` and `// says: SENTENCE`.
+    /// Its traps. In the file each begins with `# trap: TITLE` and `# says: SENTENCE`; then come the
+    /// places where it differs from the solution, as in a unified diff, but without line numbers.
     pub fn traps(&self) -> Vec<Trap> {
-        let text = read(&folder("traps").join(format!("{}.rs", self.name)));
-        let traps = text.split("// trap: ").skip(1).map(|trap| {
-            let (title, rest) = trap.split_once("\n// says: ").expect("// says: ");
-            let (says, code) = rest.split_once('\n').expect("code");
-            Trap { title: title.into(), says: says.into(), code: code.into() }
+        let solution = self.solution();
+        let text = read(&folder("traps").join(format!("{}.diff", self.name)));
+        let traps = text.split("# trap: ").skip(1).map(|trap| {
+            let (title, rest) = trap.split_once("\n# says: ").expect("# says: ");
+            let (says, places) = rest.split_once("\n@@\n").expect("@@");
+            let code = places.split("@@\n").fold(solution.clone(), |code, place| {
+                let (old, new) = (side(place, '-'), side(place, '+'));
+                assert_eq!(code.matches(&old).count(), 1, "{}, {title}: {old}", self.name);
+                code.replace(&old, &new)
+            });
+            Trap { title: title.into(), says: says.into(), code }
         });
         traps.collect()
     }
@@ -133,6 +141,12 @@ impl Step {
             (source_path.display().to_string(), self.path().display().to_string());
         Err(errors(&output).replace(&copy, &exercise))
     }
+}
+
+/// The lines of one side of a difference: those that both have, and those that begin with its mark.
+fn side(difference: &str, mark: char) -> String {
+    let lines = difference.lines().filter_map(|line| line.strip_prefix([' ', mark]));
+    lines.map(|line| line.to_string() + "\n").collect()
 }
 
 /// Where sources and programs are put.
