@@ -9,6 +9,7 @@
 use std::ffi::{CStr, c_int};
 
 use lesson::judge::{errno, judge, queue_name};
+use lesson::learned::queue;
 use lesson::libc;
 
 /// Writes a line to a log file, if there is one. Here is none.
@@ -24,16 +25,10 @@ fn open(name: &CStr) -> Result<c_int, c_int> {
 }
 // ---- the tests ----
 
-fn create(name: &CStr) -> c_int {
-    let no_attributes = std::ptr::null::<libc::mq_attr>();
-    // SAFETY: the name is a string; both further arguments are there.
-    unsafe { libc::mq_open(name.as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o600, no_attributes) }
-}
-
 fn main() {
     judge(&[
         ("a queue that exists", || {
-            let first = create(&queue_name());
+            let first = queue(0, 8192);
             log("leaves an errno behind");
             let second = open(&queue_name());
             assert!(second.is_ok_and(|mqd| mqd > first), "it was not opened: {second:?}");

@@ -16,7 +16,8 @@
 
 use std::ffi::{c_char, c_int, c_uint};
 
-use lesson::judge::{errno, has_line, judge, queue_name};
+use lesson::judge::{errno, has_line, judge};
+use lesson::learned::queue;
 use lesson::libc;
 
 // ---- your code ----
@@ -37,21 +38,10 @@ fn receive(mqd: c_int, buffer: &mut [u8]) -> isize {
 // const _: [Receive; 2] = [libc::mq_timedreceive, mq_timedreceive];
 // ---- the tests ----
 
-fn queue() -> c_int {
-    // SAFETY: an mq_attr is made of integers. The name is a string, and the attributes live long enough.
-    let mqd = unsafe {
-        let mut attributes: libc::mq_attr = std::mem::zeroed();
-        (attributes.mq_maxmsg, attributes.mq_msgsize) = (4, 256);
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK;
-        libc::mq_open(queue_name().as_ptr(), flags, 0o600, &raw const attributes)
-    };
-    if mqd >= 0 { mqd } else { panic!("the judge has no queue: errno {}", errno()) }
-}
-
 fn main() {
     judge(&[
         ("send and receive", || {
-            let (mqd, all) = (queue(), (0..=255).collect::<Vec<u8>>());
+            let (mqd, all) = (queue(libc::O_NONBLOCK, 256), (0..=255).collect::<Vec<u8>>());
             for message in [&all[..], b"", b"\0"] {
                 assert!(send(mqd, message) == 0, "send failed with errno {}", errno());
                 let mut buffer = [0xaa; 256];

@@ -11,6 +11,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use lesson::judge::{errno, judge, queue_name};
+use lesson::learned::{queue, send};
 use lesson::libc;
 
 // ---- your code ----
@@ -30,27 +31,14 @@ extern "C" fn mq_getattr(mqd: c_int, attributes: *mut libc::mq_attr) -> c_int {
     unsafe { libc::mq_setattr(mqd, std::ptr::null(), attributes) }
 }
 
-fn queue(msgsize: i64) -> c_int {
-    let name = queue_name();
-    // SAFETY: an mq_attr is made of integers. The name is a string, and the attributes live long enough.
-    let mqd = unsafe {
-        libc::mq_unlink(name.as_ptr());
-        let mut attributes: libc::mq_attr = std::mem::zeroed();
-        (attributes.mq_maxmsg, attributes.mq_msgsize) = (4, msgsize);
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK;
-        libc::mq_open(name.as_ptr(), flags, 0o600, &raw const attributes)
-    };
-    assert!(mqd >= 0, "the judge has no queue: errno {}", errno());
-    mqd
-}
-
 fn main() {
     judge(&[
         ("a short message of any queue", || {
             for msgsize in [4, 100, 8192] {
-                let mqd = queue(msgsize);
-                // SAFETY: the message is read, given with its length.
-                unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 0) };
+                // SAFETY: the name is a string.
+                unsafe { libc::mq_unlink(queue_name().as_ptr()) };
+                let mqd = queue(libc::O_NONBLOCK, msgsize);
+                send(mqd, b"tea");
                 match receive(mqd) {
                     Ok(message) => assert!(
                         message == b"tea",
@@ -68,7 +56,7 @@ fn main() {
             assert!(ASKED.load(SeqCst), "8192 is enough for these queues, not for all: mq_getattr");
         }),
         ("an empty queue", || {
-            let found = receive(queue(10));
+            let found = receive(queue(libc::O_NONBLOCK, 10));
             assert!(
                 found == Err(libc::EAGAIN),
                 "{found:?}, not EAGAIN: look at the result before you use it as a length"

@@ -11,7 +11,8 @@
 use std::ffi::c_int;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use lesson::judge::{errno, if_it_hangs, judge, queue_name};
+use lesson::judge::{errno, if_it_hangs, judge};
+use lesson::learned::queue;
 use lesson::libc;
 
 // ---- your code ----
@@ -19,14 +20,6 @@ fn deadline(milliseconds: u64) -> libc::timespec {
     todo!("deadline")
 }
 // ---- the tests ----
-
-fn queue() -> c_int {
-    let no_attributes = std::ptr::null::<libc::mq_attr>();
-    // SAFETY: the name is a string; both further arguments are there.
-    unsafe {
-        libc::mq_open(queue_name().as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o600, no_attributes)
-    }
-}
 
 fn main() {
     judge(&[
@@ -54,7 +47,7 @@ fn main() {
         }),
         ("a wait on an empty queue", || {
             if_it_hangs("it waits for far longer than 200 milliseconds");
-            let (mqd, mut buffer, begin) = (queue(), [0_u8; 8192], Instant::now());
+            let (mqd, mut buffer, begin) = (queue(0, 8192), [0_u8; 8192], Instant::now());
             let deadline = deadline(200);
             // SAFETY: the buffer and the deadline live through the call.
             let result = unsafe {

@@ -13,7 +13,8 @@
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use lesson::judge::{errno, if_it_hangs, judge, queue_name};
+use lesson::judge::{if_it_hangs, judge};
+use lesson::learned::{queue, receive, send};
 use lesson::libc;
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -22,38 +23,24 @@ extern "C" fn stop(_: c_int) {
     STOP.store(true, SeqCst);
 }
 
-fn receive(mqd: c_int) -> Result<Vec<u8>, c_int> {
-    let mut buffer = vec![0_u8; 8192];
-    // SAFETY: at most 8192 bytes are written, into `buffer`.
-    match unsafe { libc::mq_receive(mqd, buffer.as_mut_ptr().cast(), 8192, std::ptr::null_mut()) } {
-        -1 => Err(errno()),
-        length => Ok(buffer[..length as usize].to_vec()),
-    }
-}
-
 // ---- your code ----
 /// From now on this signal calls `stop`, and interrupts a wait.
 fn install(signal: c_int) {
     todo!("install")
 }
 
-/// The next message. None if STOP was set first.
+/// The next message, from `receive(mqd)`: one call of mq_receive(3), whose error is errno. None if STOP was
+/// set first.
 fn receive_or_stop(mqd: c_int) -> Option<Vec<u8>> {
     todo!("receive_or_stop")
 }
 // ---- the tests ----
 
-fn open() -> c_int {
-    let (flags, none) = (libc::O_RDWR | libc::O_CREAT, std::ptr::null::<libc::mq_attr>());
-    // SAFETY: the name is a string; both further arguments are there.
-    unsafe { libc::mq_open(queue_name().as_ptr(), flags, 0o600, none) }
-}
-
 fn main() {
     judge(&[
         ("a signal during the wait (10 is SIGUSR1)", || {
             if_it_hangs("it goes on waiting: no SA_RESTART, and look at STOP after EINTR");
-            let mqd = open();
+            let mqd = queue(0, 8192);
             install(libc::SIGUSR1);
             // SAFETY: the child sends a signal and ends.
             unsafe {
@@ -69,9 +56,8 @@ fn main() {
         }),
         ("a message, and then STOP", || {
             if_it_hangs("it waits although STOP is set");
-            let mqd = open();
-            // SAFETY: the message is read, given with its length.
-            unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 0) };
+            let mqd = queue(0, 8192);
+            send(mqd, b"tea");
             assert!(receive_or_stop(mqd).as_deref() == Some(b"tea"), "the message did not come");
             STOP.store(true, SeqCst);
             assert!(receive_or_stop(mqd).is_none(), "nothing was sent");

@@ -12,6 +12,7 @@ use std::arch::asm;
 use std::ffi::{CStr, c_int};
 
 use lesson::judge::{judge, queue_name};
+use lesson::learned::queue;
 use lesson::libc;
 
 // ---- your code ----
@@ -33,13 +34,6 @@ fn receive(mqd: c_int, buffer: &mut [u8], priority: &mut u32) -> Result<usize, c
 }
 // ---- the tests ----
 
-fn queue() -> c_int {
-    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK;
-    let none = std::ptr::null::<libc::mq_attr>();
-    // SAFETY: the name is a string; both further arguments are there.
-    unsafe { libc::mq_open(queue_name().as_ptr(), flags, 0o600, none) }
-}
-
 fn main() {
     judge(&[
         ("values in rcx and r11: the compiler must know that `syscall` overwrites them", || {
@@ -53,7 +47,7 @@ fn main() {
             assert!((c, d) == (17, 18), "they were 17 and 18, and are {c:#x} and {d:#x}");
         }),
         ("unlink", || {
-            queue();
+            queue(libc::O_NONBLOCK, 8192);
             let result = unlink(&queue_name());
             assert!(result != Err(libc::EACCES), "EACCES: pass the name without its slash");
             assert!(result == Ok(()), "{result:?}: decode a negated errno, and pass no slash");
@@ -61,7 +55,7 @@ fn main() {
             assert!(again == Err(libc::ENOENT), "{again:?}: the error is the negated result");
         }),
         ("receive", || {
-            let (mqd, mut buffer, mut priority) = (queue(), [0_u8; 8192], 1);
+            let (mqd, mut buffer, mut priority) = (queue(libc::O_NONBLOCK, 8192), [0_u8; 8192], 1);
             // SAFETY: the message is read, given with its length.
             unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 7) };
             let length = receive(mqd, &mut buffer, &mut priority);

@@ -11,12 +11,7 @@
 //! Read: src/chat/dialogue.rs, and "The protocol" in the README at the top.
 
 use lesson::judge::judge;
-use lesson::md5::{Digest, Md5};
-
-/// The md5 of a message as hex.
-fn hex(message: &[u8]) -> Vec<u8> {
-    Md5::digest(message).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
-}
+use lesson::learned::hex;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Received {

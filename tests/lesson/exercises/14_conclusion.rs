@@ -12,30 +12,13 @@
 use std::ffi::c_int;
 use std::process::{Command, Stdio};
 
-use lesson::judge::{errno, if_it_hangs, judge, program, queue_name};
+use lesson::judge::{if_it_hangs, judge, program, queue_name};
+use lesson::learned::{self, hex, queue, send};
 use lesson::libc;
-use lesson::md5::{Digest, Md5};
-
-/// The md5 of a message as hex.
-fn hex(message: &[u8]) -> Vec<u8> {
-    Md5::digest(message).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
-}
 
 /// The next message. Waits for it.
 fn receive(mqd: c_int) -> Vec<u8> {
-    let mut buffer = vec![0_u8; 8192];
-    // SAFETY: at most 8192 bytes are written, into `buffer`.
-    let length =
-        unsafe { libc::mq_receive(mqd, buffer.as_mut_ptr().cast(), 8192, std::ptr::null_mut()) };
-    assert!(length >= 0, "mq_receive failed with errno {}", errno());
-    buffer.truncate(length as usize);
-    buffer
-}
-
-fn send(mqd: c_int, message: &[u8]) {
-    // SAFETY: the message is read, given with its length.
-    let result = unsafe { libc::mq_send(mqd, message.as_ptr().cast(), message.len(), 0) };
-    assert!(result == 0, "mq_send failed with errno {}", errno());
+    learned::receive(mqd).unwrap_or_else(|number| panic!("mq_receive failed with errno {number}"))
 }
 
 // ---- your code ----
@@ -67,9 +50,7 @@ fn main() {
             assert!(output.status.success(), "premise is not content: {}", error.trim());
         }),
         ("a wrong message", || {
-            let (flags, none) = (libc::O_RDWR | libc::O_CREAT, std::ptr::null::<libc::mq_attr>());
-            // SAFETY: the name is a string; both further arguments are there.
-            let mqd = unsafe { libc::mq_open(queue_name().as_ptr(), flags, 0o600, none) };
+            let mqd = queue(0, 8192);
             send(mqd, b"the time");
             send(mqd, b"nonsense");
             assert!(!talk(mqd, 3), "nonsense was accepted: compare it with the md5 of yours");

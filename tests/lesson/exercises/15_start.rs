@@ -37,15 +37,13 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 #[cfg(not(program))]
 fn main() {
-    use lesson::judge::{build_freestanding, errno, judge, queue_name};
+    use lesson::judge::{build_freestanding, judge, queue_name};
+    use lesson::learned::{queue, receive};
     use lesson::libc;
     judge(&[("the program", || {
         let program = build_freestanding(file!())
             .unwrap_or_else(|errors| panic!("it does not compile:\n{errors}"));
-        let (flags, none) =
-            (libc::O_RDWR | libc::O_CREAT | libc::O_NONBLOCK, std::ptr::null::<libc::mq_attr>());
-        // SAFETY: the name is a string; both further arguments are there.
-        let mqd = unsafe { libc::mq_open(queue_name().as_ptr(), flags, 0o600, none) };
+        let mqd = queue(libc::O_NONBLOCK, 8192);
         let run = |name: &str| {
             let mut program = std::process::Command::new(&program);
             program.arg(name).status().expect("it can be started")
@@ -63,13 +61,9 @@ fn main() {
             "it ended with status {}: a call failed. The name in argv[1] is at 16 bytes above argc",
             status.code().unwrap()
         );
-        let mut buffer = [0_u8; 8192];
-        // SAFETY: at most 8192 bytes are written, into `buffer`.
-        let length = unsafe {
-            libc::mq_receive(mqd, buffer.as_mut_ptr().cast(), 8192, std::ptr::null_mut())
-        };
-        assert!(length >= 0, "no message came: errno {}", errno());
-        let message = String::from_utf8_lossy(&buffer[..length as usize]);
+        let message = receive(mqd);
+        let message = message.unwrap_or_else(|number| panic!("no message came: errno {number}"));
+        let message = String::from_utf8_lossy(&message);
         assert!(message == "Oooo 'ello!", "{message:?} came");
         let status = run("lesson-has-no-such-queue").code();
         assert!(

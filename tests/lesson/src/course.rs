@@ -6,7 +6,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+
+use crate::judge::compile;
 
 /// The lines around the hole.
 const BEGIN: &str = "// ---- your code ----\n";
@@ -132,14 +134,17 @@ impl Step {
         let source_path = work.join(format!("{}-{label}.rs", self.name));
         fs::write(&source_path, source).expect("a file in target");
         let program = source_path.with_extension("");
-        let output = rustc(&source_path, &program).output().expect("rustc can be started");
-        if output.status.success() {
-            return Ok(program);
-        }
+        let library = format!("--extern=lesson={}", library().display());
+        let artifacts = format!("-L{}", artifacts().display());
+        // A slice or a reference to one is no type of C.
+        let lints = ["-Adead_code", "-Aunused", "-Dimproper_ctypes"];
+        let arguments = [&lints[..], &[&library, &artifacts]].concat();
         // The learner's file is the one to be opened; the lines are the same.
         let (copy, exercise) =
             (source_path.display().to_string(), self.path().display().to_string());
-        Err(errors(&output).replace(&copy, &exercise))
+        compile(&source_path, &program, &arguments)
+            .map_err(|errors| errors.replace(&copy, &exercise))?;
+        Ok(program)
     }
 }
 
@@ -171,20 +176,4 @@ fn library() -> PathBuf {
     let files = fs::read_dir(artifacts()).expect("cargo's folder");
     let files = files.filter_map(|file| file.ok().map(|file| file.path()));
     files.filter(is_it).max_by_key(age).expect("cargo has built the library")
-}
-
-/// The compiler for an exercise. Optimised, because some mistakes do no harm otherwise.
-fn rustc(source: &Path, program: &Path) -> Command {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.args(["--edition=2024", "--crate-name=exercise", "-O", "-Adead_code", "-Aunused"]);
-    rustc.arg("-Dimproper_ctypes"); // a slice or a reference to one is no type of C
-    rustc.arg("-Cpanic=abort"); // cargo may have built the library for either strategy
-    rustc.arg(source).arg("-o").arg(program);
-    rustc.arg("--extern").arg(format!("lesson={}", library().display()));
-    rustc.arg("-L").arg(artifacts());
-    rustc
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).trim().to_string()
 }

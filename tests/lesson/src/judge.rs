@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::panic;
-use std::process::exit;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering::SeqCst};
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::SeqCst};
 
 /// Seconds after which a test is stuck.
 const PATIENCE: u32 = 3;
@@ -47,19 +48,18 @@ pub fn has_line(source: &str, beginning: &str) -> bool {
 
 /// What is wrong if the rest of the test takes too long.
 pub fn if_it_hangs(sentence: &'static str) {
-    STUCK.store(sentence.as_ptr().cast_mut(), SeqCst);
-    STUCK_LENGTH.store(sentence.len(), SeqCst);
+    STUCK.store(Box::leak(Box::new(sentence)), SeqCst);
 }
 
-static STUCK: AtomicPtr<u8> =
-    AtomicPtr::new(c"it does not end: a call waits for ever".as_ptr() as _);
-static STUCK_LENGTH: AtomicUsize = AtomicUsize::new(38);
+static WAITS: &str = "it does not end: a call waits for ever";
+static STUCK: AtomicPtr<&str> = AtomicPtr::new((&raw const WAITS).cast_mut());
 static REPORT: AtomicI32 = AtomicI32::new(-1);
 
 extern "C" fn stuck(_: c_int) {
-    // SAFETY: a static string, and calls that signal-safety(7) allows.
+    // SAFETY: nobody writes to a sentence, and signal-safety(7) allows these calls.
     unsafe {
-        libc::write(REPORT.load(SeqCst), STUCK.load(SeqCst).cast(), STUCK_LENGTH.load(SeqCst));
+        let sentence = *STUCK.load(SeqCst);
+        libc::write(REPORT.load(SeqCst), sentence.as_ptr().cast(), sentence.len());
         libc::_exit(1);
     }
 }
@@ -135,10 +135,10 @@ fn end_by(signal: c_int) -> String {
 }
 
 /// Builds a program of this repository, and returns its path.
-pub fn program(name: &str) -> std::path::PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = std::process::Command::new(cargo);
+    let mut build = Command::new(cargo);
     build.current_dir(root).args(["build", "--release", "--locked", "--quiet", "--bin", name]);
     build.args(["--message-format=json-render-diagnostics"]);
     let output = build.output().expect("cargo can be started");
@@ -151,24 +151,38 @@ pub fn program(name: &str) -> std::path::PathBuf {
     path.unwrap_or_else(|| panic!("{name} cannot be built: try cargo build --release")).into()
 }
 
+/// Compiles a source, with further arguments for rustc. Errors: those of the compiler.
+pub fn compile(source: &Path, program: &Path, arguments: &[&str]) -> Result<(), String> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    // Optimised, because some mistakes do no harm otherwise.
+    rustc.args(["--edition=2024", "--crate-name=exercise", "-O"]);
+    rustc.arg("-Cpanic=abort"); // cargo may have built the library for either strategy
+    rustc.args(arguments).arg(source).arg("-o").arg(program);
+    let output = rustc.output().expect("rustc can be started");
+    let errors = || String::from_utf8_lossy(&output.stderr).trim().to_string();
+    if output.status.success() { Ok(()) } else { Err(errors()) }
+}
+
 /// Compiles the part of an exercise that is for `--cfg program` as a program without a C library.
 /// Errors: those of the compiler.
-pub fn build_freestanding(source: &str) -> Result<std::path::PathBuf, String> {
-    let program = std::path::Path::new(source).with_extension("program");
-    let mut rustc = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
-    rustc.args(["--edition=2024", "--crate-name=program", "--cfg=program", "-O", "-Awarnings"]);
-    rustc.args(["-Cpanic=abort", "-Crelocation-model=static"]);
-    for argument in ["-nostartfiles", "-nostdlib", "-static"] {
-        rustc.arg(format!("-Clink-arg={argument}"));
-    }
-    let output = rustc.arg(source).arg("-o").arg(&program).output().expect("rustc can be started");
-    if output.status.success() {
-        return Ok(program);
-    }
-    let mut errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    if errors.contains("undefined symbol") || errors.contains("undefined reference") {
-        errors += "\nThere is no C library: the compiler calls memcpy, memset or strlen for copies, \
-                   arrays of zeros and strings of C. Do without them.";
-    }
-    Err(errors)
+pub fn build_freestanding(source: &str) -> Result<PathBuf, String> {
+    let program = Path::new(source).with_extension("program");
+    let arguments = [
+        "--cfg=program",
+        "-Awarnings",
+        "-Crelocation-model=static",
+        "-Clink-arg=-nostartfiles",
+        "-Clink-arg=-nostdlib",
+        "-Clink-arg=-static",
+    ];
+    compile(Path::new(source), &program, &arguments).map_err(|errors| {
+        if errors.contains("undefined symbol") || errors.contains("undefined reference") {
+            errors
+                + "\n\nThere is no C library: the compiler calls memcpy, memset or strlen for copies, \
+                   arrays of zeros and strings of C. Do without them."
+        } else {
+            errors
+        }
+    })?;
+    Ok(program)
 }

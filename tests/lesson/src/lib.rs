@@ -2,6 +2,7 @@
 
 pub mod course;
 pub mod judge;
+pub mod learned;
 
 // The exercises are compiled against this library alone.
 pub use arrayvec;
