@@ -25,7 +25,7 @@ pub fn greet(program: &str, report: Report, greeting: &str) -> Result<(), Errno>
 
 /// A figure of one program. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the page and README.md name each
+#[allow(missing_docs)] // the page and benches/README.md name each
 pub enum Figure {
     Iterations,
     /// 0 or 1: the first corrupted message ends a conversation.
