@@ -38,6 +38,18 @@ pub fn occupy_standard_descriptors() {
     }
 }
 
+/// The width of a page that is not for a terminal, and the greatest for a terminal.
+pub const MAX_COLUMNS: u16 = 80;
+
+/// The columns of a terminal that a page or a line may use: [`MAX_COLUMNS`] if it does not know its
+/// width. None if `fd` is no terminal.
+pub fn columns(fd: &Fd) -> Option<u16> {
+    match os::terminal_columns(fd)? {
+        0 => Some(MAX_COLUMNS),
+        columns => Some(columns.min(MAX_COLUMNS)),
+    }
+}
+
 /// Whether standard output can be written: EBADF if it is closed, EPIPE if it is a pipe without a
 /// reader, which a write of nothing does not notice.
 pub fn check_stdout() -> Result<(), Errno> {

@@ -5,16 +5,13 @@
 
 use core::fmt;
 
-use super::output::print;
+use super::output::{MAX_COLUMNS, columns, print};
 use super::params::Params;
 use super::report::{Figure, Figures, ROUND_TRIP, STEPS, end_of_step};
 use crate::chat::clock::mul_div;
 use crate::chat::seat::Seat;
 use crate::mq;
-use crate::os::{self, Errno, STDOUT};
-
-/// The width in characters of a page that is not for a terminal, and the greatest one for a terminal.
-const MAX_COLUMNS: u16 = 80;
+use crate::os::{Errno, STDOUT};
 
 /// The width of a label, and that of a number, unless one is longer.
 const LABEL: usize = 14;
@@ -43,10 +40,7 @@ pub struct Page<'a> {
 impl<'a> Page<'a> {
     /// A page for standard output, with a column for each of `sides`, and the release of the kernel.
     pub fn new(params: &'a Params, kernel: &'a str, sides: &'a [(Seat, &'a Figures)]) -> Page<'a> {
-        match os::terminal_columns(&STDOUT) {
-            None | Some(0) => Page::of_width(MAX_COLUMNS, params, kernel, sides),
-            Some(columns) => Page::of_width(columns.min(MAX_COLUMNS), params, kernel, sides),
-        }
+        Page::of_width(columns(&STDOUT).unwrap_or(MAX_COLUMNS), params, kernel, sides)
     }
 
     fn of_width(

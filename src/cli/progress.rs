@@ -5,13 +5,10 @@
 
 use core::fmt::{self, Write};
 
-use super::output::{Decimal, Text, write_all};
+use super::output::{Decimal, Text, columns, write_all};
 use crate::chat::clock::{SECOND, mul_div};
 use crate::chat::dialogue::Dialogue;
-use crate::os::{self, STDERR};
-
-/// The largest number of columns, also used if the terminal reports no width.
-const MAX_COLUMNS: u16 = 80;
+use crate::os::STDERR;
 
 /// The progress line of one program.
 pub struct Progress {
@@ -26,12 +23,8 @@ pub struct Progress {
 impl Progress {
     /// A line for `program`, if standard error is a terminal.
     pub fn new(program: &'static str) -> Progress {
-        let width = match os::terminal_columns(&STDERR) {
-            None => 0,
-            Some(0) => MAX_COLUMNS - 1,
-            // A character in the last column would move the cursor on.
-            Some(columns) => columns.min(MAX_COLUMNS) - 1,
-        };
+        // A character in the last column would move the cursor on.
+        let width = columns(&STDERR).map_or(0, |columns| columns - 1);
         Progress { program, width: width.into(), is_shown: false, next: None }
     }
 

@@ -146,20 +146,18 @@ fn nanoseconds(clock: libc::clockid_t) -> u64 {
     }
 }
 
-/// What uname(2) tells.
-pub struct Kernel(libc::utsname);
+/// What uname(2) tells; None if a sandbox forbids the call.
+pub struct Kernel(Option<libc::utsname>);
 
 impl Kernel {
     /// The kernel on which this process runs.
-    ///
-    /// Errors: those of uname(2).
-    pub fn new() -> Result<Kernel, Errno> {
-        uname().map(Kernel)
+    pub fn running() -> Kernel {
+        Kernel(uname().ok())
     }
 
-    /// Its release: `6.1.0`. A dash if a sandbox forbids the call.
-    pub fn release_of(kernel: &Result<Kernel, Errno>) -> &str {
-        let Ok(Kernel(name)) = kernel else { return "-" };
+    /// Its release: `6.1.0`. A dash if it is not known.
+    pub fn release(&self) -> &str {
+        let Kernel(Some(name)) = self else { return "-" };
         // SAFETY: the kernel ends each part with a NUL.
         let release = unsafe { CStr::from_ptr(name.release.as_ptr()) };
         release.to_str().unwrap_or("-")

@@ -125,8 +125,8 @@ fn report_end(ending: &Ending<'_>, reporter: Reporter) -> ExitCode {
     let Ending { seat, params, session, end } = *ending;
     let figures = Figures::new(session, end);
     let print = || {
-        let (program, figures, kernel) = (seat.program(), &figures, os::Kernel::new());
-        let kernel = os::Kernel::release_of(&kernel);
+        let (program, figures, kernel) = (seat.program(), &figures, os::Kernel::running());
+        let kernel = kernel.release();
         match params.report {
             Report::Json => {
                 Json { program, params, kernel, session, end, figures, merged: 1 }.print()

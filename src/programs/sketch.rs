@@ -117,10 +117,7 @@ fn report(params: &Params, cause: Option<usize>, pipe: &Fd) -> Result<(), Errno>
         }
     }
     let printed = match params.report {
-        Report::Text => {
-            let kernel = os::Kernel::new();
-            Page::new(params, os::Kernel::release_of(&kernel), &sides).print()
-        }
+        Report::Text => Page::new(params, os::Kernel::running().release(), &sides).print(),
         Report::Json => Ok(()), // each child has printed its own
     };
     if let Some(child) = cause
