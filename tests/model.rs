@@ -3,14 +3,15 @@
 //!
 //! Tests of whole programs see the orders that the scheduler chooses; here all are tried. A step is
 //! one call on the queue: a receive that takes the first message, or a send that appends one. (A
-//! poll of an empty queue is a step only after a look at a seat; else it changes nothing.) [`Side::call`] does what the module
-//! `conversation` does around a [`Dialogue`]. The test judges by a log and an md5 of its own.
+//! poll of an empty queue is a step only after a look at a seat; else it changes nothing.)
+//! [`Side::call`] does what the module `conversation` does around a [`Dialogue`]. The test judges by
+//! a log and an md5 of its own.
 //!
 //! Left alone, both programs finish in every order, and at most one message is in flight, so no two
 //! can change places. A program may look at its peer's seat at any moment, and never reports the end
-//! of a peer that has ended well. Then an intruder may do one thing to the queue at any moment: [`TABLE`] and
-//! [`TABLE_OF_ONE_ITERATION`] list exactly what can follow. If the intruder copies and alters
-//! messages, but calculates no md5:
+//! of a peer that has ended well. Then an intruder may do one thing to the queue at any moment:
+//! [`TABLE`] and [`TABLE_OF_ONE_ITERATION`] list exactly what can follow. If the intruder copies and
+//! alters messages, but calculates no md5:
 //!
 //! - No program answers a message that it has not verified, except conclusion its first.
 //! - Premise is not done if anything happened before its check that the queue is empty. A changed
@@ -42,7 +43,7 @@ use Step::{Calls, GivesUp, Intrudes, Looks, Polls};
 use common::md5_hex;
 use mq_sketch::chat::dialogue::{Dialogue, Received};
 use mq_sketch::chat::message::{DIGEST_SIZE, Message};
-use mq_sketch::chat::seat::PeerWatch;
+use mq_sketch::chat::seat::{PeerWatch, Seat, Sitter};
 
 /// What can follow one act of an intruder, in a conversation of at least three iterations.
 ///
@@ -108,7 +109,7 @@ impl Side {
     /// Looks at the seat of its peer, which has ended.
     fn look(&mut self) {
         let rounds = *self.rounds_since.get_or_insert(0);
-        if self.watch.has_ended(true, rounds) {
+        if self.watch.check(None, self.dialogue.replies(), rounds).is_some() {
             self.phase = Bereaved;
         }
     }
@@ -137,7 +138,6 @@ impl Side {
                 match self.dialogue.receive(message.as_bytes()) {
                     Received::Reply => {
                         self.log.push(message);
-                        self.watch.replied();
                         self.rounds_since = None;
                         if self.dialogue.must_check_empty_queue() { ChecksQueue } else { Sends }
                     }
@@ -237,7 +237,7 @@ impl Conversation {
             dialogue,
             phase,
             log: Vec::new(),
-            watch: PeerWatch::default(),
+            watch: PeerWatch::new(Some(Sitter { seat: Seat::Premise, pid: None })),
             rounds_since: None,
         });
         let begin = State { sides, queue: Vec::new(), acts };

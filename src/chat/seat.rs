@@ -4,13 +4,16 @@
 //! only silent. But on Linux a queue is a file, and a record lock works on it, fcntl(2). So each
 //! program locks one byte of the queue, its seat. The kernel frees it when the process ends, however
 //! it ends. A program of another kind takes no seat, and is treated like one that is silent.
+//!
+//! A lock belongs to a process, and a child does not inherit it. In a `sketch` the parent has the seat
+//! of premise, because it creates the queue: so the queue is in use from its beginning to its end.
 
 use core::fmt;
 
 use crate::mq::Queue;
 
 /// The seat of a program: the byte of the queue that it locks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Seat {
     /// Of premise.
     Premise,
@@ -61,28 +64,44 @@ impl Seat {
 /// would have received it. `tests/model.rs` tries this in every order of calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PeerWatch {
-    /// The idle rounds at the first check that found the seat free.
-    free_since: Option<u64>,
+    /// The process that was in the seat last. None for a peer that takes no seat.
+    peer: Option<Sitter>,
+    /// The replies, and the idle rounds since, at the first check that found the seat free.
+    free_since: Option<(u64, u64)>,
 }
 
 impl PeerWatch {
-    /// A check of the seat, after so many rounds without a reply: true if the peer has ended.
-    pub fn has_ended(&mut self, is_free: bool, idle_rounds: u64) -> bool {
-        if !is_free {
-            self.free_since = None;
-        }
-        is_free && idle_rounds > *self.free_since.get_or_insert(idle_rounds)
+    /// A watch of the process that has the seat, if one has.
+    pub fn new(peer: Option<Sitter>) -> PeerWatch {
+        PeerWatch { peer, free_since: None }
     }
 
-    /// A reply has come.
-    #[inline]
-    pub fn replied(&mut self) {
-        self.free_since = None;
+    /// True if there is a process to watch.
+    pub fn has_peer(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// A check of the seat, after so many replies and so many rounds without another: the peer, if it
+    /// has ended.
+    pub fn check(
+        &mut self,
+        sitter: Option<Sitter>,
+        replies: u64,
+        idle_rounds: u64,
+    ) -> Option<Sitter> {
+        match (sitter, self.free_since) {
+            (Some(_), _) => *self = PeerWatch::new(sitter),
+            (None, Some((at, rounds))) if at == replies => {
+                return self.peer.filter(|_| idle_rounds > rounds);
+            }
+            (None, _) => self.free_since = Some((replies, idle_rounds)),
+        }
+        None
     }
 }
 
 /// A process that has a seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sitter {
     /// Its seat.
     pub seat: Seat,
@@ -105,5 +124,34 @@ impl fmt::Display for Sitter {
             Some(pid) => write!(f, " (process {pid})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Option<Sitter> = Some(Sitter { seat: Seat::Premise, pid: Some(1) });
+    const SECOND: Option<Sitter> = Some(Sitter { seat: Seat::Premise, pid: Some(2) });
+
+    #[test]
+    fn a_peer_has_ended_if_its_seat_stays_free_and_a_round_finds_no_reply() {
+        let mut watch = PeerWatch::new(FIRST);
+        assert_eq!(watch.check(FIRST, 7, 100), None);
+        assert_eq!(watch.check(None, 7, 200), None);
+        assert_eq!(watch.check(None, 7, 200), None); // no round
+        assert_eq!(watch.check(None, 8, 300), None); // a reply
+        assert_eq!(watch.check(FIRST, 8, 400), None); // a seat
+        assert_eq!(watch.check(None, 8, 500), None);
+        assert_eq!(watch.check(None, 8, 501), FIRST);
+    }
+
+    #[test]
+    fn of_two_that_had_the_seat_the_second_has_ended() {
+        let mut watch = PeerWatch::new(FIRST);
+        assert_eq!(watch.check(None, 7, 100), None);
+        assert_eq!(watch.check(SECOND, 7, 200), None);
+        assert_eq!(watch.check(None, 7, 300), None);
+        assert_eq!(watch.check(None, 7, 400), SECOND);
     }
 }

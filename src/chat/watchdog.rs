@@ -22,8 +22,6 @@ pub struct Watchdog {
     schedule: CheckSchedule,
     replies_at_check: u64,
     peer_seat: Seat,
-    /// The process that had the seat at the first reply. None for a peer that takes no seat.
-    peer: Option<Sitter>,
     peer_watch: PeerWatch,
 }
 
@@ -35,7 +33,6 @@ impl Watchdog {
             schedule: CheckSchedule::new(start),
             replies_at_check: 0,
             peer_seat,
-            peer: None,
             peer_watch: PeerWatch::default(),
         }
     }
@@ -45,16 +42,10 @@ impl Watchdog {
         (self.silence_timer.slice() / 1000) as u32
     }
 
-    /// Notes which process has the peer's seat. Call it at the first reply, before the answer: the peer
-    /// waits for the answer, so it has not ended yet.
+    /// Notes which process has the peer's seat. Call it at the first reply, before the answer: a peer
+    /// that waits for the answer has not ended yet.
     pub fn meet_peer(&mut self, queue: &Queue) {
-        self.peer = self.peer_seat.sitter(queue);
-    }
-
-    /// A reply has come.
-    #[inline]
-    pub fn replied(&mut self) {
-        self.peer_watch.replied();
+        self.peer_watch = PeerWatch::new(self.peer_seat.sitter(queue));
     }
 
     /// True if it is time for a check, when the cycle counter is at `ticks`.
@@ -73,9 +64,9 @@ impl Watchdog {
             return Err(Loss::Silent);
         }
         self.replies_at_check = replies;
-        if let Some(peer) = self.peer {
-            let is_free = self.peer_seat.sitter(queue).is_none();
-            if self.peer_watch.has_ended(is_free, idle_rounds) {
+        if self.peer_watch.has_peer() {
+            let sitter = self.peer_seat.sitter(queue);
+            if let Some(peer) = self.peer_watch.check(sitter, replies, idle_rounds) {
                 return Err(Loss::Ended(peer));
             }
         }

@@ -69,7 +69,11 @@ impl fmt::Display for Ending<'_> {
                 )
             }
             End::PeerEnded(peer) => {
-                write!(f, "{name}: {peer} has ended after {replies} iterations")
+                write!(
+                    f,
+                    "{name}: {peer} has ended after {replies} iterations: its own output says why; \
+                     both need the same ITERATIONS"
+                )
             }
             End::Signal(signal) => {
                 let (name, iterations) = (Name(signal), dialogue.iterations());

@@ -140,11 +140,17 @@ impl fmt::Display for CallError<'_> {
                 return Taken(sitter).fmt(f);
             }
             (Create { name, existing: Existing::Abandoned, .. }, Errno::EEXIST) => {
-                return write!(
-                    f,
+                f.write_str(
                     "the queue was left behind (no program has a seat at it, but one of another \
-                     kind may still use it): run cleanup MESSAGE_QUEUE_NAME={name}"
-                );
+                     kind may still use it): run cleanup ",
+                )?;
+                // To be pasted into a shell, which reads other characters in its own way.
+                let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(byte);
+                return if name.as_bytes().iter().all(is_plain) {
+                    write!(f, "MESSAGE_QUEUE_NAME={name}")
+                } else {
+                    f.write_str("with the same MESSAGE_QUEUE_NAME")
+                };
             }
             (Create { .. }, Errno::EEXIST) => {
                 "the queue exists already: another premise is running, or one died"
@@ -260,12 +266,13 @@ mod tests {
     #[test]
     fn an_error_names_the_call_the_errno_the_cause_and_the_remedy() {
         use std::string::ToString;
-        let name = &QueueName::new(b"/q").unwrap();
-        let mode = 0o640;
-        let create = |existing| {
-            let (message_size, has_descriptors) = (32, true);
+        let (name, odd) = (&QueueName::new(b"/q").unwrap(), &QueueName::new(b"/$(q)").unwrap());
+        let create_named = |name, existing| {
+            let (mode, message_size, has_descriptors) = (0o640, 32, true);
             Call::Create { name, mode, message_size, has_descriptors, existing }
         };
+        let create = |existing| create_named(name, existing);
+        let odd = create_named(odd, Existing::Abandoned);
         let sitter = Sitter { seat: Seat::Premise, pid: Some(1234) };
         let (talks, left) = (create(Existing::Taken(sitter)), create(Existing::Abandoned));
         let create = create(Existing::Closed);
@@ -279,6 +286,7 @@ mod tests {
             ),
             (talks, Errno::EEXIST, "EEXIST: premise (process 1234) talks on this queue: use"),
             (left, Errno::EEXIST, "run cleanup MESSAGE_QUEUE_NAME=/q"),
+            (odd, Errno::EEXIST, "run cleanup with the same MESSAGE_QUEUE_NAME"),
             (create, Errno::EACCES, "mode 0640"),
             (create, Errno::EMFILE, "the new one is charged 10*(32+96)=1280 bytes"),
             (open, Errno::EMFILE, "RLIMIT_NOFILE"),

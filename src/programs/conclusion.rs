@@ -58,11 +58,11 @@ pub fn chat(
     let Some(mut queue) = opened? else {
         return Ok(never_opened(params, &session, reporter));
     };
-    super::seal(params, Role::Conclusion)?;
     if let Err(other) = Seat::Conclusion.take(&queue) {
         complain(NAME, format_args!("{}: another {}", params.queue_name, Taken(other)));
         return Ok(ExitCode::FAILED);
     }
+    super::seal(params, Role::Conclusion)?;
     let end = super::talk(NAME, params, &mut queue, &mut session, &mut progress);
     let ending = Ending { seat: Seat::Conclusion, params, session: &session, end };
     Ok(super::report_end(&ending, reporter))

@@ -41,7 +41,7 @@ fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     chat(params, &mut queue, Reporter::Itself)
 }
 
-/// From the greeting to the creation of the queue. What would end the program later is tried first,
+/// From the greeting to the creation of the queue, and the seat at it. What would end the program later is tried first,
 /// so that no queue is left behind: standard output may be closed, and a sandbox may forbid the
 /// cycle counter (prctl(2), PR_SET_TSC), which is SIGSEGV.
 pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
@@ -52,12 +52,15 @@ pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
     // So the queue has exactly this mode from the beginning. With fchmod(2) after mq_open(3)
     // another user's conclusion could find it closed in between. The process creates nothing else.
     os::umask(0);
-    Queue::create(name, *mode, *message_size, wait.begins_nonblocking()).map_err(|errno| {
+    let created = Queue::create(name, *mode, *message_size, wait.begins_nonblocking());
+    let queue = created.map_err(|errno| {
         let (mode, message_size) = (*mode, *message_size);
         let has_descriptors = errno == Errno::EMFILE && os::can_open(c"/") != Err(Errno::EMFILE);
         let existing = if errno == Errno::EEXIST { examine(name) } else { Existing::Closed };
         Call::Create { name, mode, message_size, has_descriptors, existing }.failed(errno)
-    })
+    })?;
+    let _ = Seat::Premise.take(&queue); // it is free: the queue is new
+    Ok(queue)
 }
 
 /// Finds out who talks on a queue that exists.
@@ -81,7 +84,6 @@ pub fn chat<'a>(
         let _ = remove_queue(params, queue);
         return Err(error);
     }
-    let _ = Seat::Premise.take(queue); // it is free: the queue is new
     let now = Message::time(os::realtime_nanoseconds() / 1_000_000_000);
     let dialogue = Dialogue::premise(now, params.iterations, params.message_size);
     let mut session = Session::new(dialogue);

@@ -107,7 +107,6 @@ mod lists {
         any(SYS_setitimer),
         any(SYS_clock_gettime),
         any(SYS_getrusage),
-        SEATS,
         // Standard output and standard error. In a sketch 0 is the pipe to the parent.
         only(SYS_write, 0, &[0..=2]),
         TERMINAL,
@@ -117,13 +116,12 @@ mod lists {
     /// ioctl(2) that asks for the size of a terminal.
     const TERMINAL: Rule = only(SYS_ioctl, 1, &[one(TIOCGWINSZ as c_int)]);
 
-    /// fcntl(2) with F_GETLK and F_SETLK.
-    const SEATS: Rule = only(SYS_fcntl, 1, &[F_GETLK as u32..=F_SETLK as u32]);
+    /// A look at the peer's seat.
+    const PEER: &[Rule] = &[only(SYS_fcntl, 1, &[one(F_GETLK)])];
 
     /// All calls of `cleanup`.
     const CLEAN_UP: &[Rule] = &[
         only(SYS_mq_open, 1, &[one(O_RDWR | O_NONBLOCK)]),
-        only(SYS_fcntl, 1, &[one(F_GETLK)]),
         any(SYS_close),
         any(SYS_mq_unlink),
         only(SYS_write, 0, &[1..=2]),
@@ -176,6 +174,7 @@ mod lists {
         any(SYS_set_robust_list), // fork(2) of glibc
         only(SYS_prctl, 0, &[one(PR_SET_PDEATHSIG), one(PR_SET_SECCOMP), one(PR_SET_NO_NEW_PRIVS)]),
         only(SYS_mq_open, 1, &[one(O_RDWR), one(O_RDWR | O_NONBLOCK)]), // without O_CREAT
+        only(SYS_fcntl, 1, &[one(F_GETLK), one(F_SETLK)]),              // conclusion takes its seat
     ];
 
     #[cfg(not(freestanding))]
@@ -184,13 +183,13 @@ mod lists {
     /// The calls that this process may still make.
     pub const fn list(role: Role) -> &'static List {
         match role {
-            Role::Premise => &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, C_LIBRARY],
-            Role::Conclusion => &[CONVERSATION, COMMON, C_LIBRARY],
+            Role::Premise => &[CONVERSATION, PEER, REMOVE_THE_QUEUE, COMMON, C_LIBRARY],
+            Role::Conclusion => &[CONVERSATION, PEER, COMMON, C_LIBRARY],
             Role::Sketch => {
                 &[CONVERSATION, REMOVE_THE_QUEUE, COMMON, SUPERVISE, START_CHILDREN, C_LIBRARY]
             }
             Role::Parent => &[REMOVE_THE_QUEUE, COMMON, SUPERVISE, PRINT, C_LIBRARY],
-            Role::Cleanup => &[CLEAN_UP, C_LIBRARY],
+            Role::Cleanup => &[CLEAN_UP, PEER, C_LIBRARY],
         }
     }
 

@@ -156,8 +156,8 @@ impl Scribe {
             "ioctl" => format!("{fd}, {}", checked_argument(name, b)),
             "fcntl" => {
                 let seat = match (self.programs[call.process], word(c + 8)) {
-                    ("premise", 0) | ("conclusion", 1) => "its seat".into(),
-                    ("premise", 1) | ("conclusion", 0) => "the peer's seat".into(),
+                    ("premise" | "sketch", 0) | ("conclusion", 1) => "its seat".into(),
+                    ("premise" | "sketch", 1) | ("conclusion", 0) => "the peer's seat".into(),
                     (_, other) => format!("seat {other}"),
                 };
                 format!("{fd}, {}, {seat}", checked_argument(name, b))

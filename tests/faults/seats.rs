@@ -99,23 +99,38 @@ fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
     }
 }
 
-/// The survivor notices the end before the parent does.
+/// premise notices the end before the parent does.
 #[test]
 fn a_sketch_tells_the_cause_and_not_its_consequence() {
-    for victim in 0..2 {
-        let place = Place::new("cause");
-        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-        wait_for_seats(&place);
-        let both = children(&sketch);
-        stop(&sketch);
-        kill(both[victim], SIGKILL).unwrap();
-        let survivor = both[1 - victim].as_raw() as u32;
-        wait_until("the other has ended", || (state(survivor) == 'Z').then_some(()));
-        signal(&sketch, SIGCONT);
-        let error = error(&finish(sketch), 128 + 9);
-        assert!(error.contains(" was killed by signal 9\n"), "{error}");
-        assert!(!place.exists());
-    }
+    let place = Place::new("cause");
+    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    wait_for_seats(&place);
+    let both = children(&sketch);
+    stop(&sketch);
+    kill(both[1], SIGKILL).unwrap();
+    wait_until("premise has ended", || (state(both[0].as_raw() as u32) == 'Z').then_some(()));
+    signal(&sketch, SIGCONT);
+    let error = error(&finish(sketch), 128 + 9);
+    assert!(error.contains("conclusion was killed by signal 9\n"), "{error}");
+    assert!(!place.exists());
+}
+
+/// From its creation on, also before its children talk.
+#[test]
+fn the_queue_of_a_sketch_is_in_use_as_long_as_the_sketch_runs() {
+    let place = Place::new("sketch-seat");
+    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    wait_for_talk(&place);
+    let both = children(&sketch);
+    stop(&sketch);
+    both.iter().for_each(|child| kill(*child, SIGKILL).unwrap());
+    let zombies = || both.iter().all(|child| state(child.as_raw() as u32) == 'Z');
+    wait_until("both have ended", || zombies().then_some(()));
+    let who = format!("{}: {} talks on this queue", place.text, shown("premise", sketch.id()));
+    assert_ended(&place.run("cleanup", &[]), 3, "cleanup", &who);
+    signal(&sketch, SIGCONT);
+    finish(sketch);
+    assert!(!place.exists());
 }
 
 /// A peer may have ended well with its last message on the queue, and a program may have been stopped
