@@ -15,7 +15,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionFlags};
 
 /// Bytes of the largest freestanding program in release.
-const MAX_SIZE: u64 = 72 * 1024;
+const MAX_SIZE: u64 = 84 * 1024;
 
 /// Each program in `folder`, as bytes.
 fn programs(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {

@@ -18,6 +18,7 @@ use mq_sketch::chat::histogram::Histogram;
 use mq_sketch::chat::message::{DIGEST_SIZE, MAX_SIZE, Message};
 use mq_sketch::cli::params::{Mistake, PARAMETERS, Params, Report};
 use mq_sketch::mq::QueueName;
+use mq_sketch::os::CpuSet;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
@@ -54,6 +55,8 @@ fn values(params: &Params) -> BTreeMap<&'static str, Vec<u8>> {
         ("REPORT", if params.report == Report::Json { "json".into() } else { "text".into() }),
         ("MESSAGE_SIZE", params.message_size.to_string().into()),
         ("SEALED", u8::from(params.sealed).to_string().into()),
+        ("PACE", params.pace.to_string().into()),
+        ("CPUS", params.cpus.map_or_else(Vec::new, |[a, b]| format!("{a},{b}").into())),
     ])
 }
 
@@ -91,11 +94,15 @@ fn known_lines() -> Vec<(Vec<Vec<u8>>, Outcome)> {
             ("TIMEOUT", &decimal, number < 1 << 63),
             ("MESSAGE_SIZE", &decimal, (32..=8192).contains(&number) && number % 32 == 0),
             ("PERMISSIONS", &octal, number <= 0o777),
+            ("PACE", &decimal, number <= 500_000),
         ] {
             let value = "0".repeat(number as usize % 31) + digits;
             add(name, value.as_bytes(), is_good.then_some(digits.as_bytes()));
         }
+        let both = (number < CpuSet::CPUS as u128).then(|| format!("{decimal},{decimal}"));
+        add("CPUS", decimal.as_bytes(), both.as_ref().map(String::as_bytes));
     }
+    add("CPUS", b"", Some(b""));
     // Each word is good, but not with one byte more.
     for (name, words, bad) in [
         ("ITERATIONS", ["1", "1000"], ["", "0x1"]),
@@ -106,6 +113,8 @@ fn known_lines() -> Vec<(Vec<Vec<u8>>, Outcome)> {
         ("VERBOSE", ["0", "1"], ["", "2"]),
         ("REPORT", ["text", "json"], ["", "Json"]),
         ("SEALED", ["0", "1"], ["00", "yes"]),
+        ("PACE", ["0", "1000"], ["", "1.5"]),
+        ("CPUS", ["0,1", "7,7"], [",", "0,1,2"]),
     ] {
         bad.iter().for_each(|bad| add(name, bad.as_bytes(), None));
         for word in words.map(str::as_bytes) {

@@ -59,7 +59,7 @@ fn microseconds(time: libc::timeval) -> u64 {
 /// The two clocks at one moment. The report divides by the difference of two such readings, so a
 /// program that was interrupted between the clocks would report wrong figures. Hence the counter is
 /// read before the clock and after it, three times, and the reading with the narrowest gap counts.
-fn both_clocks(ticks: impl Fn() -> u64, nanoseconds: impl Fn() -> u64) -> (u64, u64) {
+pub fn both_clocks(ticks: impl Fn() -> u64, nanoseconds: impl Fn() -> u64) -> (u64, u64) {
     let mut narrowest = (u64::MAX, 0, 0);
     for _ in 0..3 {
         let (before, nanoseconds, after) = (ticks(), nanoseconds(), ticks());
@@ -95,6 +95,11 @@ impl SilenceTimer {
             0 => SECOND,
             limit => (limit / 4).min(SECOND),
         }
+    }
+
+    /// Silence begins at `now`.
+    pub fn restart(&mut self, now: u64) {
+        (self.silence, self.last_check) = (0, now);
     }
 
     /// True if there has been no progress for as long as the limit. If far more than a slice has

@@ -20,6 +20,7 @@ use super::clock::{Reading, ticks};
 use super::dialogue::{Dialogue, Received};
 use super::histogram::Histogram;
 use super::message::{Buffer, MAX_SIZE};
+use super::pace::Pace;
 use super::seat::{Seat, Sitter};
 use super::wait::{Wait, Waiting};
 use super::watchdog::{Loss, Watchdog};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub wait: Wait,
     /// Seconds without progress after which the conversation ends; 0: never.
     pub timeout: u64,
+    /// Microseconds from one message of premise to the next; 0: none.
+    pub pace: u64,
     /// Tell the observer of every message.
     pub verbose: bool,
 }
@@ -48,7 +51,7 @@ pub enum Event<'a> {
     ClockChecked {
         /// CLOCK_MONOTONIC in nanoseconds.
         now: u64,
-        /// Nanoseconds since the first reply.
+        /// Nanoseconds since the first reply, or since the start if there is none yet.
         elapsed: u64,
         /// What has been said so far.
         dialogue: &'a Dialogue,
@@ -87,6 +90,8 @@ pub enum Step {
     SetNonblocking,
     /// setitimer(2).
     SetTimer,
+    /// nanosleep(2).
+    Sleep,
     /// The observer.
     Observe,
 }
@@ -94,11 +99,19 @@ pub enum Step {
 /// What was counted and timed.
 ///
 /// Counts are of the whole conversation, so they match a trace of its calls. Times run from the
-/// first message of the peer, so they do not contain the wait for its start.
+/// end of the warm-up, or if there is none from the first message of the peer, so they do not contain
+/// the wait for its start.
 #[derive(Clone, Default)]
 pub struct Stats {
-    /// Times between two replies, in ticks: one less than there were replies.
+    /// Times between two replies, in ticks. With a pace: from the time at which a message was due to
+    /// its reply, and none for conclusion, which waits for the pace of premise.
     pub round_trips: Histogram,
+    /// How many replies had come when the times began.
+    pub replies_at_start: u64,
+    /// Messages that were sent more than [`LATE`](super::pace::LATE) after they were due.
+    pub late: u64,
+    /// How long after it was due the latest message was sent, in ticks.
+    pub max_lateness: u64,
     /// Receives that returned the program's own message. All were sent back.
     pub own_received: u64,
     /// Calls that found the queue empty, or full, and did not wait.
@@ -120,6 +133,26 @@ impl Stats {
     fn count_round_trip(&mut self, now: u64) {
         self.round_trips.record(now.saturating_sub(self.last_reply));
         self.last_reply = now;
+    }
+
+    /// The times begin now, after so many replies.
+    #[cold]
+    fn begin(&mut self, replies: u64) {
+        self.round_trips.clear();
+        (self.replies_at_start, self.late, self.max_lateness) = (replies, 0, 0);
+        self.start = Reading::now();
+        self.last_reply = self.start.ticks;
+    }
+}
+
+/// How many iterations at the beginning are not timed, of so many in all: a tenth, at most 100,000.
+/// The two programs may share a CPU there until the scheduler separates them: `benches/README.md` has
+/// the measurements. Fewer than 10,000 iterations are over before that, so all of them are timed.
+pub const fn warm_up(iterations: u64) -> u64 {
+    match iterations {
+        0..10_000 => 0,
+        10_000..1_000_000 => iterations / 10,
+        _ => 100_000,
     }
 }
 
@@ -158,15 +191,27 @@ pub fn talk(
     let watchdog = Watchdog::new(settings.timeout, seat.peer(), start);
     let slice = watchdog.slice_microseconds();
     let waiting = Waiting::new(settings.wait);
-    let verbose = settings.verbose;
-    let mut conversation = Conversation { queue, session, waiting, watchdog, verbose, observer };
+    let mut conversation = Conversation {
+        queue,
+        session,
+        waiting,
+        watchdog,
+        pace: Pace::new(settings.pace, start),
+        next_start: 1,
+        first_reply: start.nanoseconds,
+        settings,
+        observer,
+    };
+    // Without a pace there is no code for it in the loop.
+    let run =
+        if settings.pace == 0 { Conversation::run::<false> } else { Conversation::run::<true> };
     let end = if settings.wait.may_sleep() {
         let timer = os::set_alarm_interval(slice).map_err(failed(Step::SetTimer));
-        let end = timer.and_then(|()| conversation.run());
+        let end = timer.and_then(|()| run(&mut conversation));
         let _ = os::set_alarm_interval(0); // what follows is not to be interrupted
         end
     } else {
-        conversation.run()
+        run(&mut conversation)
     };
     let Conversation { session, waiting, .. } = conversation;
     let stats = &mut session.stats;
@@ -180,13 +225,18 @@ struct Conversation<'a> {
     session: &'a mut Session,
     waiting: Waiting,
     watchdog: Watchdog,
-    verbose: bool,
+    pace: Pace,
+    /// The reply at which the times begin, or begin again.
+    next_start: u64,
+    /// When the first reply came: CLOCK_MONOTONIC in nanoseconds.
+    first_reply: u64,
+    settings: Settings,
     observer: Observer<'a>,
 }
 
 impl Conversation<'_> {
     #[inline(never)]
-    fn run(&mut self) -> Result<(), End> {
+    fn run<const HAS_PACE: bool>(&mut self) -> Result<(), End> {
         if self.session.dialogue.is_premise() {
             self.send()?;
             self.session.dialogue.sent();
@@ -202,11 +252,14 @@ impl Conversation<'_> {
                     if is_first {
                         self.watchdog.meet_peer(self.queue);
                     }
+                    if HAS_PACE {
+                        self.keep_pace()?;
+                    }
                     if is_last_of_premise {
                         self.check_empty_queue()?;
                     }
                     self.send()?;
-                    let now = self.count_reply();
+                    let now = self.count_reply::<HAS_PACE>();
                     if self.session.dialogue.is_over() {
                         return Ok(());
                     }
@@ -234,7 +287,7 @@ impl Conversation<'_> {
         loop {
             match self.queue.receive(&mut self.session.received, &Deadline::NEVER) {
                 Ok(length) => {
-                    if self.verbose {
+                    if self.settings.verbose {
                         let message = &self.session.received[..length];
                         (self.observer)(Event::Received(message)).map_err(failed(Step::Observe))?;
                     }
@@ -248,7 +301,7 @@ impl Conversation<'_> {
     /// Sends the program's own message.
     #[inline]
     fn send(&mut self) -> Result<(), End> {
-        if self.verbose {
+        if self.settings.verbose {
             let Session { dialogue, scratch, .. } = &mut *self.session;
             let message = dialogue.own().bytes(scratch);
             (self.observer)(Event::Sending(message)).map_err(failed(Step::Observe))?;
@@ -262,17 +315,63 @@ impl Conversation<'_> {
         }
     }
 
-    /// Times a round trip, and returns the cycle counter.
+    /// Times a round trip, and returns the cycle counter. With a pace [`Self::keep_pace`] has timed it.
     #[inline]
-    fn count_reply(&mut self) -> u64 {
+    fn count_reply<const HAS_PACE: bool>(&mut self) -> u64 {
         let Session { dialogue, stats, .. } = &mut *self.session;
-        if dialogue.replies() == 1 {
-            stats.start = Reading::now();
-            stats.last_reply = stats.start.ticks;
-        } else {
+        if dialogue.replies() == self.next_start {
+            self.begin_times();
+        } else if !HAS_PACE {
             stats.count_round_trip(ticks());
         }
-        stats.last_reply
+        self.session.stats.last_reply
+    }
+
+    /// The times begin at the first reply, and begin again at the end of the warm-up.
+    #[cold]
+    fn begin_times(&mut self) {
+        let Session { dialogue, stats, .. } = &mut *self.session;
+        stats.begin(dialogue.replies());
+        if self.next_start == 1 {
+            self.first_reply = stats.start.nanoseconds;
+        }
+        let end_of_warm_up = 1 + warm_up(dialogue.iterations());
+        self.next_start = if self.next_start < end_of_warm_up { end_of_warm_up } else { 0 };
+    }
+
+    /// A reply has come: times its round trip, and waits until the next message is due.
+    fn keep_pace(&mut self) -> Result<(), End> {
+        let Session { dialogue, stats, .. } = &mut *self.session;
+        stats.last_reply = ticks();
+        if !dialogue.is_premise() {
+            return Ok(());
+        }
+        if dialogue.replies() == 1 {
+            self.sleep(|pace, _| pace.measure_rate())?;
+            self.pace.begin();
+        } else {
+            stats.round_trips.record(self.pace.since_due(stats.last_reply));
+        }
+        self.pace.advance();
+        self.sleep(Pace::sleep)?;
+        while !self.pace.is_due(ticks()) {
+            check_signal()?;
+        }
+        self.watchdog.restart(self.pace.due());
+        let (lateness, stats) = (self.pace.since_due(ticks()), &mut self.session.stats);
+        stats.late += u64::from(lateness > self.pace.late_ticks());
+        stats.max_lateness = stats.max_lateness.max(lateness);
+        Ok(())
+    }
+
+    /// Sleeps, again after each signal that does not end the program.
+    fn sleep(&self, sleep: fn(&Pace, Wait) -> Result<(), Errno>) -> Result<(), End> {
+        loop {
+            match sleep(&self.pace, self.settings.wait) {
+                Err(Errno::EINTR) => check_signal()?, // SIGALRM, or one that ends the program
+                slept => return slept.map_err(failed(Step::Sleep)),
+            }
+        }
     }
 
     /// Handles the error of a step: the queue was empty or full, a signal came, or it has failed. The
@@ -320,14 +419,17 @@ impl Conversation<'_> {
     /// Ends the conversation if the peer is lost. Calls the observer.
     #[cold]
     fn check_clock(&mut self) -> Result<(), End> {
-        let Session { dialogue, stats, .. } = &*self.session;
+        let dialogue = &self.session.dialogue;
         let (replies, idle_rounds) = (dialogue.replies(), self.waiting.idle_rounds());
         let now = match self.watchdog.check(self.queue, replies, idle_rounds) {
             Ok(now) => now,
             Err(Loss::Silent) => return Err(End::Silent),
             Err(Loss::Ended(peer)) => return Err(End::PeerEnded(peer)),
         };
-        let elapsed = now.saturating_sub(stats.start.nanoseconds);
+        if self.settings.pace != 0 {
+            self.pace.read_clocks();
+        }
+        let elapsed = now.saturating_sub(self.first_reply);
         let event = Event::ClockChecked { now, elapsed, dialogue };
         (self.observer)(event).map_err(failed(Step::Observe))
     }

@@ -37,6 +37,12 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
+    /// Forgets all that was counted.
+    pub fn clear(&mut self) {
+        self.buckets.fill(0);
+        (self.count, self.min, self.max) = (0, u64::MAX, 0);
+    }
+
     /// How many numbers have been counted.
     pub fn count(&self) -> u64 {
         self.count

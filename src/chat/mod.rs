@@ -21,6 +21,7 @@ pub mod conversation;
 pub mod dialogue;
 pub mod histogram;
 pub mod message;
+pub mod pace;
 pub mod seat;
 pub mod wait;
 pub mod watchdog;

@@ -45,6 +45,7 @@ impl<'a> Ending<'a> {
             Step::Receive => Call::Receive(name),
             Step::SetNonblocking => Call::SetNonblocking(name),
             Step::SetTimer => Call::SetTimer,
+            Step::Sleep => Call::Sleep,
             Step::Observe => Call::Write,
         };
         call.failed(errno)

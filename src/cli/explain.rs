@@ -12,7 +12,7 @@ use super::output::Escaped;
 use crate::chat::message::MAX_SIZE;
 use crate::chat::seat::Sitter;
 use crate::mq::{Queue, QueueName};
-use crate::os::Errno;
+use crate::os::{CpuSet, Errno};
 
 /// A system call that failed, with what it takes to explain it.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,17 @@ pub enum Call<'a> {
     Sigwait,
     /// setitimer(2).
     SetTimer,
+    /// nanosleep(2).
+    Sleep,
+    /// prctl(2), for PACE.
+    SetTimerSlack,
+    /// sched_setaffinity(2).
+    SetCpu {
+        /// The CPU of this program.
+        cpu: u16,
+        /// Those on which it may run.
+        allowed: CpuSet,
+    },
     /// pipe2(2) or dup3(2).
     Pipe,
     /// fork(2).
@@ -122,6 +133,9 @@ impl fmt::Display for Call<'_> {
             Call::Sigprocmask => f.write_str("sigprocmask"),
             Call::Sigwait => f.write_str("sigwait"),
             Call::SetTimer => f.write_str("setitimer"),
+            Call::Sleep => f.write_str("nanosleep"),
+            Call::SetTimerSlack => f.write_str("prctl"),
+            Call::SetCpu { .. } => f.write_str("sched_setaffinity"),
             Call::Pipe => f.write_str("pipe2"),
             Call::Fork => f.write_str("fork"),
             Call::Wait => f.write_str("wait4"),
@@ -244,6 +258,16 @@ impl fmt::Display for CallError<'_> {
                 "the user namespace has no mapping for this user: start the program as a user that \
                  has one, see user_namespaces(7)"
             }
+            (SetCpu { cpu, allowed }, Errno::EINVAL) if allowed != CpuSet::default() => {
+                let allowed = Cpus(&allowed);
+                return write!(
+                    f,
+                    "this process may not use CPU {cpu}: choose from {allowed} in CPUS"
+                );
+            }
+            (SetCpu { .. }, Errno::EINVAL) => {
+                "this process may not use that CPU: see taskset -p $$"
+            }
             (Seal, _) => "this kernel or sandbox does not accept a seccomp filter: omit SEALED=1",
             (_, Errno::ENFILE) => {
                 "the system has too many open files: close some, or raise /proc/sys/fs/file-max"
@@ -254,6 +278,27 @@ impl fmt::Display for CallError<'_> {
             _ => "it failed for an unexpected reason: see errno(3)",
         };
         f.write_str(sentence)
+    }
+}
+
+/// A set of CPUs as taskset(1) writes it: `0-3,8`.
+struct Cpus<'a>(&'a CpuSet);
+
+impl fmt::Display for Cpus<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
+        for first in (0..CpuSet::CPUS).filter(|cpu| self.0.has(*cpu)) {
+            if first > 0 && self.0.has(first - 1) {
+                continue;
+            }
+            write!(f, "{before}{first}")?;
+            let last = (first..).take_while(|cpu| self.0.has(*cpu)).last();
+            if let Some(last) = last.filter(|last| *last > first) {
+                write!(f, "-{last}")?;
+            }
+            before = ",";
+        }
+        Ok(())
     }
 }
 
@@ -277,6 +322,8 @@ mod tests {
         let (talks, left) = (create(Existing::Taken(sitter)), create(Existing::Abandoned));
         let create = create(Existing::Closed);
         let open = Call::Open { name, mode: 0o600 };
+        let allowed = [0, 2, 3, 767].into_iter().fold(CpuSet::default(), CpuSet::with);
+        let cpu = Call::SetCpu { cpu: 9, allowed };
         for (call, errno, words) in [
             (
                 create,
@@ -311,6 +358,12 @@ mod tests {
             (Call::Sigprocmask, Errno::EPERM, "sigprocmask: EPERM"),
             (Call::Sigwait, Errno::EPERM, "sigwait: EPERM"),
             (Call::Write, Errno::EFBIG, "ulimit -f"),
+            (
+                cpu,
+                Errno::EINVAL,
+                "sched_setaffinity: EINVAL: this process may not use CPU 9: choose",
+            ),
+            (cpu, Errno::EINVAL, "from 0,2-3,767 in CPUS"),
             (open, Errno(77), "mq_open /q: errno 77: it failed for an unexpected"),
         ] {
             let line = CallError { call, errno }.to_string();

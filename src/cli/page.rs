@@ -49,7 +49,7 @@ impl<'a> Page<'a> {
         kernel: &'a str,
         sides: &'a [(Seat, &'a Figures)],
     ) -> Page<'a> {
-        let counts = COUNTS.iter().map(|(_, figure, _)| *figure).chain([Figure::RoundTrips]);
+        let counts = COUNTS.iter().map(|(_, figure, _)| *figure).chain([Figure::Timed]);
         let counts =
             counts.flat_map(|figure| sides.iter().map(move |(_, side)| side.count(figure)));
         let digits = 1 + counts.max().and_then(u64::checked_ilog10).unwrap_or(0) as usize;
@@ -106,7 +106,9 @@ impl<'a> Page<'a> {
                 f.write_str("   ...\n")?;
             }
             next = step + 1;
-            self.row(f, format_args!("{}", Step(step)), 0, &|side| Some(side.step(step)))?;
+            self.row(f, format_args!("{}", Step(step)), 0, &|side| {
+                side.get(Figure::Min).map(|_| side.step(step)) // with a pace conclusion has none
+            })?;
             let length = mul_div(total(step), self.rest as u64, greatest) as usize;
             let dot = if length == 0 && self.rest > 0 { "." } else { "" }; // too few for a bar
             writeln!(f, "  {dot:#<length$}")?;
@@ -120,21 +122,20 @@ impl<'a> Page<'a> {
     /// p50 has other causes than the programs: `benches/README.md` has the measurements.
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (_, first) = self.sides[0];
-        let iterations = first.count(Figure::Iterations).max(1);
+        let iterations = first.count(Figure::Iterations);
         if iterations != self.params.iterations || first.get(Figure::P99).is_none() {
             return Ok(()); // the peer was awaited in vain, or the sample is too small
         }
-        let shared = 100 * first.count(Figure::Switches) / iterations;
+        let shared = 100 * first.count(Figure::Switches) / first.count(Figure::Timed).max(1);
         let (mean, median) = (first.count(Figure::Mean), first.count(Figure::P50));
         let is_far = mean < median / 5 * 4 || mean > median / 4 * 5;
         if shared >= 10 {
             write!(
                 f,
-                "\nThe programs shared one CPU in {}% of\nthe iterations. Start each on a CPU of\n\
-                 its own:\n  taskset -c 0 premise\n  taskset -c 1 conclusion\n",
+                "\nThe programs shared one CPU in {}% of\nthe iterations. Compare with CPUS=0,1.\n",
                 shared.min(100)
             )
-        } else if is_far {
+        } else if is_far && self.params.pace == 0 {
             f.write_str(
                 "\nThe mean is far from p50. Perhaps other\nprograms disturbed the run. Repeat it\n\
                  with more ITERATIONS or with less load.\n",
@@ -147,7 +148,8 @@ impl<'a> Page<'a> {
 
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Params { iterations, queue_name, wait, message_size, sealed, .. } = self.params;
+        let Params { iterations, queue_name, wait, message_size, sealed, pace, cpus, .. } =
+            self.params;
         let (_, first) = self.sides[0];
         let done = first.count(Figure::Iterations);
         let whole = |number| Grouped { number, decimals: 0, width: 0 };
@@ -158,12 +160,17 @@ impl fmt::Display for Page<'_> {
         let is_corrupted = self.sides.iter().any(|(_, side)| side.count(Figure::Corrupted) > 0);
         let corruption = if is_corrupted { "then a corrupted message" } else { "no corruption" };
         writeln!(f, " iteration{}, {corruption}", if *iterations == 1 { "" } else { "s" })?;
-        if first.count(Figure::RoundTrips) > 0 {
+        if first.count(Figure::Timed) > 0 {
             let mean = first.count(Figure::Mean);
             let (thousandth, unit) = unit(mean);
             let rate = whole(first.count(Figure::Rate));
             let each = Grouped { number: mean / thousandth, decimals: 3, width: 0 };
-            write!(f, "{rate} a second, {each} {unit} each\n\n{:LABEL$}", "round trip")?;
+            writeln!(f, "{rate} a second, {each} {unit} each")?;
+            let warm_up = first.count(Figure::WarmUp);
+            if warm_up > 0 {
+                writeln!(f, "(without the first {}: warm-up)", whole(warm_up))?;
+            }
+            write!(f, "\n{:LABEL$}", "round trip")?;
             for (seat, _) in self.sides {
                 write!(f, "{:>width$}", seat.program(), width = self.number)?;
             }
@@ -183,14 +190,30 @@ impl fmt::Display for Page<'_> {
         for (label, figure) in CPU_TIME {
             self.times(f, label, *figure)?;
         }
+        if *pace != 0 {
+            let label = format_args!("{:LABEL$}", "sent late");
+            self.row(f, label, 0, &|side| side.get(Figure::Late))?;
+            let remark = "more than 5 us after it was due";
+            writeln!(f, "  {}", if remark.len() <= self.rest { remark } else { "" })?;
+            self.times(f, "latest", Figure::MaxLateness)?;
+        }
         let seal = if *sealed { ", sealed" } else { "" };
         writeln!(
             f,
             "\nqueue         {queue_name}\n\
-             messages      {message_size} bytes, WAIT={}{seal}\n\
-             mq-sketch     {}, backend {}\n\
-             kernel        {}",
+             messages      {message_size} bytes, WAIT={}{seal}",
             wait.name(),
+        )?;
+        if *pace != 0 {
+            writeln!(f, "pace          one in {pace} us")?;
+        }
+        if let Some([premise, conclusion]) = cpus {
+            writeln!(f, "CPUs          {premise} and {conclusion}")?;
+        }
+        writeln!(
+            f,
+            "mq-sketch     {}, backend {}\n\
+             kernel        {}",
             env!("CARGO_PKG_VERSION"),
             mq::BACKEND,
             self.kernel,
@@ -272,7 +295,7 @@ mod tests {
     fn page(columns: u16, programs: usize, change: impl Fn(&mut Session)) -> std::string::String {
         let (mut session, params) = (session(), Params { iterations: 1001, ..Params::default() });
         change(&mut session);
-        let figures = Figures::new(&session, End::Done);
+        let figures = Figures::new(&session, End::Done, 0);
         let sides = [(Seat::Premise, &figures), (Seat::Conclusion, &figures)];
         Page::of_width(columns, &params, "6.1.0", &sides[..programs]).to_string()
     }
@@ -345,10 +368,10 @@ with more ITERATIONS or with less load.
 
     #[test]
     fn a_time_of_0_does_not_choose_the_unit() {
-        let (params, busy) = (Params::default(), Figures::new(&session(), End::Done));
+        let (params, busy) = (Params::default(), Figures::new(&session(), End::Done, 0));
         let mut session = session();
         session.stats.end.user_microseconds = session.stats.start.user_microseconds;
-        let idle = Figures::new(&session, End::Done);
+        let idle = Figures::new(&session, End::Done, 0);
         let sides = [(Seat::Premise, &idle), (Seat::Conclusion, &busy)];
         let page = Page::of_width(80, &params, "6.1.0", &sides).to_string();
         assert!(page.contains("\nCPU user            0.000      1.500 s\n"), "{page}");
@@ -367,7 +390,7 @@ with more ITERATIONS or with less load.
     fn a_run_that_did_not_end_well_gets_no_remark() {
         let mut session = session();
         session.stats.end.switches = 10_000;
-        let figures = Figures::new(&session, End::Silent);
+        let figures = Figures::new(&session, End::Silent, 0);
         let params = Params { iterations: 2000, ..Params::default() };
         let page = Page::of_width(80, &params, "6.1.0", &[(Seat::Premise, &figures)]).to_string();
         assert!(page.contains("\n1,001 of 2,000 iterations"), "{page}");

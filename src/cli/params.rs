@@ -17,7 +17,7 @@ use super::output::{self, Escaped, complain};
 use crate::chat::message::{DIGEST_SIZE, MAX_SIZE};
 use crate::chat::wait::Wait;
 use crate::mq::{self, QueueName};
-use crate::os::{self, Errno};
+use crate::os::{self, CpuSet, Errno};
 use crate::runtime::start::{ExitCode, Process};
 
 /// Where parameters come from if no file is named.
@@ -56,6 +56,10 @@ pub struct Params {
     pub message_size: usize,
     /// SEALED.
     pub sealed: bool,
+    /// PACE, in microseconds.
+    pub pace: u64,
+    /// CPUS: that of premise and that of conclusion.
+    pub cpus: Option<[u16; 2]>,
 }
 
 /// A parameter: its name in upper case, its default, a line of help, and a function that sets it.
@@ -70,7 +74,7 @@ pub struct Parameter {
 }
 
 /// All parameters.
-pub const PARAMETERS: [Parameter; 9] = [
+pub const PARAMETERS: [Parameter; 11] = [
     Parameter {
         name: "ITERATIONS",
         default: "1000",
@@ -124,6 +128,18 @@ pub const PARAMETERS: [Parameter; 9] = [
         default: "0",
         help: "1: after set-up, only the documented system calls",
         set: |params, value| flag(value).map(|sealed| params.sealed = sealed),
+    },
+    Parameter {
+        name: "PACE",
+        default: "0",
+        help: "microseconds between two messages of premise; 0: none",
+        set: |params, value| pace(value).map(|pace| params.pace = pace),
+    },
+    Parameter {
+        name: "CPUS",
+        default: "",
+        help: "0,1: premise on CPU 0, conclusion on 1; 0: both there",
+        set: |params, value| cpus(value).map(|cpus| params.cpus = cpus),
     },
 ];
 
@@ -182,6 +198,8 @@ impl Default for Params {
             report: Report::Text,
             message_size: DIGEST_SIZE,
             sealed: false,
+            pace: 0,
+            cpus: None,
         }
     }
 }
@@ -421,6 +439,26 @@ fn message_size(value: &[u8]) -> Result<usize, &'static str> {
     }
 }
 
+/// A slower pace could be taken for silence: the shortest TIMEOUT is a second.
+fn pace(value: &[u8]) -> Result<u64, &'static str> {
+    match decimal(value)? {
+        pace @ 0..=500_000 => Ok(pace),
+        _ => Err("is too large: use at most 500000, half a second"),
+    }
+}
+
+fn cpus(value: &[u8]) -> Result<Option<[u16; 2]>, &'static str> {
+    let cpu = |value: &[u8]| match from_digits(value.trim_ascii(), 10) {
+        Some(cpu) if cpu < CpuSet::CPUS as u64 => Ok(cpu as u16),
+        _ => Err("names no CPUs: use one number or two, like 0,1"),
+    };
+    match value.iter().position(|byte| *byte == b',') {
+        None if value.is_empty() => Ok(None),
+        None => cpu(value).map(|both| Some([both; 2])),
+        Some(comma) => Ok(Some([cpu(&value[..comma])?, cpu(&value[comma + 1..])?])),
+    }
+}
+
 fn flag(value: &[u8]) -> Result<bool, &'static str> {
     match value {
         b"0" => Ok(false),
@@ -498,7 +536,7 @@ mod tests {
         let file = include_str!("../../params.txt");
         let mut params = Params::default();
         let other = "ITERATIONS=1\nMESSAGE_QUEUE_NAME=/x\nPERMISSIONS=0\nWAIT=block\nTIMEOUT=1\n\
-                     VERBOSE=1\nREPORT=json\nMESSAGE_SIZE=64\nSEALED=1";
+                     VERBOSE=1\nREPORT=json\nMESSAGE_SIZE=64\nSEALED=1\nPACE=7\nCPUS=1,2";
         params.set_all(other.as_bytes()).unwrap();
         params.set_all(file.as_bytes()).unwrap();
         assert_eq!(params, Params::default());

@@ -30,7 +30,8 @@ pub enum Figure {
     Iterations,
     /// 0 or 1: the first corrupted message ends a conversation.
     Corrupted,
-    RoundTrips,
+    /// Iterations that are in the times.
+    Timed,
     /// From the first reply to the last.
     Time,
     /// The mean time of a round trip.
@@ -51,6 +52,11 @@ pub enum Figure {
     KernelTime,
     /// Involuntary context switches.
     Switches,
+    /// Iterations at the beginning that are not in the times.
+    WarmUp,
+    /// Messages that were sent late, and by how much at most. Only premise with a pace has them.
+    Late,
+    MaxLateness,
 }
 
 /// The times of a round trip: the name on the page, that in json, and the figure.
@@ -85,9 +91,10 @@ const NUMBERS: &[(&str, Figure, u32)] = &[
     ("involuntary_switches", Figure::Switches, 0),
     ("user_seconds", Figure::UserTime, 9),
     ("system_seconds", Figure::KernelTime, 9),
+    ("warm_up_iterations", Figure::WarmUp, 0),
 ];
 
-const FIGURES: usize = Figure::Switches as usize + 1;
+const FIGURES: usize = Figure::MaxLateness as usize + 1;
 
 /// How many steps the histogram of the page has. The last one has no end.
 pub const STEPS: usize = 27;
@@ -109,17 +116,19 @@ pub struct Figures {
 const NONE: u64 = u64::MAX;
 
 impl Figures {
-    /// The figures of a program whose conversation ended with `end`.
-    pub fn new(session: &Session, end: End) -> Figures {
+    /// The figures of a program whose conversation ended with `end`, with the pace of premise.
+    pub fn new(session: &Session, end: End, pace: u64) -> Figures {
         let Stats { round_trips, start, last_reply, end: stop, .. } = &session.stats;
         let to_nanoseconds = |ticks| to_nanoseconds(&session.stats, ticks);
-        let (time, count) =
-            (to_nanoseconds(last_reply.saturating_sub(start.ticks)), round_trips.count());
+        let time = to_nanoseconds(last_reply.saturating_sub(start.ticks));
+        let replies = session.dialogue.replies();
+        let count = replies.saturating_sub(session.stats.replies_at_start);
         let mut numbers = [0; FIGURES + STEPS];
         let mut set = |figure: Figure, number: u64| numbers[figure as usize] = number;
-        set(Figure::Iterations, session.dialogue.replies());
+        set(Figure::Iterations, replies);
         set(Figure::Corrupted, matches!(end, End::Corrupted(_)).into());
-        set(Figure::RoundTrips, count);
+        set(Figure::Timed, count);
+        set(Figure::WarmUp, session.stats.replies_at_start.saturating_sub(1));
         set(Figure::Time, time);
         set(Figure::Mean, time / count.max(1));
         set(Figure::Rate, mul_div(count, SECOND, time));
@@ -135,6 +144,10 @@ impl Figures {
         set(Figure::UserTime, cpu_time(start.user_microseconds, stop.user_microseconds));
         set(Figure::KernelTime, cpu_time(start.system_microseconds, stop.system_microseconds));
         set(Figure::Switches, stop.switches.saturating_sub(start.switches));
+        let has_pace = pace != 0 && session.dialogue.is_premise();
+        let if_paced = |number| if has_pace { number } else { NONE };
+        set(Figure::Late, if_paced(session.stats.late));
+        set(Figure::MaxLateness, if_paced(to_nanoseconds(session.stats.max_lateness)));
         for (bucket, count) in round_trips.buckets(1) {
             let nanoseconds = to_nanoseconds(middle_of(&bucket));
             let step = (0..STEPS - 1).find(|step| nanoseconds < end_of_step(*step));
@@ -267,23 +280,31 @@ impl fmt::Display for Json<'_> {
         };
         let (version, backend) = (env!("CARGO_PKG_VERSION"), mq::BACKEND);
         let kernel = Quoted(kernel.as_bytes());
-        let Params { queue_name, wait, message_size, sealed, .. } = params;
+        let Params { queue_name, wait, message_size, sealed, pace, cpus, .. } = params;
         let (queue, wait) = (Quoted(queue_name.as_bytes()), wait.name());
         write!(
             f,
             "{{\"program\":\"{program}\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
              \"kernel\":\"{kernel}\",\"queue\":\"{queue}\",\"wait\":\"{wait}\",\
-             \"message_size\":{message_size},\"sealed\":{sealed},\"end\":\"{end}\""
+             \"message_size\":{message_size},\"sealed\":{sealed},\"pace_us\":{pace},\"cpus\":"
         )?;
+        match cpus {
+            Some([premise, conclusion]) => write!(f, "[{premise},{conclusion}]")?,
+            None => f.write_str("null")?,
+        }
+        write!(f, ",\"end\":\"{end}\"")?;
         for (name, figure, decimals) in NUMBERS {
             write!(f, ",\"{name}\":{}", Decimal(figures.count(*figure), *decimals))?;
         }
+        let mut if_given = |before: &str, name: &str, figure| match figures.get(figure) {
+            Some(number) => write!(f, "{before}\"{name}\":{number}"),
+            None => write!(f, "{before}\"{name}\":null"),
+        };
+        if_given(",", "sent_late", Figure::Late)?;
+        if_given(",", "max_lateness_ns", Figure::MaxLateness)?;
         let mut before = ",\"round_trip_ns\":{";
         for (_, name, figure) in ROUND_TRIP {
-            match figures.get(*figure) {
-                Some(nanoseconds) => write!(f, "{before}\"{name}\":{nanoseconds}")?,
-                None => write!(f, "{before}\"{name}\":null")?,
-            }
+            if_given(before, name, *figure)?;
             before = ",";
         }
         f.write_str("},\"histogram_ns\":[")?;
@@ -335,6 +356,7 @@ pub(super) mod tests {
         for ticks in [3_000; 998].into_iter().chain([60_000, 8_000_000]) {
             session.stats.round_trips.record(ticks);
         }
+        session.stats.replies_at_start = 1;
         session.stats.own_received = 1;
         session.stats.idle_polls = 1_234_567;
         session.stats.yields = 3;
@@ -357,7 +379,7 @@ pub(super) mod tests {
     }
 
     fn json(session: &Session, end: End) -> std::string::String {
-        let (params, figures) = (Params::default(), Figures::new(session, end));
+        let (params, figures) = (Params::default(), Figures::new(session, end, 0));
         let (program, params, kernel, figures) = ("premise", &params, "6.1.0", &figures);
         Json { program, params, kernel, session, end, figures, merged: 1 }.to_string()
     }
@@ -370,11 +392,13 @@ pub(super) mod tests {
             std::format!(
                 "{{\"program\":\"premise\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
                  \"kernel\":\"{kernel}\",\"queue\":\"/my_message_queue\",\"wait\":\"poll\",\
-                 \"message_size\":32,\"sealed\":false,\"end\":\"silent\",\"iterations\":1001,\
+                 \"message_size\":32,\"sealed\":false,\"pace_us\":0,\"cpus\":null,\
+                 \"end\":\"silent\",\"iterations\":1001,\
                  \"corrupted\":0,\"seconds\":0.005527000,\"iterations_per_second\":180929,\
                  \"own_handed_back\":1,\"empty_polls\":1234567,\"yields\":3,\
                  \"involuntary_switches\":2,\
                  \"user_seconds\":1.500000000,\"system_seconds\":0.000025000,\
+                 \"warm_up_iterations\":0,\"sent_late\":null,\"max_lateness_ns\":null,\
                  \"round_trip_ns\":{{\"min\":1500,\"p50\":1500,\"p90\":1500,\"p99\":1500,\
                  \"p99_9\":30080,\"p99_99\":null,\"max\":4000000}},\
                  \"histogram_ns\":[[1503,998],[30207,1],[4030463,1]]}}"
@@ -394,7 +418,7 @@ pub(super) mod tests {
     fn a_histogram_becomes_coarser_until_its_line_fits_into_4096_bytes() {
         let (params, mut session) = (Params::default(), session());
         (1..2000).for_each(|i| session.stats.round_trips.record(i * i * 1000));
-        let figures = Figures::new(&session, End::Done);
+        let figures = Figures::new(&session, End::Done, 0);
         let (program, kernel, session, end) = ("premise", "6.1.0", &session, End::Done);
         let json =
             Json { program, params: &params, kernel, session, end, figures: &figures, merged: 1 };

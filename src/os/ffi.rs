@@ -9,9 +9,11 @@
 
 use core::ffi::{CStr, c_int, c_short};
 use core::mem::MaybeUninit;
+#[cfg(target_os = "linux")]
+use core::ptr::{from_mut, from_ref};
 use core::ptr::{null, null_mut};
 
-use super::{Disposition, Errno, Fd, ForkResult, STDIN, SignalSet, write_lock};
+use super::{CpuSet, Disposition, Errno, Fd, ForkResult, STDIN, SignalSet, write_lock};
 
 /// A return value of -1 means an error, any other is the value of the call.
 #[inline]
@@ -173,6 +175,37 @@ pub fn set_alarm_interval(microseconds: u32) -> Result<(), Errno> {
 pub fn sched_yield() {
     // SAFETY: no memory is involved.
     let _ = unsafe { libc::sched_yield() }; // it always succeeds
+}
+
+/// sched_setaffinity(2): this process runs on these CPUs from now on. ENOSYS outside Linux.
+#[inline]
+pub fn set_cpus(cpus: &CpuSet) -> Result<(), Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        let set = from_ref(cpus).cast::<libc::cpu_set_t>();
+        // SAFETY: `cpus` is read. A cpu_set_t has the same bits, and more.
+        check(unsafe { libc::sched_setaffinity(0, size_of::<CpuSet>(), set) } as isize).map(drop)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = cpus;
+        Err(Errno::ENOSYS)
+    }
+}
+
+/// sched_getaffinity(2): the CPUs on which this process may run. ENOSYS outside Linux.
+#[inline]
+pub fn cpus() -> Result<CpuSet, Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut cpus = CpuSet::default();
+        let set = from_mut(&mut cpus).cast::<libc::cpu_set_t>();
+        // SAFETY: at most a CpuSet is written, into `cpus`.
+        check(unsafe { libc::sched_getaffinity(0, size_of::<CpuSet>(), set) } as isize)?;
+        Ok(cpus)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err(Errno::ENOSYS)
 }
 
 /// getrusage(2)

@@ -21,6 +21,7 @@
 //! | [`nanosleep`] | nanosleep(2) | EINTR, EINVAL |
 //! | [`set_alarm_interval`] | setitimer(2), ITIMER_REAL | |
 //! | [`sched_yield`] | sched_yield(2) | |
+//! | [`set_cpus`], [`cpus`] | sched_setaffinity(2), sched_getaffinity(2) | EINVAL: none of these CPUs may be used |
 //! | [`getrusage`] | getrusage(2), of this process | |
 //! | [`uname`] | uname(2) | |
 //! | [`sigaction`], [`is_ignored`] | sigaction(2) | EINVAL: the signal cannot be caught |
@@ -34,7 +35,7 @@
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_ulong};
 
 mod errno;
 pub mod ffi;
@@ -111,6 +112,32 @@ impl SignalSet {
     }
 }
 
+/// A set of CPUs: CPU N is bit N. sched_setaffinity(2)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuSet([c_ulong; CpuSet::CPUS / BITS]);
+
+const BITS: usize = c_ulong::BITS as usize;
+
+#[cfg(target_os = "linux")]
+const _: () = assert!(size_of::<CpuSet>() <= size_of::<libc::cpu_set_t>());
+
+impl CpuSet {
+    /// CPUs that a set can have. If the kernel may have more, it does not tell them.
+    pub const CPUS: usize = 768;
+
+    /// The same set with `cpu` in it, which is below [`CpuSet::CPUS`].
+    #[must_use]
+    pub fn with(mut self, cpu: u16) -> CpuSet {
+        self.0[usize::from(cpu) / BITS] |= 1 << (usize::from(cpu) % BITS);
+        self
+    }
+
+    /// Whether the set has this CPU.
+    pub fn has(&self, cpu: usize) -> bool {
+        self.0.get(cpu / BITS).is_some_and(|word| word >> (cpu % BITS) & 1 == 1)
+    }
+}
+
 /// What fork(2) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForkResult {
@@ -171,6 +198,17 @@ pub fn set_parent_death_signal() -> Result<(), Errno> {
     // SAFETY: this option takes a signal number and touches no memory.
     unsafe {
         prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as usize, 0)?;
+    }
+    Ok(())
+}
+
+/// A sleep of this process lasts at most a nanosecond longer than asked for, beside the time that it
+/// takes to wake it, and not 50 us longer, as is usual: prctl(2), PR_SET_TIMERSLACK. Children inherit it.
+pub fn set_least_timer_slack() -> Result<(), Errno> {
+    #[cfg(target_os = "linux")]
+    // SAFETY: this option takes a number and touches no memory.
+    unsafe {
+        prctl(libc::PR_SET_TIMERSLACK, 1, 0)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use core::ffi::{CStr, c_int, c_long, c_short, c_ulong};
 use core::mem::{MaybeUninit, offset_of, size_of};
 use core::ptr::{from_mut, from_ref, null};
 
-use super::{Disposition, Errno, Fd, ForkResult, STDIN, SignalSet, write_lock};
+use super::{CpuSet, Disposition, Errno, Fd, ForkResult, STDIN, SignalSet, write_lock};
 use crate::arch;
 
 // Layouts shared with the kernel. The types are those of the crate `libc` where the C library's
@@ -214,6 +214,27 @@ pub fn set_alarm_interval(microseconds: u32) -> Result<(), Errno> {
 pub fn sched_yield() {
     // SAFETY: no memory is involved.
     let _ = unsafe { syscall(libc::SYS_sched_yield, []) }; // it always succeeds
+}
+
+/// `long sched_setaffinity(pid_t pid, unsigned int len, unsigned long *user_mask_ptr)`,
+/// kernel/sched/syscalls.c. This process runs on these CPUs from now on.
+#[inline]
+pub fn set_cpus(cpus: &CpuSet) -> Result<(), Errno> {
+    let this_process = 0;
+    let arguments = [this_process, size_of::<CpuSet>(), from_ref(cpus) as usize];
+    // SAFETY: the kernel reads `cpus`.
+    unsafe { syscall(libc::SYS_sched_setaffinity, arguments) }.map(drop)
+}
+
+/// `long sched_getaffinity(pid_t pid, unsigned int len, unsigned long *user_mask_ptr)`, the same file.
+/// The CPUs on which this process may run.
+#[inline]
+pub fn cpus() -> Result<CpuSet, Errno> {
+    let (this_process, mut cpus) = (0, CpuSet::default());
+    let arguments = [this_process, size_of::<CpuSet>(), from_mut(&mut cpus) as usize];
+    // SAFETY: the kernel writes at most a CpuSet, into `cpus`.
+    unsafe { syscall(libc::SYS_sched_getaffinity, arguments)? };
+    Ok(cpus)
 }
 
 /// `int getrusage(int who, struct rusage *ru)`, kernel/sys.c

@@ -50,6 +50,7 @@ pub fn chat(
     mut progress: Progress,
     reporter: Reporter,
 ) -> Result<ExitCode, CallError<'_>> {
+    super::schedule(params, Seat::Conclusion)?;
     report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Conclusion!")
         .map_err(|errno| Call::Write.failed(errno))?;
     let mut session = Session::new(Dialogue::conclusion(params.iterations, params.message_size));

@@ -9,6 +9,7 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use crate::chat::conversation::{self, End, Event, Session, Settings};
+use crate::chat::seat::Seat;
 use crate::cli::ending::{Ending, Failure, status_of};
 use crate::cli::explain::{Call, CallError};
 use crate::cli::output::{self, Escaped, Text, complain, say};
@@ -17,7 +18,7 @@ use crate::cli::params::{self, About, Params, Report};
 use crate::cli::progress::Progress;
 use crate::cli::report::{Figures, Json, Record};
 use crate::mq::Queue;
-use crate::os::{self, SignalSet};
+use crate::os::{self, CpuSet, SignalSet};
 use crate::runtime::seal::{self, Role};
 use crate::runtime::signals;
 use crate::runtime::start::{ExitCode, Process};
@@ -73,6 +74,21 @@ fn install_handlers(params: &Params) -> Result<SignalSet, CallError<'static>> {
     Ok(handled)
 }
 
+/// Lets the program in `seat` run where CPUS says, and sleep as exactly as PACE needs.
+fn schedule(params: &Params, seat: Seat) -> Result<(), CallError<'static>> {
+    if let Some(cpus) = params.cpus {
+        let cpu = cpus[seat as usize];
+        os::set_cpus(&CpuSet::default().with(cpu)).map_err(|errno| {
+            let allowed = os::cpus().unwrap_or_default();
+            Call::SetCpu { cpu, allowed }.failed(errno)
+        })?;
+    }
+    if params.pace != 0 && params.wait.may_sleep() && seat == Seat::Premise {
+        os::set_least_timer_slack().map_err(|errno| Call::SetTimerSlack.failed(errno))?;
+    }
+    Ok(())
+}
+
 /// Installs the filter of this role, if SEALED asks for it.
 fn seal(params: &Params, role: Role) -> Result<(), CallError<'static>> {
     let installed = if params.sealed { seal::install(role) } else { Ok(()) };
@@ -95,6 +111,7 @@ fn talk(
     let settings = Settings {
         wait: params.wait,
         timeout: params.timeout,
+        pace: params.pace,
         // With REPORT=json standard output is for the report alone.
         verbose: params.verbose && params.report == Report::Text,
     };
@@ -123,7 +140,7 @@ pub enum Reporter {
 /// instead, and prints only json itself.
 fn report_end(ending: &Ending<'_>, reporter: Reporter) -> ExitCode {
     let Ending { seat, params, session, end } = *ending;
-    let figures = Figures::new(session, end);
+    let figures = Figures::new(session, end, params.pace);
     let print = || {
         let (program, figures, kernel) = (seat.program(), &figures, os::Kernel::running());
         let kernel = kernel.release();

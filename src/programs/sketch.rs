@@ -47,6 +47,10 @@ cleanup removes a queue that a killed run has left behind.
 /// flag, and both inherit that.
 fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     let handled = super::install_handlers(params)?;
+    // Both CPUs are tried before there is a queue. The child that becomes premise inherits the last one.
+    for seat in [Seat::Conclusion, Seat::Premise] {
+        super::schedule(params, seat)?;
+    }
     let pipe = open_pipe().map_err(|errno| Call::Pipe.failed(errno))?;
     let mut queue = premise::create_queue(params)?;
     if let Err(error) = block_signals().and_then(|()| super::seal(params, Role::Sketch)) {

@@ -175,6 +175,8 @@ mod lists {
         only(SYS_prctl, 0, &[one(PR_SET_PDEATHSIG), one(PR_SET_SECCOMP), one(PR_SET_NO_NEW_PRIVS)]),
         only(SYS_mq_open, 1, &[one(O_RDWR), one(O_RDWR | O_NONBLOCK)]), // without O_CREAT
         only(SYS_fcntl, 1, &[one(F_GETLK), one(F_SETLK)]),              // conclusion takes its seat
+        only(SYS_sched_setaffinity, 0, &[0..=0]),                       // CPUS
+        only(SYS_sched_getaffinity, 0, &[0..=0]),
     ];
 
     #[cfg(not(freestanding))]

@@ -44,7 +44,7 @@ fn number_on(architecture: &str, name: &str) -> i64 {
 }
 
 /// The numbers of include/uapi/asm-generic/unistd.h, which newer architectures have in common.
-const GENERIC: [(&str, i64); 33] = [
+const GENERIC: [(&str, i64); 35] = [
     ("clock_gettime", 113),
     ("clone", 220),
     ("close", 57),
@@ -72,6 +72,8 @@ const GENERIC: [(&str, i64); 33] = [
     ("rt_sigprocmask", 135),
     ("rt_sigreturn", 139),
     ("rt_sigtimedwait", 137),
+    ("sched_getaffinity", 123),
+    ("sched_setaffinity", 122),
     ("sched_yield", 124),
     ("setitimer", 103),
     ("umask", 166),

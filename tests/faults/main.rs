@@ -7,6 +7,7 @@
 mod common;
 mod limits;
 mod output;
+mod schedule;
 mod seats;
 mod signals;
 mod silence;

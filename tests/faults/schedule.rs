@@ -1,0 +1,87 @@
+//! PACE and CPUS: when a program sends, and where it runs.
+
+use super::*;
+use mq_sketch::chat::seat::Seat;
+
+/// The reports of both programs.
+fn reports(output: &Output) -> Vec<serde_json::Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// With a pace the whole takes as long as the messages need. So a late one has moved no other.
+#[test]
+fn premise_sends_at_its_pace_in_each_way_to_wait() {
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+        let place = Place::new("pace");
+        let output = place.run("sketch", &[wait, "PACE=2000", "ITERATIONS=201", "REPORT=json"]);
+        assert_done(&output);
+        for report in reports(&output) {
+            assert_eq!((&report["pace_us"], &report["iterations"]), (&2000.into(), &201.into()));
+            let (seconds, times) = (report["seconds"].as_f64().unwrap(), &report["round_trip_ns"]);
+            // 200 messages later the next one is due. It is late on a busy machine, never early.
+            assert!(seconds > 199.0 * 0.002 * 0.999, "{report}");
+            if report["program"] == "conclusion" {
+                assert!(times["min"].is_null() && report["sent_late"].is_null(), "{report}");
+                continue;
+            }
+            // Each round trip is timed from when its message was due, so the latest one counts.
+            let late = report["max_lateness_ns"].as_u64().unwrap();
+            assert!(times["max"].as_u64().unwrap() >= late, "{report}");
+            assert!(report["sent_late"].as_u64().unwrap() <= 200, "{report}");
+        }
+        let text = place.run("sketch", &[wait, "PACE=1", "ITERATIONS=100"]);
+        assert_done(&text);
+        let text = stdout(&text);
+        for label in ["sent late", "latest", "p50"] {
+            let row = text.lines().find(|line| line.starts_with(label)).expect(label);
+            assert_eq!(row.split_whitespace().filter(|word| *word == "-").count(), 1, "{text}");
+        }
+        assert!(text.contains("\npace          one in 1 us\n"), "{text}");
+    }
+}
+
+/// premise is stopped for a tenth of a second. Every message that was due then has waited.
+#[test]
+fn a_delay_counts_in_every_round_trip_that_it_delays() {
+    let place = Place::new("delay");
+    let args = ["PACE=1000", "ITERATIONS=1000", "REPORT=json", "WAIT=block"];
+    let [premise, conclusion] =
+        ["premise", "conclusion"].map(|program| place.start(program, &args));
+    let queue = place.open();
+    wait_until("conclusion has its seat", || Seat::Conclusion.sitter(&queue));
+    sleep(Duration::from_millis(200)); // the talk begins some 10 ms later
+    stop(&premise);
+    sleep(Duration::from_millis(100));
+    signal(&premise, SIGCONT);
+    let report = report(&finish(premise));
+    assert_done(&finish(conclusion));
+    let buckets = report["histogram_ns"].as_array().unwrap();
+    let delayed = buckets.iter().filter(|bucket| bucket[0].as_u64() > Some(10_000_000));
+    let delayed: u64 = delayed.map(|bucket| bucket[1].as_u64().unwrap()).sum();
+    assert!(delayed >= 80, "{delayed}: {report}");
+    assert!(report["sent_late"].as_u64().unwrap() >= 80, "{report}");
+}
+
+#[test]
+fn each_program_runs_on_its_cpu() {
+    let place = Place::new("cpus");
+    let allowed = |process: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+        list.unwrap().to_string()
+    };
+    let args = ["CPUS=0,1", ENDLESS, "REPORT=json"];
+    let sketch = place.start("sketch", &args);
+    wait_for_talk(&place);
+    let children = children(&sketch);
+    assert_eq!(
+        children.iter().map(|child| allowed(child.as_raw() as u32)).collect::<Vec<_>>(),
+        ["0", "1"]
+    );
+    signal(&sketch, SIGTERM);
+    let output = finish(sketch);
+    assert_eq!(reports(&output)[0]["cpus"], serde_json::json!([0, 1]));
+    let text = stdout(&place.run("sketch", &["CPUS=1"]));
+    assert!(text.contains("\nCPUs          1 and 1\n"), "{text}");
+    assert!(text.contains("The programs shared one CPU in"), "{text}");
+}
