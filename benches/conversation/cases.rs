@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::contender::{Contender, Placement};
 use crate::options::Options;
+use crate::pace::PACES;
 use crate::run::Case;
 use crate::say;
 
@@ -16,13 +17,20 @@ pub struct Parts<T> {
     pub transports: T,
     pub sizes: T,
     pub pairs: T,
+    pub pace: T,
 }
 
 impl<T> Parts<T> {
     /// With the names that they have on the command line.
-    pub fn all(&self) -> [(&'static str, &T); 4] {
-        let Parts { table, transports, sizes, pairs } = self;
-        [("table", table), ("transports", transports), ("sizes", sizes), ("pairs", pairs)]
+    pub fn all(&self) -> [(&'static str, &T); 5] {
+        let Parts { table, transports, sizes, pairs, pace } = self;
+        [
+            ("table", table),
+            ("transports", transports),
+            ("sizes", sizes),
+            ("pairs", pairs),
+            ("pace", pace),
+        ]
     }
 }
 
@@ -30,6 +38,7 @@ impl<T> Parts<T> {
 pub fn cases<'a>(
     contenders: &'a [Contender],
     transports: &'a [Contender],
+    paced: &'a [Contender],
     placements: &[Placement],
     options: &Options,
 ) -> Parts<Vec<Case<'a>>> {
@@ -38,7 +47,8 @@ pub fn cases<'a>(
     };
     let (contenders_named, transports) =
         (named("table", contenders), named("transports", transports));
-    say_what_is_missing(contenders_named.iter().chain(&transports));
+    let paced = named("pace", paced);
+    say_what_is_missing(contenders_named.iter().chain(&transports).chain(&paced));
 
     // Those that are there, in each placement.
     let in_placements = |all: &[&'a Contender], placements: &[Placement]| -> Vec<Case<'a>> {
@@ -47,7 +57,7 @@ pub fn cases<'a>(
             // A CPU that both share is never idle.
             let is_useful = move |one: &&Contender| !one.awake || placement.may_be_idle();
             let there = all.iter().copied().filter(|one| one.missing.is_none()).filter(is_useful);
-            there.map(move |contender| Case { contender, placement, pairs: 1, size: 32 })
+            there.map(move |contender| Case { contender, placement, pairs: 1, size: 32, pace: 0 })
         };
         placements.iter().flat_map(in_placement).collect()
     };
@@ -58,14 +68,19 @@ pub fn cases<'a>(
     let is_by_size = |one: &&Contender| one.is_ours() || one.is_floor() || one.is_md5();
     let sizes = contenders.iter().filter(|one| options.wants("sizes") && is_by_size(one));
     let sizes = sizes.flat_map(|contender| {
-        SIZES.map(|size| Case { contender, placement: placed[0], pairs: 1, size })
+        SIZES.map(|size| Case { contender, placement: placed[0], pairs: 1, size, pace: 0 })
     });
     let ours = contenders.iter().find(|one| one.is_ours()).expect("always there");
     let pairs = placements.iter().filter(|_| options.wants("pairs"));
     let pairs = pairs.flat_map(|placement| {
-        PAIRS.map(|pairs| Case { contender: ours, placement: *placement, pairs, size: 32 })
+        PAIRS.map(|pairs| Case { contender: ours, placement: *placement, pairs, size: 32, pace: 0 })
+    });
+    let pace = PACES.iter().flat_map(|pace| {
+        let cases = in_placements(&paced, &placed[..1]).into_iter();
+        cases.map(|case| Case { pace: *pace, ..case })
     });
     Parts {
+        pace: pace.collect(),
         table: in_placements(&contenders_named, placements),
         transports: in_placements(&transports, &placed),
         sizes: sizes.collect(),

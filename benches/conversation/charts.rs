@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::cases::{PAIRS, Parts, SIZES};
 use crate::contender::{Contender, Placement};
 use crate::drawing::*;
+use crate::pace::{PACES, Pmqtest, messages_per_second};
 use crate::rounds::{Measured, Spread};
 use crate::run::PERCENTILES;
 use crate::table::{self, find, megabytes_per_second, of_pairs};
@@ -16,6 +17,7 @@ use contenders::transports;
 pub fn draw(
     out: &Path,
     parts: &Parts<Vec<Measured>>,
+    pmqtest: &[Pmqtest],
     footer: &[String],
 ) -> Result<Vec<&'static str>, Box<dyn Error>> {
     let mut files = Vec::new();
@@ -31,6 +33,9 @@ pub fn draw(
     ];
     for (file, rows) in rows.iter().filter(|(_, rows)| !rows.groups.is_empty()) {
         save(file, rows.draw(footer)?)?;
+    }
+    if has(&parts.pace) {
+        save("pace.svg", of_pace(&parts.pace, pmqtest).draw(footer)?)?;
     }
     if has(&parts.sizes) {
         let panels = size_panels(&parts.sizes);
@@ -148,6 +153,54 @@ fn percentiles(all: &[Measured]) -> Rows {
         title: "Round trips by percentile (log scale)".to_string(),
         legend: names.zip(looks).collect(),
         groups: by_placement(&Placement::ALL, rows),
+        unit: time,
+    }
+}
+
+/// The latency at a pace, a group for each.
+fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
+    let looks = [
+        (0, Look::new(BLUE, None, Marker::Dot)),
+        (2, Look::new(ORANGE, None, Marker::Square)),
+        (4, Look::new(RED, None, Marker::Cross)),
+    ];
+    let avg = Look::new(GREEN, None, Marker::Ring);
+    let max = Look::new(PINK, None, Marker::Diamond);
+    let group = |pace: u64| {
+        let ours = all.iter().filter(|one| one.case.pace == pace).map(|one| {
+            let median = one.percentile(PERCENTILES[0]);
+            let dots = looks.iter().filter_map(|(index, look)| {
+                Some((Dot::alone(one.percentile(PERCENTILES[*index])?), *look))
+            });
+            Row {
+                name: one.case.contender.name.clone(),
+                dots: dots.collect(),
+                figures: median.map_or(String::new(), |median| {
+                    microseconds(Spread { low: median, median, high: median })
+                }),
+            }
+        });
+        let theirs = pmqtest.iter().filter(|one| one.pace == pace).map(|one| Row {
+            name: format!("pmqtest, one way{}", if one.awake { ", awake" } else { "" }),
+            dots: vec![(Dot::alone(1e3 * one.avg), avg), (Dot::alone(1e3 * one.max), max)],
+            figures: format!("{:.2}", one.avg),
+        });
+        let rows = ours.chain(theirs).collect();
+        (format!("{} messages a second", table::grouped(messages_per_second(pace))), rows)
+    };
+    let names = ["p50", "p99", "p99.99"].map(String::from).into_iter();
+    let mut legend: Vec<_> = names.zip(looks.map(|(_, look)| look)).collect();
+    if !pmqtest.is_empty() {
+        legend.extend([("average".to_string(), avg), ("maximum".to_string(), max)]);
+    }
+    Rows {
+        title: "From due to replied, p50 in us (log scale)".to_string(),
+        legend,
+        groups: PACES
+            .map(group)
+            .into_iter()
+            .filter(|(_, rows): &(_, Vec<Row>)| !rows.is_empty())
+            .collect(),
         unit: time,
     }
 }

@@ -57,6 +57,7 @@ pub const QUEUE: &str = "{queue}";
 pub const SYSTEM_V_QUEUE: &str = "{system v queue}";
 pub const ITERATIONS: &str = "{iterations}";
 pub const SIZE: &str = "{size}";
+pub const PACE: &str = "{pace}";
 /// Of the child of a single process.
 pub const PEER_CPU: &str = "{peer's cpu}";
 
@@ -115,6 +116,17 @@ pub fn all() -> Vec<Contender> {
     all
 }
 
+/// Our programs in each way to wait, with CPUs left alone and kept awake.
+pub fn paced() -> Vec<Contender> {
+    let backend = mq::BACKEND;
+    let ours = |wait: &str| {
+        let (folder, how) = (Ok(programs::folder().clone()), format!("WAIT={wait}"));
+        Contender::ours(format!("ours {wait} ({backend})"), folder, backend, &how, "SEALED=0")
+    };
+    let left_alone = ["poll", "adaptive", "block"].map(ours);
+    left_alone.into_iter().flat_map(|one| [one.clone(), one.kept_awake()]).collect()
+}
+
 /// The transports, in the order of their table.
 pub fn transports() -> Vec<Contender> {
     let mut all = Vec::new();
@@ -166,13 +178,14 @@ impl Contender {
         let queue = format!("MESSAGE_QUEUE_NAME={QUEUE}");
         let iterations = format!("ITERATIONS={ITERATIONS}");
         let size = format!("MESSAGE_SIZE={SIZE}");
+        let pace = format!("PACE={PACE}");
         let commands = ["premise", "conclusion"].map(|program| {
             let program = folder.as_ref().map_or("".into(), |folder| folder.join(program));
             program.display().to_string()
         });
-        let commands = commands
-            .each_ref()
-            .map(|program| [program, "REPORT=json", wait, sealed, &queue, &iterations, &size]);
+        let commands = commands.each_ref().map(|program| {
+            [program, "REPORT=json", wait, sealed, &queue, &iterations, &size, &pace]
+        });
         let missing = folder.err();
         Contender { backend: Some(backend), missing, ..Contender::new(name, &commands) }
     }

@@ -16,6 +16,7 @@ mod contender;
 mod drawing;
 mod machine;
 mod options;
+mod pace;
 #[path = "../../tests/common/programs.rs"]
 mod programs;
 mod rounds;
@@ -37,6 +38,7 @@ use indicatif::ProgressBar;
 use machine::Machine;
 use mq_sketch::runtime::signals;
 use options::{HELP, Options, options};
+use pace::Pmqtest;
 use rounds::{Measured, measure};
 use run::Ended;
 use serde_json::json;
@@ -85,12 +87,13 @@ fn compare(args: Vec<OsString>) -> ExitCode {
     };
     eprintln!("conversation: building the programs that are measured, unless they are up to date");
     let (contenders, transports) = (contender::all(), contender::transports());
+    let paced = contender::paced();
     let options = match options.prepare(contenders.iter().chain(&transports)) {
         Ok(options) => options,
         Err(error) => return bad_usage(&error),
     };
     let _ = signals::install_handlers();
-    story(&contenders, &transports, &options).unwrap_or_else(|error| {
+    story(&contenders, &transports, &paced, &options).unwrap_or_else(|error| {
         eprintln!("conversation: {error}");
         let ended = error.downcast_ref();
         ended.map_or(ExitCode::FAILURE, |Ended(signal)| ExitCode::from(128 + *signal as u8))
@@ -100,6 +103,7 @@ fn compare(args: Vec<OsString>) -> ExitCode {
 fn story(
     contenders: &[Contender],
     transports: &[Contender],
+    paced: &[Contender],
     options: &Options,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let start = Instant::now();
@@ -116,7 +120,7 @@ fn story(
     if placements.len() == 1 {
         say("left out: all CPUs; two CPUs; because this process may use only one CPU");
     }
-    let cases = cases(contenders, transports, &placements, options);
+    let cases = cases(contenders, transports, paced, &placements, options);
     let half = options.rounds.div_ceil(2);
     let starting = if options.wants("start") { start::all() } else { Vec::new() };
     let starts = 30 * options.rounds;
@@ -146,6 +150,15 @@ fn story(
     if !pairs.is_empty() {
         print(&bar, "many pairs at once", &table::pairs(&pairs));
     }
+    let pace = measure(cases.pace, half, options, &bar)?;
+    let mut pmqtest = Vec::new();
+    if !pace.is_empty() {
+        match pace::pmqtest(options) {
+            Ok(all) => pmqtest = all,
+            Err(error) => say(format_args!("left out: pmqtest; {error}")),
+        }
+        print(&bar, "by pace, in us, two CPUs", &table::of_pace(&pace, &pmqtest));
+    }
     let starting = start::measure(starting, starts, &bar)?;
     if !starting.is_empty() {
         print(&bar, "from start to exit", &table::from_start(&starting));
@@ -153,12 +166,13 @@ fn story(
     bar.finish_and_clear();
 
     let seconds = start.elapsed().as_secs();
-    let parts = Parts { table, transports, sizes, pairs };
+    let parts = Parts { table, transports, sizes, pairs, pace };
     let mut everything = json!({
         "command": command,
         "date": date,
         "seconds": seconds,
         "machine": machine.json(&options.cpus),
+        "pmqtest": pmqtest.iter().map(Pmqtest::json).collect::<Vec<_>>(),
         "start": starting.iter().map(Started::json).collect::<Vec<_>>(),
     });
     for (part, all) in parts.all() {
@@ -168,7 +182,7 @@ fn story(
     let lines = table::csv(&parts.all().map(|(part, all)| (part, &all[..])));
     std::fs::write(out.join(RESULTS_CSV), lines)?;
     let mut files = vec![RESULTS_JSON, RESULTS_CSV];
-    files.extend(charts::draw(out, &parts, &machine.footer(date))?);
+    files.extend(charts::draw(out, &parts, &pmqtest, &machine.footer(date))?);
     say(format_args!("\n{seconds} s; in {}: {}", short(out), files.join(", ")));
     let is_whole = parts.all().iter().all(|(_, part)| part.iter().all(Measured::is_whole))
         && starting.iter().all(Started::is_whole);

@@ -10,9 +10,12 @@ use crate::contender::Contender;
 pub const HELP: &str = "\
 cargo bench -p benches --bench conversation [-- OPTION...]
 
+  --quick             one round of short runs, some 90 s in all: no spread, and differences
+                      below a tenth say nothing
   --rounds N          runs of each case of the table; half as many of the other parts [7]
   --iterations N      in each run, without warm-up, instead of as many as take 0.4 s
-  --only WORD[,WORD]  these parts (table, transports, sizes, pairs, start), or those
+  --only WORD[,WORD]  these parts (table, transports, sizes, pairs, pace, start), or
+                      those
                       contenders and transports that have a WORD in their name: alone,
                       poll, block, awake, nix, pipe ...
   --cpus N[,N]        use only these CPUs: premise the first, conclusion the second [all
@@ -22,13 +25,16 @@ cargo bench -p benches --bench conversation [-- OPTION...]
   --help
 ";
 
-pub const PARTS: [&str; 5] = ["table", "transports", "sizes", "pairs", "start"];
+pub const PARTS: [&str; 6] = ["table", "transports", "sizes", "pairs", "pace", "start"];
+
 pub struct Options {
     /// All of them, as they would be typed.
     pub command: String,
     /// The beginning of this run, in UTC.
     pub date: String,
     pub rounds: usize,
+    /// Runs are short.
+    pub is_quick: bool,
     pub iterations: Option<u64>,
     parts: Vec<String>,
     /// A contender's name must contain one of these words. Empty: all names do.
@@ -78,6 +84,7 @@ pub fn options(args: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
         command: command_line(&args),
         date: date(),
         rounds: 7,
+        is_quick: false,
         iterations: None,
         parts: PARTS.map(String::from).into(),
         names: Vec::new(),
@@ -97,13 +104,14 @@ pub fn options(args: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
             Long("iterations") => {
                 options.iterations = Some(number("--iterations", 2, parser.value()?)?);
             }
+            Long("quick") => (options.is_quick, options.rounds) = (true, 1),
             Long("cpus") => options.cpus = cpus(&parser.value()?.string()?)?,
             Long("only") => {
                 let text = parser.value()?.string()?.to_lowercase();
                 let words = text.split(',').map(String::from);
                 (options.parts, options.names) = words.partition(|word| PARTS.contains(&&**word));
                 if !options.names.is_empty() {
-                    options.parts.extend(["table", "transports"].map(String::from));
+                    options.parts.extend(["table", "transports", "pace"].map(String::from));
                 }
             }
             _ => return Err(arg.unexpected()),

@@ -7,18 +7,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mq_sketch::mq::{Deadline, Queue, QueueName};
 
 use crate::options::Options;
+use crate::pace;
 use crate::run::{Case, Ended, Failure, Outcome, Report};
 
-/// How long a run should take, from the first reply.
-const SECONDS: f64 = 0.4;
+/// How long runs take, in seconds.
+#[derive(Clone, Copy)]
+struct Lengths {
+    /// A run, from the first reply.
+    run: f64,
+    /// A run at most, if [`ENOUGH_ITERATIONS`], for the highest percentile, take longer than that.
+    at_most: f64,
+    /// A shorter trial run says too little about how long the next one takes.
+    trial: f64,
+}
 
-/// How long it may take if [`ENOUGH_ITERATIONS`], for the highest percentile, take longer than
-/// that.
-const AT_MOST_SECONDS: f64 = 1.0;
-const ENOUGH_ITERATIONS: u64 = 10_001;
+const USUAL: Lengths = Lengths { run: 0.4, at_most: 1.0, trial: 0.2 };
+const QUICK: Lengths = Lengths { run: 0.1, at_most: 0.1, trial: 0.02 };
 
-/// A shorter trial run says too little about how long the next one takes.
-const TRIAL_SECONDS: f64 = 0.2;
+/// With those of the warm-up, which our programs do not time.
+const ENOUGH_ITERATIONS: u64 = 11_200;
 
 /// After CPUs have been kept awake: how long until they sleep as before.
 const UNTIL_IDLE_AS_BEFORE: Duration = Duration::from_secs(2);
@@ -68,8 +75,15 @@ impl<'a> Measured<'a> {
     fn warm_up(&mut self, options: &Options, bar: &ProgressBar) -> Result<(), Ended> {
         bar.set_message(format!("warm-up: {}", self.case.title()));
         let found = match options.iterations {
+            _ if self.case.pace != 0 => {
+                let iterations = pace::iterations(self.case.pace, options);
+                Ok((iterations, iterations * self.case.pace / 1000 + START))
+            }
             Some(iterations) => Ok((iterations, RUN)),
-            None => warm_up(|iterations| self.case.run(iterations, &options.cpus)),
+            None => {
+                let run = |iterations| self.case.run(iterations, &options.cpus);
+                warm_up(if options.is_quick { QUICK } else { USUAL }, run)
+            }
         };
         (self.iterations, self.expected) = settle(found, &mut self.error, bar)?.unwrap_or((0, 0));
         Ok(())
@@ -116,6 +130,10 @@ impl<'a> Measured<'a> {
         let values: Option<Vec<f64>> =
             self.reports().map(|report| report.percentile(percentile)).collect();
         Spread::of(values?).map(|spread| spread.median)
+    }
+
+    pub fn late_percentage(&self) -> Option<f64> {
+        Spread::of(self.reports().filter_map(Report::late_percentage)).map(|spread| spread.median)
     }
 
     pub fn user_percentage(&self) -> Option<f64> {
@@ -244,19 +262,22 @@ pub fn settle<T>(
 }
 
 /// Finds the number of iterations for a run, and how many milliseconds it is going to take.
-fn warm_up(mut run: impl FnMut(u64) -> Result<Outcome, Failure>) -> Result<(u64, u64), Failure> {
+fn warm_up(
+    lengths: Lengths,
+    mut run: impl FnMut(u64) -> Result<Outcome, Failure>,
+) -> Result<(u64, u64), Failure> {
     let mut iterations = 10;
     loop {
         let outcome = run(iterations)?;
         let slowest = outcome.reports.iter().map(Report::seconds).fold(0.0, f64::max);
-        if slowest < TRIAL_SECONDS {
+        if slowest < lengths.trial {
             iterations *= 10;
             continue;
         }
         let each = slowest / iterations as f64;
-        let is_worth_it = ENOUGH_ITERATIONS as f64 * each <= AT_MOST_SECONDS;
+        let is_worth_it = ENOUGH_ITERATIONS as f64 * each <= lengths.at_most;
         let least = if is_worth_it { ENOUGH_ITERATIONS } else { 2 };
-        let iterations = ((SECONDS / each) as u64).max(least);
+        let iterations = ((lengths.run / each) as u64).max(least);
         return Ok((iterations, (1e3 * each * iterations as f64) as u64 + START));
     }
 }

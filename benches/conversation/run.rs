@@ -44,6 +44,8 @@ pub struct Case<'a> {
     pub pairs: usize,
     /// Bytes a message.
     pub size: usize,
+    /// Microseconds from one message to the next; 0: as fast as possible.
+    pub pace: u64,
 }
 
 /// What one run brought.
@@ -96,9 +98,14 @@ impl Report {
     }
 
     /// The time runs from the first reply to the last, so there is one round trip fewer than
-    /// replies.
+    /// replies. Ours leave a warm-up out of it.
     pub fn round_trips(&self) -> f64 {
-        self.number("iterations") - 1.0
+        self.number("iterations") - 1.0 - self.0["warm_up_iterations"].as_f64().unwrap_or(0.0)
+    }
+
+    /// The part of the messages that were sent late, in percent.
+    pub fn late_percentage(&self) -> Option<f64> {
+        Some(100.0 * self.0["sent_late"].as_f64()? / self.round_trips())
     }
 
     pub fn nanoseconds_each(&self) -> f64 {
@@ -220,7 +227,8 @@ impl Case<'_> {
     pub fn title(&self) -> String {
         let pairs = if self.pairs == 1 { String::new() } else { format!(", {} pairs", self.pairs) };
         let size = if self.size == 32 { String::new() } else { format!(", {} bytes", self.size) };
-        format!("{}, {}{pairs}{size}", self.contender.name, self.placement.name())
+        let pace = if self.pace == 0 { String::new() } else { format!(", PACE={}", self.pace) };
+        format!("{}, {}{pairs}{size}{pace}", self.contender.name, self.placement.name())
     }
 
     /// One run, from the start of all processes to the end of the last one. It leaves no process
@@ -276,6 +284,7 @@ impl Case<'_> {
                 (contender::SYSTEM_V_QUEUE, &queue.word()),
                 (contender::ITERATIONS, &iterations.to_string()),
                 (contender::SIZE, &self.size.to_string()),
+                (contender::PACE, &self.pace.to_string()),
                 (contender::PEER_CPU, &cpu(1)),
             ];
             for side in 0..self.contender.commands.len() {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::contender::{Contender, Placement};
+use crate::pace::{PACES, Pmqtest, messages_per_second};
 use crate::rounds::{Measured, Spread};
 use crate::run::{Case, PERCENTILES, Report};
 use crate::start::Started;
@@ -191,10 +192,50 @@ pub fn of_transports(all: &[Measured], placement: Placement) -> String {
     if rows.is_empty() { String::new() } else { aligned(&head, rows) }
 }
 
+/// A row for each pace and way to wait: microseconds from when a message was due to its reply.
+pub fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> String {
+    let head = [
+        "messages a second", "p50", "p99", "p99.99", "late", "awake: p50", "p99", "p99.99", "late",
+        "disturbed",
+    ];
+    let us = |nanoseconds: f64| format!("{:.1}", nanoseconds / 1e3);
+    let mut rows = Vec::new();
+    for pace in PACES {
+        let here = || all.iter().filter(move |one| one.case.pace == pace);
+        let rate = grouped(messages_per_second(pace));
+        for one in here().filter(|one| !one.case.contender.awake) {
+            let mut row = vec![format!("{rate}, {}", one.case.contender.name)];
+            let name = Some(&*one.case.contender.name);
+            let awake = here().find(|other| other.case.contender.left_alone() == name);
+            for one in [Some(one), awake] {
+                for index in [0, 2, 4] {
+                    let percentile = one.and_then(|one| one.percentile(PERCENTILES[index]));
+                    row.push(or_dash(percentile, us));
+                }
+                let late = one.and_then(Measured::late_percentage);
+                row.push(or_dash(late, |percent| format!("{percent:.1} %")));
+            }
+            row.push(disturbed(one));
+            rows.push(row);
+        }
+        let of = |awake| pmqtest.iter().find(move |one| one.pace == pace && one.awake == awake);
+        if let (Some(alone), Some(awake)) = (of(false), of(true)) {
+            let mut row = vec![format!("{rate}, pmqtest, one way: min, avg, max")];
+            for Pmqtest { min, avg, max, .. } in [alone, awake] {
+                row.extend([min, avg, max].map(|us| format!("{us:.1}")));
+                row.push("-".to_string());
+            }
+            row.push("-".to_string());
+            rows.push(row);
+        }
+    }
+    aligned(&head, rows)
+}
+
 /// One line for each report: part, case, round, pair, and the figures. A figure that the run does
 /// not give is empty.
 pub fn csv(parts: &[(&str, &[Measured])]) -> String {
-    let mut text = "part,contender,placement,pairs,message_size,iterations,round,pair,\
+    let mut text = "part,contender,placement,pairs,message_size,pace_us,iterations,round,pair,\
                     ns_an_iteration"
         .to_string();
     PERCENTILES.iter().for_each(|(name, _)| text += &format!(",{name}_ns"));
@@ -203,10 +244,10 @@ pub fn csv(parts: &[(&str, &[Measured])]) -> String {
         for (one, round, outcome) in all.iter().flat_map(|one| {
             one.outcomes.iter().enumerate().map(move |(i, outcome)| (one, i + 1, outcome))
         }) {
-            let Case { contender, placement, pairs, size } = one.case;
+            let Case { contender, placement, pairs, size, pace } = one.case;
             for (pair, report) in outcome.reports.iter().enumerate() {
                 text += &format!(
-                    "{part},\"{}\",{},{pairs},{size},{},{round},{},{:.1}",
+                    "{part},\"{}\",{},{pairs},{size},{pace},{},{round},{},{:.1}",
                     contender.name,
                     placement.name(),
                     one.iterations,
@@ -262,6 +303,7 @@ pub fn json(all: &[Measured]) -> Value {
             "placement": one.case.placement.name(),
             "pairs": one.case.pairs,
             "message_size": one.case.size,
+            "pace_us": one.case.pace,
             "iterations_a_run": one.iterations,
             "error": one.error,
             "nanoseconds_an_iteration": spread(one.nanoseconds_each()),
