@@ -351,8 +351,8 @@ impl Conversation<'_> {
             self.pace.begin();
         } else {
             stats.round_trips.record(self.pace.since_due(stats.last_reply));
+            self.pace.advance();
         }
-        self.pace.advance();
         self.sleep(Pace::sleep)?;
         while !self.pace.is_due(ticks()) {
             check_signal()?;

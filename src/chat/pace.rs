@@ -52,10 +52,10 @@ impl Pace {
         sleep((self.start.1 + MEASUREMENT).saturating_sub(now))
     }
 
-    /// The rate has been measured: the next message is due now.
+    /// The rate has been measured: the first message is due now.
     pub fn begin(&mut self) {
         self.read_clocks();
-        self.due = self.last.1 - self.period;
+        (self.due_ticks, self.due) = self.last;
     }
 
     /// Reads both clocks. The counter's rate is known better from now on.
@@ -111,12 +111,18 @@ impl Pace {
         }
     }
 
+    /// Ticks and nanoseconds between the two readings.
+    fn elapsed(&self) -> (u64, u64) {
+        let (start, last) = (self.start, self.last);
+        (last.0.saturating_sub(start.0), last.1.saturating_sub(start.1))
+    }
+
     fn to_ticks(&self, nanoseconds: u64) -> u64 {
-        mul_div(nanoseconds, self.last.0 - self.start.0, self.last.1 - self.start.1)
+        mul_div(nanoseconds, self.elapsed().0, self.elapsed().1)
     }
 
     fn to_nanoseconds(&self, ticks: u64) -> u64 {
-        mul_div(ticks, self.last.1 - self.start.1, self.last.0 - self.start.0)
+        mul_div(ticks, self.elapsed().1, self.elapsed().0)
     }
 }
 

@@ -219,7 +219,7 @@ mod filter {
     use crate::arch::AUDIT_ARCH;
 
     /// The instructions of a filter. The longest filter is `sketch`'s.
-    pub type Filter = ArrayVec<sock_filter, 128>;
+    pub type Filter = ArrayVec<sock_filter, 160>;
 
     /// Where the lower half of the first argument is.
     const ARGUMENTS: usize =

@@ -430,11 +430,13 @@ fn a_filter_allows_what_is_documented_and_nothing_else() {
         assert_eq!(allowed, documented, "{name}: the list and the golden files");
 
         for rule in filter.rules() {
-            let (_, call) = scribe::calls().find(|(number, _)| *number == rule.number).unwrap();
+            let known = scribe::calls().find(|(number, _)| *number == rule.number);
             let Some((index, values)) = rule.argument else {
-                assert!(!DECISIVE.contains(&call), "{name}: {call} with any arguments");
+                let is_decisive = known.is_some_and(|(_, call)| DECISIVE.contains(&call));
+                assert!(!is_decisive, "{name}: {known:?} with any arguments");
                 continue;
             };
+            let (_, call) = known.unwrap();
             let made_here = calls.iter().filter(|((number, _), _)| *number == rule.number);
             let documented: BTreeSet<_> =
                 made_here.map(|(_, line)| argument(line, index)).collect();
