@@ -194,7 +194,7 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
         legend.extend([("average".to_string(), avg), ("maximum".to_string(), max)]);
     }
     Rows {
-        title: "From due to replied, p50 in us (log scale)".to_string(),
+        title: "From due to replied (log scale; p50 in us)".to_string(),
         legend,
         groups: PACES
             .map(group)

@@ -10,12 +10,11 @@ use crate::contender::Contender;
 pub const HELP: &str = "\
 cargo bench -p benches --bench conversation [-- OPTION...]
 
-  --quick             one round of short runs, some 90 s in all: no spread, and differences
-                      below a tenth say nothing
+  --quick             one round of short runs, some 90 s in all: it shows no
+                      spread; ignore differences below 10 %
   --rounds N          runs of each case of the table; half as many of the other parts [7]
   --iterations N      in each run, without warm-up, instead of as many as take 0.4 s
   --only WORD[,WORD]  these parts (table, transports, sizes, pairs, pace, start), or
-                      those
                       contenders and transports that have a WORD in their name: alone,
                       poll, block, awake, nix, pipe ...
   --cpus N[,N]        use only these CPUs: premise the first, conclusion the second [all

@@ -15,8 +15,8 @@ pub fn messages_per_second(pace: u64) -> f64 {
     1e6 / pace as f64
 }
 
-/// How many messages a run has: as many as take two seconds; or 12,000, which are enough for every
-/// percentile, if they take at most 12; or as many as take four.
+/// How many messages a run has: 12,000, enough for every percentile, or as many as take two seconds if
+/// that is more. If 12,000 take more than 12 seconds: as many as take four seconds.
 pub fn iterations(pace: u64, options: &Options) -> u64 {
     let in_seconds = |seconds: u64| seconds * 1_000_000 / pace;
     match options.iterations {

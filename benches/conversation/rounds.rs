@@ -15,7 +15,7 @@ use crate::run::{Case, Ended, Failure, Outcome, Report};
 struct Lengths {
     /// A run, from the first reply.
     run: f64,
-    /// A run at most, if [`ENOUGH_ITERATIONS`], for the highest percentile, take longer than that.
+    /// The limit for a run that is lengthened to [`ENOUGH_ITERATIONS`].
     at_most: f64,
     /// A shorter trial run says too little about how long the next one takes.
     trial: f64,
@@ -24,7 +24,7 @@ struct Lengths {
 const USUAL: Lengths = Lengths { run: 0.4, at_most: 1.0, trial: 0.2 };
 const QUICK: Lengths = Lengths { run: 0.1, at_most: 0.1, trial: 0.02 };
 
-/// With those of the warm-up, which our programs do not time.
+/// Enough for p99.99, and a tenth more, because our programs do not time their warm-up.
 const ENOUGH_ITERATIONS: u64 = 11_200;
 
 /// After CPUs have been kept awake: how long until they sleep as before.

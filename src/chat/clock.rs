@@ -97,7 +97,7 @@ impl SilenceTimer {
         }
     }
 
-    /// Silence begins at `now`.
+    /// Restarts at `now`, in nanoseconds.
     pub fn restart(&mut self, now: u64) {
         (self.silence, self.last_check) = (0, now);
     }

@@ -35,7 +35,7 @@ pub struct Settings {
     pub wait: Wait,
     /// Seconds without progress after which the conversation ends; 0: never.
     pub timeout: u64,
-    /// Microseconds from one message of premise to the next; 0: none.
+    /// Microseconds from one message of premise to the next; 0: as fast as possible.
     pub pace: u64,
     /// Tell the observer of every message.
     pub verbose: bool,
@@ -98,13 +98,13 @@ pub enum Step {
 
 /// What was counted and timed.
 ///
-/// Counts are of the whole conversation, so they match a trace of its calls. Times run from the
-/// end of the warm-up, or if there is none from the first message of the peer, so they do not contain
-/// the wait for its start.
+/// `own_received`, `idle_polls` and `yields` are of the whole conversation, so they match a trace of its
+/// calls. All other figures begin at the end of the warm-up, or, without one, at the first message of
+/// the peer. So they do not contain the wait for its start.
 #[derive(Clone, Default)]
 pub struct Stats {
-    /// Times between two replies, in ticks. With a pace: from the time at which a message was due to
-    /// its reply, and none for conclusion, which waits for the pace of premise.
+    /// Times between two replies, in ticks. With a pace each time runs from when the message was due.
+    /// Conclusion has none then.
     pub round_trips: Histogram,
     /// How many replies had come when the times began.
     pub replies_at_start: u64,
@@ -147,7 +147,7 @@ impl Stats {
 
 /// How many iterations at the beginning are not timed, of so many in all: a tenth, at most 100,000.
 /// The two programs may share a CPU there until the scheduler separates them: `benches/README.md` has
-/// the measurements. Fewer than 10,000 iterations are over before that, so all of them are timed.
+/// the measurements. A shorter conversation is timed whole.
 pub const fn warm_up(iterations: u64) -> u64 {
     match iterations {
         0..10_000 => 0,

@@ -2,7 +2,7 @@
 //!
 //! Nothing in POSIX tells who uses a queue, and a queue has no end of file: a peer that has died is
 //! only silent. But on Linux a queue is a file, and a record lock works on it, fcntl(2). So each
-//! program locks one byte of the queue, its seat. The kernel frees it when the process ends, however
+//! program locks one byte of the queue, its seat (in a `sketch`: see below). The kernel frees it when the process ends, however
 //! it ends. A program of another kind takes no seat, and is treated like one that is silent.
 //!
 //! A lock belongs to a process, and a child does not inherit it. In a `sketch` the parent has the seat
@@ -81,8 +81,8 @@ impl PeerWatch {
         self.peer.is_some()
     }
 
-    /// A check of the seat, after so many replies and so many rounds without another: the peer, if it
-    /// has ended.
+    /// Returns the peer if it has ended. `sitter` is the process in the seat now, and `idle_rounds`
+    /// counts the rounds since the last reply.
     pub fn check(
         &mut self,
         sitter: Option<Sitter>,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_had_the_seat_the_second_has_ended() {
+    fn the_last_process_in_the_seat_is_the_one_that_is_reported() {
         let mut watch = PeerWatch::new(FIRST);
         assert_eq!(watch.check(None, 7, 100), None);
         assert_eq!(watch.check(SECOND, 7, 200), None);

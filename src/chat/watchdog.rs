@@ -48,7 +48,8 @@ impl Watchdog {
         self.peer_watch = PeerWatch::new(self.peer_seat.sitter(queue));
     }
 
-    /// Silence begins at `now`, CLOCK_MONOTONIC in nanoseconds: before that the peer had nothing to say.
+    /// Restarts the silence timer at `now`, CLOCK_MONOTONIC in nanoseconds: before that the peer
+    /// had nothing to answer.
     pub fn restart(&mut self, now: u64) {
         self.silence_timer.restart(now);
     }

@@ -72,8 +72,8 @@ impl fmt::Display for Ending<'_> {
             End::PeerEnded(peer) => {
                 write!(
                     f,
-                    "{name}: {peer} has ended after {replies} iterations: its own output says why; \
-                     both need the same ITERATIONS"
+                    "{name}: {peer} has ended after {replies} iterations: see its output and its exit \
+                     status. If that is 0, give both the same ITERATIONS"
                 )
             }
             End::Signal(signal) => {

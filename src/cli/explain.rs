@@ -158,7 +158,7 @@ impl fmt::Display for CallError<'_> {
                     "the queue was left behind (no program has a seat at it, but one of another \
                      kind may still use it): run cleanup ",
                 )?;
-                // To be pasted into a shell, which reads other characters in its own way.
+                // The user pastes this into a shell, which interprets other characters.
                 let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(byte);
                 return if name.as_bytes().iter().all(is_plain) {
                     write!(f, "MESSAGE_QUEUE_NAME={name}")

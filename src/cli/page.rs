@@ -193,9 +193,9 @@ impl fmt::Display for Page<'_> {
         if *pace != 0 {
             let label = format_args!("{:LABEL$}", "sent late");
             self.row(f, label, 0, &|side| side.get(Figure::Late))?;
-            let remark = "more than 5 us after it was due";
+            let remark = "more than 5 us after they were due";
             writeln!(f, "  {}", if remark.len() <= self.rest { remark } else { "" })?;
-            self.times(f, "latest", Figure::MaxLateness)?;
+            self.times(f, "max lateness", Figure::MaxLateness)?;
         }
         let seal = if *sealed { ", sealed" } else { "" };
         writeln!(
@@ -205,7 +205,7 @@ impl fmt::Display for Page<'_> {
             wait.name(),
         )?;
         if *pace != 0 {
-            writeln!(f, "pace          one in {pace} us")?;
+            writeln!(f, "pace          one message every {pace} us")?;
         }
         if let Some([premise, conclusion]) = cpus {
             writeln!(f, "CPUs          {premise} and {conclusion}")?;

@@ -132,13 +132,13 @@ pub const PARAMETERS: [Parameter; 11] = [
     Parameter {
         name: "PACE",
         default: "0",
-        help: "microseconds between two messages of premise; 0: none",
+        help: "microseconds between two messages of premise; 0: no wait",
         set: |params, value| pace(value).map(|pace| params.pace = pace),
     },
     Parameter {
         name: "CPUS",
         default: "",
-        help: "0,1: premise on CPU 0, conclusion on 1; 0: both there",
+        help: "0,1: premise on CPU 0, conclusion on 1; one number: both",
         set: |params, value| cpus(value).map(|cpus| params.cpus = cpus),
     },
 ];
@@ -450,7 +450,7 @@ fn pace(value: &[u8]) -> Result<u64, &'static str> {
 fn cpus(value: &[u8]) -> Result<Option<[u16; 2]>, &'static str> {
     let cpu = |value: &[u8]| match from_digits(value.trim_ascii(), 10) {
         Some(cpu) if cpu < CpuSet::CPUS as u64 => Ok(cpu as u16),
-        _ => Err("names no CPUs: use one number or two, like 0,1"),
+        _ => Err("is not one CPU or two: use numbers below 768, like 0,1"),
     };
     match value.iter().position(|byte| *byte == b',') {
         None if value.is_empty() => Ok(None),

@@ -183,7 +183,7 @@ pub fn set_cpus(cpus: &CpuSet) -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
     {
         let set = from_ref(cpus).cast::<libc::cpu_set_t>();
-        // SAFETY: `cpus` is read. A cpu_set_t has the same bits, and more.
+        // SAFETY: as many bytes as `cpus` has are read. The bits are those of a cpu_set_t.
         check(unsafe { libc::sched_setaffinity(0, size_of::<CpuSet>(), set) } as isize).map(drop)
     }
     #[cfg(not(target_os = "linux"))]

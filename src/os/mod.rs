@@ -21,7 +21,7 @@
 //! | [`nanosleep`] | nanosleep(2) | EINTR, EINVAL |
 //! | [`set_alarm_interval`] | setitimer(2), ITIMER_REAL | |
 //! | [`sched_yield`] | sched_yield(2) | |
-//! | [`set_cpus`], [`cpus`] | sched_setaffinity(2), sched_getaffinity(2) | EINVAL: none of these CPUs may be used |
+//! | [`set_cpus`], [`cpus`] | sched_setaffinity(2), sched_getaffinity(2) | EINVAL: no CPU of the set may be used; the kernel has more than a set |
 //! | [`getrusage`] | getrusage(2), of this process | |
 //! | [`uname`] | uname(2) | |
 //! | [`sigaction`], [`is_ignored`] | sigaction(2) | EINVAL: the signal cannot be caught |
@@ -122,10 +122,10 @@ const BITS: usize = c_ulong::BITS as usize;
 const _: () = assert!(size_of::<CpuSet>() <= size_of::<libc::cpu_set_t>());
 
 impl CpuSet {
-    /// CPUs that a set can have. If the kernel may have more, it does not tell them.
+    /// The most CPUs in a set. [`cpus`] fails with EINVAL if the kernel may have more.
     pub const CPUS: usize = 768;
 
-    /// The same set with `cpu` in it, which is below [`CpuSet::CPUS`].
+    /// The same set with `cpu` in it. Panics unless that is below [`CpuSet::CPUS`].
     #[must_use]
     pub fn with(mut self, cpu: u16) -> CpuSet {
         self.0[usize::from(cpu) / BITS] |= 1 << (usize::from(cpu) % BITS);
@@ -202,8 +202,8 @@ pub fn set_parent_death_signal() -> Result<(), Errno> {
     Ok(())
 }
 
-/// A sleep of this process lasts at most a nanosecond longer than asked for, beside the time that it
-/// takes to wake it, and not 50 us longer, as is usual: prctl(2), PR_SET_TIMERSLACK. Children inherit it.
+/// Sets the timer slack of this process to 1 ns, so that its sleeps end on time: prctl(2),
+/// PR_SET_TIMERSLACK. The default is 50 us. Children inherit it.
 pub fn set_least_timer_slack() -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
     // SAFETY: this option takes a number and touches no memory.

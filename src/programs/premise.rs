@@ -42,9 +42,9 @@ fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     chat(params, &mut queue, Reporter::Itself)
 }
 
-/// From the greeting to the creation of the queue, and the seat at it. What would end the program later is tried first,
-/// so that no queue is left behind: standard output may be closed, and a sandbox may forbid the
-/// cycle counter (prctl(2), PR_SET_TSC), which is SIGSEGV.
+/// Greets, creates the queue, and takes the seat. What would end the program later is tried first, so
+/// that no queue is left behind: standard output may be closed, and a sandbox may forbid the cycle
+/// counter (prctl(2), PR_SET_TSC), which is SIGSEGV.
 pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
     report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Premise!")
         .map_err(|errno| Call::Write.failed(errno))?;

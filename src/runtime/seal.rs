@@ -116,7 +116,7 @@ mod lists {
     /// ioctl(2) that asks for the size of a terminal.
     const TERMINAL: Rule = only(SYS_ioctl, 1, &[one(TIOCGWINSZ as c_int)]);
 
-    /// A look at the peer's seat.
+    /// fcntl(2) with F_GETLK: the process in the peer's seat.
     const PEER: &[Rule] = &[only(SYS_fcntl, 1, &[one(F_GETLK)])];
 
     /// All calls of `cleanup`.

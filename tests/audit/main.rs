@@ -398,7 +398,7 @@ fn under_the_filters(golden: &Golden) -> BTreeMap<String, BTreeSet<String>> {
     under
 }
 
-/// The calls of which an argument decides what they do.
+/// The calls whose effect depends on an argument.
 const DECISIVE: [&str; 7] = ["clone", "fcntl", "ioctl", "kill", "mq_open", "prctl", "write"];
 
 #[test]

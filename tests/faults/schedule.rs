@@ -8,7 +8,7 @@ fn reports(output: &Output) -> Vec<serde_json::Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// With a pace the whole takes as long as the messages need. So a late one has moved no other.
+/// No message is sent before it is due.
 #[test]
 fn premise_sends_at_its_pace_in_each_way_to_wait() {
     for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
@@ -18,7 +18,7 @@ fn premise_sends_at_its_pace_in_each_way_to_wait() {
         for report in reports(&output) {
             assert_eq!((&report["pace_us"], &report["iterations"]), (&2000.into(), &201.into()));
             let (seconds, times) = (report["seconds"].as_f64().unwrap(), &report["round_trip_ns"]);
-            // 200 messages later the next one is due. It is late on a busy machine, never early.
+            // The last message is due 199 periods after the first. It can be late, but never early.
             assert!(seconds > 199.0 * 0.002 * 0.999, "{report}");
             if report["program"] == "conclusion" {
                 assert!(times["min"].is_null() && report["sent_late"].is_null(), "{report}");
@@ -32,11 +32,11 @@ fn premise_sends_at_its_pace_in_each_way_to_wait() {
         let text = place.run("sketch", &[wait, "PACE=1", "ITERATIONS=100"]);
         assert_done(&text);
         let text = stdout(&text);
-        for label in ["sent late", "latest", "p50"] {
+        for label in ["sent late", "max lateness", "p50"] {
             let row = text.lines().find(|line| line.starts_with(label)).expect(label);
             assert_eq!(row.split_whitespace().filter(|word| *word == "-").count(), 1, "{text}");
         }
-        assert!(text.contains("\npace          one in 1 us\n"), "{text}");
+        assert!(text.contains("\npace          one message every 1 us\n"), "{text}");
     }
 }
 

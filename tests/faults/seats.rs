@@ -99,7 +99,7 @@ fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
     }
 }
 
-/// premise notices the end before the parent does.
+/// premise notices the end of conclusion before the parent does.
 #[test]
 fn a_sketch_tells_the_cause_and_not_its_consequence() {
     let place = Place::new("cause");
@@ -115,7 +115,7 @@ fn a_sketch_tells_the_cause_and_not_its_consequence() {
     assert!(!place.exists());
 }
 
-/// From its creation on, also before its children talk.
+/// The parent still has the seat when both children are dead.
 #[test]
 fn the_queue_of_a_sketch_is_in_use_as_long_as_the_sketch_runs() {
     let place = Place::new("sketch-seat");
