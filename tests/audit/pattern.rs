@@ -20,8 +20,8 @@
 //! part NAME                   lines for `see`
 //! run NAME: ARGUMENTS         a whole run, from the first call to the last
 //! with the C library          how the lines of all files differ with --features ffi:
-//!     text -> text; call        a line with this text has another one, and a call follows
-//!     text -> perhaps           a call with this text may be made or not
+//!     text -> text; call        a call that begins so begins otherwise, and a call follows
+//!     text -> perhaps           a call that begins so may be made or not
 //!     text -> never             it is not made
 //! ```
 
@@ -150,14 +150,14 @@ fn tree(text: &str, differences: &[&str]) -> Vec<Line> {
             match (text.strip_prefix("for ").unwrap_or(text)).split_once(": ") {
                 Some((block, line)) if times(block).is_some() => {
                     lines.push((depth, block.into()));
-                    adapt(depth + 1, line.into(), differences, &mut lines);
+                    adapt(depth + 1, line, differences, &mut lines);
                 }
                 Some((words, call)) if text.starts_with("for ") => {
                     for word in words.split(' ') {
-                        adapt(depth, call.replace('*', word), differences, &mut lines);
+                        adapt(depth, &call.replace('*', word), differences, &mut lines);
                     }
                 }
-                _ => adapt(depth, text.into(), differences, &mut lines),
+                _ => adapt(depth, text, differences, &mut lines),
             }
         }
     }
@@ -168,20 +168,24 @@ fn without_comment(line: &str) -> &str {
     line.split('#').next().unwrap().trim_end()
 }
 
-fn adapt(depth: usize, mut text: String, differences: &[&str], out: &mut Vec<(usize, String)>) {
-    for difference in differences {
-        let (from, to) = difference.split_once(" -> ").expect("text -> text");
-        match to {
-            _ if !text.contains(from) => {}
-            "never" => return,
-            "perhaps" => {
-                out.extend([(depth, to.into()), (depth + 1, text)]);
-                return;
+/// Adds the calls of a line, changed by the difference that each begins with, if one does.
+fn adapt(depth: usize, text: &str, differences: &[&str], out: &mut Vec<(usize, String)>) {
+    for call in text.split("; ") {
+        let differences = differences.iter().map(|line| line.split_once(" -> ").expect("->"));
+        let mut begun = differences.filter_map(|(from, to)| Some((to, call.strip_prefix(from)?)));
+        match begun.next() {
+            None => out.push((depth, call.into())),
+            Some(("never", _)) => {}
+            Some(("perhaps", _)) => {
+                out.extend([(depth, "perhaps".into()), (depth + 1, call.into())])
             }
-            _ => text = text.replace(from, to),
+            Some((to, rest)) => {
+                let changed = format!("{to}{rest}");
+                out.extend(changed.split("; ").map(|call| (depth, call.into())));
+            }
         }
+        assert!(begun.next().is_none(), "two differences for {call}");
     }
-    out.extend(text.split("; ").map(|call| (depth, call.into())));
 }
 
 /// The lines from here on that are indented by at least `indent`.
