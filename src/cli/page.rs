@@ -191,8 +191,7 @@ impl fmt::Display for Page<'_> {
             self.times(f, label, *figure)?;
         }
         if *pace != 0 {
-            let label = format_args!("{:LABEL$}", "sent late");
-            self.row(f, label, 0, &|side| side.get(Figure::Late))?;
+            self.row(f, format_args!("{:LABEL$}", "sent late"), 0, &|side| side.get(Figure::Late))?;
             let remark = "more than 5 us after they were due";
             writeln!(f, "  {}", if remark.len() <= self.rest { remark } else { "" })?;
             self.times(f, "max lateness", Figure::MaxLateness)?;
