@@ -61,7 +61,7 @@ fn dot(spread: Spread) -> Dot {
 }
 
 /// A time in the unit with the fewest digits.
-fn time(nanoseconds: f64) -> String {
+pub fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         0.999e9.. => format!("{:.0} s", nanoseconds / 1e9),
         0.999e6.. => format!("{:.0} ms", nanoseconds / 1e6),
@@ -71,7 +71,7 @@ fn time(nanoseconds: f64) -> String {
 }
 
 /// Microseconds with three digits.
-fn microseconds(spread: Spread) -> String {
+pub fn microseconds(spread: Spread) -> String {
     match spread.median / 1e3 {
         us @ 100.0.. => table::grouped(us),
         us @ 10.0.. => format!("{us:.1}"),
@@ -80,7 +80,7 @@ fn microseconds(spread: Spread) -> String {
 }
 
 /// A number with the letter of its thousands.
-fn short(number: f64) -> String {
+pub fn short(number: f64) -> String {
     match number {
         1e6.. => format!("{} M", number / 1e6),
         1e3.. => format!("{} k", number / 1e3),
@@ -232,7 +232,7 @@ fn of_transports(all: &[Measured]) -> Rows {
 }
 
 /// A curve for each name, of neighbours with the same.
-fn curves<'m>(
+pub fn curves<'m>(
     all: impl Iterator<Item = &'m Measured<'m>>,
     name: impl Fn(&Measured) -> (String, Look),
     point: impl Fn(&Measured) -> Option<(f64, Dot)>,

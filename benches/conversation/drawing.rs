@@ -119,7 +119,7 @@ fn line(area: &Area, points: &[Point], colour: Colour, width: u32) -> Drawn {
 }
 
 /// Where a value lies between two pixels.
-struct Axis {
+pub struct Axis {
     low: f64,
     high: f64,
     /// What it is divided by; None on a log axis.
@@ -128,20 +128,20 @@ struct Axis {
 
 impl Axis {
     /// On a log scale.
-    fn log(values: impl Iterator<Item = f64> + Clone) -> Axis {
+    pub fn log(values: impl Iterator<Item = f64> + Clone) -> Axis {
         let low = values.clone().fold(f64::MAX, f64::min);
         Axis { low, high: values.fold(1.01 * low, f64::max), step: None }
     }
 
     /// On a log scale, with some space at both ends.
-    fn log_with_margins(values: impl Iterator<Item = f64> + Clone) -> Axis {
+    pub fn log_with_margins(values: impl Iterator<Item = f64> + Clone) -> Axis {
         let Axis { low, high, step } = Axis::log(values);
         let margin = (high / low).powf(0.04).max(1.2);
         Axis { low: low / margin, high: high * margin, step }
     }
 
     /// From 0 on, in some five round steps.
-    fn linear(values: impl Iterator<Item = f64>) -> Axis {
+    pub fn linear(values: impl Iterator<Item = f64>) -> Axis {
         let rough = values.fold(1.0, f64::max) / 5.0;
         let power = 10_f64.powf(rough.log10().floor());
         let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
@@ -149,7 +149,7 @@ impl Axis {
         Axis { low: 0.0, high: (5.0 * rough / step).ceil() * step, step: Some(step) }
     }
 
-    fn at(&self, value: f64, (from, to): Point) -> i32 {
+    pub fn at(&self, value: f64, (from, to): Point) -> i32 {
         let part = match self.step {
             None => (value / self.low).ln() / (self.high / self.low).ln(),
             Some(_) => (value - self.low) / (self.high - self.low),
@@ -158,7 +158,7 @@ impl Axis {
     }
 
     /// Powers of ten, and what lies between them if those are few.
-    fn ticks(&self) -> Vec<f64> {
+    pub fn ticks(&self) -> Vec<f64> {
         let is_inside = |tick: &f64| (self.low..=1.001 * self.high).contains(tick);
         match self.step {
             None => {

@@ -12,7 +12,7 @@ use crate::run::{Case, Ended, Failure, Outcome, Report};
 
 /// How long runs take, in seconds.
 #[derive(Clone, Copy)]
-struct Lengths {
+pub struct Lengths {
     /// A run, from the first reply.
     run: f64,
     /// The limit for a run that is lengthened to [`ENOUGH_ITERATIONS`].
@@ -21,8 +21,8 @@ struct Lengths {
     trial: f64,
 }
 
-const USUAL: Lengths = Lengths { run: 0.4, at_most: 1.0, trial: 0.2 };
-const QUICK: Lengths = Lengths { run: 0.1, at_most: 0.1, trial: 0.02 };
+pub const USUAL: Lengths = Lengths { run: 0.4, at_most: 1.0, trial: 0.2 };
+pub const QUICK: Lengths = Lengths { run: 0.1, at_most: 0.1, trial: 0.02 };
 
 /// Enough for p99.99, and a tenth more, because our programs do not time their warm-up.
 const ENOUGH_ITERATIONS: u64 = 11_200;
@@ -67,7 +67,7 @@ impl Spread {
 }
 
 impl<'a> Measured<'a> {
-    fn new(case: Case<'a>) -> Measured<'a> {
+    pub fn new(case: Case<'a>) -> Measured<'a> {
         Measured { case, iterations: 0, expected: 0, outcomes: Vec::new(), error: None }
     }
 
@@ -262,7 +262,7 @@ pub fn settle<T>(
 }
 
 /// Finds the number of iterations for a run, and how many milliseconds it is going to take.
-fn warm_up(
+pub fn warm_up(
     lengths: Lengths,
     mut run: impl FnMut(u64) -> Result<Outcome, Failure>,
 ) -> Result<(u64, u64), Failure> {
