@@ -450,6 +450,8 @@ fn check_signal() -> Result<(), End> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::message::Message;
+    use crate::mq::QueueName;
 
     #[test]
     fn a_round_trip_is_the_time_between_two_replies_and_never_negative() {
@@ -460,5 +462,34 @@ mod tests {
         assert_eq!((stats.round_trips.min(), stats.round_trips.max()), (Some(0), Some(500)));
         stats.count_round_trip(2_100);
         assert_eq!(stats.round_trips.max(), Some(700));
+    }
+
+    /// A side of premise, played by the observer of conclusion. It reads the queue and sends its next
+    /// message just before conclusion sends the answer to the last one: so conclusion finds a reply
+    /// on the queue each time.
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn the_clock_is_checked_though_every_receive_brings_a_reply() {
+        let name = std::format!("/mq-sketch-conversation-{}", std::process::id());
+        let name = QueueName::new(name.as_bytes()).unwrap();
+        let _ = Queue::unlink(&name);
+        let mut queue = Queue::create(&name, 0o600, 32, true).unwrap();
+        let premise = Queue::open(&name, true).unwrap();
+        Queue::unlink(&name).unwrap();
+        premise.send(Message::time(0).text(), &Deadline::NEVER).unwrap();
+
+        let settings = Settings { wait: Wait::Poll, timeout: 0, pace: 0, verbose: true };
+        let mut session = Session::new(Dialogue::conclusion(1_000_000, 32));
+        let mut buffer = [0; MAX_SIZE];
+        let end = talk(&mut queue, settings, &mut session, &mut |event| match event {
+            Event::Sending(answer) => {
+                let _ = premise.receive(&mut buffer, &Deadline::NEVER); // none is there at first
+                premise.send(Message::answer_to(answer, 32).text(), &Deadline::NEVER)
+            }
+            Event::Received(_) => Ok(()),
+            Event::ClockChecked { .. } => Err(Errno(libc::ECANCELED)),
+        });
+        assert_eq!(end, End::Failed(Step::Observe, Errno(libc::ECANCELED)));
+        assert_eq!((session.stats.idle_polls, session.stats.own_received), (0, 0));
     }
 }
