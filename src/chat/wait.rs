@@ -171,3 +171,100 @@ impl Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mq::QueueName;
+
+    fn queue(test: &str) -> Queue {
+        let name = std::format!("/mq-sketch-wait-{test}-{}", std::process::id());
+        let name = QueueName::new(name.as_bytes()).unwrap();
+        let _ = Queue::unlink(&name);
+        let queue = Queue::create(&name, 0o600, 32, true).unwrap();
+        Queue::unlink(&name).unwrap();
+        queue
+    }
+
+    /// Empty polls, each of which ends a round. How often it is time to read the cycle counter.
+    fn poll(waiting: &mut Waiting, queue: &mut Queue, polls: u64) -> usize {
+        let poll = |_| {
+            waiting.idle_poll();
+            waiting.round_is_over(queue).unwrap()
+        };
+        (0..polls).map(poll).filter(|reads_ticks| *reads_ticks).count()
+    }
+
+    #[test]
+    fn only_poll_never_sleeps_and_only_block_never_polls() {
+        assert_eq!(Wait::ALL.map(Wait::begins_nonblocking), [true, false, true]);
+        assert_eq!(Wait::ALL.map(Wait::may_sleep), [false, true, true]);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn every_32nd_empty_poll_is_followed_by_a_yield() {
+        let (mut waiting, mut queue) = (Waiting::new(Wait::Poll), queue("poll"));
+        for reply in 1..3 {
+            assert_eq!(poll(&mut waiting, &mut queue, 31), 0);
+            assert_eq!(poll(&mut waiting, &mut queue, 69), 3);
+            assert_eq!((waiting.idle_polls, waiting.yields), (reply * 100, reply * 3));
+            assert_eq!(waiting.idle_rounds(), 100);
+            waiting.replied();
+            assert_eq!(waiting.idle_rounds(), 0);
+        }
+        waiting.woke_up();
+        assert_eq!(waiting.idle_rounds(), 1);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn after_its_own_message_a_program_yields_until_it_finds_the_queue_empty() {
+        let (mut waiting, mut queue) = (Waiting::new(Wait::Poll), queue("own"));
+        waiting.answered(&mut queue).unwrap();
+        assert_eq!(waiting.yields, 0);
+        waiting.received_own();
+        (0..1_000).for_each(|_| waiting.answered(&mut queue).unwrap());
+        assert_eq!(waiting.yields, 1 + u64::from(YIELDS_AFTER_OWN));
+        waiting.received_own();
+        waiting.idle_poll();
+        waiting.answered(&mut queue).unwrap();
+        assert_eq!(waiting.yields, 2 + u64::from(YIELDS_AFTER_OWN));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn only_adaptive_changes_between_polling_and_sleeping() {
+        for wait in Wait::ALL {
+            let (mut waiting, mut queue) = (Waiting::new(wait), queue(wait.name()));
+            queue.set_nonblocking(wait.begins_nonblocking()).unwrap();
+            for _ in 0..2 {
+                poll(&mut waiting, &mut queue, ROUNDS_BEFORE_SLEEP - 1);
+                assert_eq!(queue.is_nonblocking(), wait != Wait::Block);
+                poll(&mut waiting, &mut queue, 1);
+                assert_eq!(queue.is_nonblocking(), wait == Wait::Poll);
+                waiting.replied();
+                waiting.answered(&mut queue).unwrap();
+                assert_eq!(queue.is_nonblocking(), wait != Wait::Block);
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn after_many_rounds_a_program_that_may_sleep_naps_instead_of_yielding() {
+        for (wait, yields) in [(Wait::Poll, 1), (Wait::Block, 0)] {
+            let (mut waiting, mut queue) = (Waiting::new(wait), queue(&std::format!("{wait:?}")));
+            poll(&mut waiting, &mut queue, ROUNDS_BEFORE_NAP - 1);
+            let before = waiting.yields;
+            waiting.received_own();
+            assert_eq!(waiting.yields, before + 1);
+            poll(&mut waiting, &mut queue, 1);
+            let before = waiting.yields;
+            waiting.received_own();
+            assert_eq!(waiting.yields, before + yields);
+            // After each nap it is time to check the clock.
+            assert_eq!(poll(&mut waiting, &mut queue, 8), if yields == 0 { 8 } else { 0 });
+        }
+    }
+}
