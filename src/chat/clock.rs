@@ -177,8 +177,8 @@ mod tests {
             read(if calls.get() == 2 { 50 } else { 4_000_000 });
             at
         };
-        let (ticks, nanoseconds) = both_clocks(|| read(10), clock);
-        assert!(ticks.abs_diff(nanoseconds) <= 100, "{ticks} {nanoseconds}");
+        // The second: from 4,001,080 to 4,001,190, of which the middle counts.
+        assert_eq!(both_clocks(|| read(10), clock), (4_001_135, 4_001_130));
     }
 
     #[test]
@@ -207,6 +207,15 @@ mod tests {
             assert!(!timer.is_over(hour * 3600 * SECOND, false));
         }
         assert!(timer.is_over(4 * 3600 * SECOND, false)); // four times two slices
+    }
+
+    #[test]
+    fn a_restarted_silence_begins_anew() {
+        let mut timer = SilenceTimer::new(1, 0);
+        assert!(!timer.is_over(SECOND / 2, false));
+        timer.restart(10 * SECOND);
+        assert!(!timer.is_over(10 * SECOND + SECOND / 2, false));
+        assert!(timer.is_over(11 * SECOND, false));
     }
 
     #[test]

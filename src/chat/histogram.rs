@@ -149,4 +149,31 @@ mod tests {
             last = bucket;
         }
     }
+
+    #[test]
+    fn merged_buckets_span_their_neighbours_without_a_gap() {
+        let mut histogram = Histogram::new();
+        let values = [0, 1, 127, 128, 5_000, 5_001, 1 << 40, u64::MAX];
+        values.iter().for_each(|value| histogram.record(*value));
+        for merged in [1, 2, 4, 8, 16, 32, 64] {
+            assert_eq!(histogram.buckets(merged).map(|(_, count)| count).sum::<u64>(), 8);
+            for (range, count) in histogram.buckets(merged) {
+                let inside = values.iter().filter(|value| range.contains(value)).count();
+                assert_eq!(inside as u64, count, "{merged}: {range:?}");
+                let (first, last) = (bucket_of(*range.start()), bucket_of(*range.end()));
+                assert_eq!((first % merged, last - first + 1), (0, merged), "{range:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cleared_histogram_is_as_a_new_one() {
+        let mut histogram = Histogram::new();
+        histogram.record(7);
+        histogram.clear();
+        assert_eq!((histogram.count(), histogram.min(), histogram.max()), (0, None, None));
+        histogram.record(9);
+        assert_eq!((histogram.count(), histogram.min(), histogram.max()), (1, Some(9), Some(9)));
+        assert_eq!(histogram.buckets(1).count(), 1);
+    }
 }
