@@ -397,9 +397,54 @@ with more ITERATIONS or with less load.
     }
 
     #[test]
-    fn an_undisturbed_run_gets_no_remark() {
-        let page = page(80, 1, |session| session.stats.last_reply = 5_000 + 3_300_000);
-        assert!(page.contains("1.650 us each") && !page.contains("disturbed"), "{page}");
+    fn a_mean_that_is_far_from_the_median_gets_a_remark() {
+        // In nanoseconds; p50 is 1,500.
+        for (mean, is_far) in
+            [(1_199, true), (1_200, false), (1_650, false), (1_875, false), (1_876, true)]
+        {
+            let page = page(80, 1, |session| session.stats.last_reply = 5_000 + mean * 2_000);
+            assert!(page.contains(&std::format!("1.{} us each", mean - 1_000)), "{page}");
+            assert_eq!(page.contains("disturbed"), is_far, "{page}");
+        }
+    }
+
+    #[test]
+    fn a_long_mean_is_in_milliseconds() {
+        let page = page(80, 1, |session| session.stats.last_reply = 5_000 + 5_527_008 * 2_000);
+        assert!(page.contains("\n180 a second, 5.527 ms each\n"), "{page}");
+    }
+
+    #[test]
+    fn dots_stand_for_empty_steps_only() {
+        let page = page(80, 1, |session| session.stats.round_trips.record(5_000));
+        let (first, second) = ("   1 -   2 us         998  #", "   2 -   5 us           1  .");
+        let lines: std::vec::Vec<&str> = page.lines().collect();
+        let at = lines.iter().position(|line| line.starts_with(first)).expect("the first step");
+        assert_eq!(lines[at + 1..at + 3], [second, "   ..."], "{page}");
+    }
+
+    #[test]
+    fn a_terminal_without_space_for_bars_gets_none() {
+        let page = page(38, 2, |_| ());
+        assert!(page.contains("\n  20 -  50 us           1          1  \n"), "{page}");
+    }
+
+    #[test]
+    fn the_first_lines_say_what_was_corrupted_and_what_is_not_timed() {
+        let (params, mut session) = (Params { iterations: 1001, ..Params::default() }, session());
+        let page = |session: &Session, end| {
+            let figures = Figures::new(session, end, 0);
+            Page::of_width(80, &params, "6.1.0", &[(Seat::Premise, &figures)]).to_string()
+        };
+        let corrupted = page(&session, End::Corrupted(32));
+        assert!(corrupted.starts_with("\n1,001 iterations, then a corrupted message\n"));
+        assert!(!corrupted.contains("warm-up"), "{corrupted}");
+        session.stats.replies_at_start = 101;
+        let warmed_up = page(&session, End::Done);
+        assert!(warmed_up.contains(" each\n(without the first 100: warm-up)\n"), "{warmed_up}");
+        session.stats.replies_at_start = 1001;
+        let untimed = page(&session, End::Done);
+        assert!(!untimed.contains(" each\n") && !untimed.contains("p50"), "{untimed}");
     }
 
     #[test]
