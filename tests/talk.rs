@@ -379,6 +379,11 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_no_wider_than_that() {
             let fields = line.strip_prefix("premise: ").expect("the program's name").split(", ");
             let fields: Vec<_> = fields.collect();
             assert!(fields.iter().all(|field| is_field(field)), "{columns} columns: {line:?}");
+            if let [done, _, rate, left] = *fields {
+                let number = |field: &str| field.split([' ', '/']).next().unwrap().parse::<u64>();
+                let [done, rate, left] = [done, rate, left].map(|field| number(field).unwrap());
+                assert_eq!(left, (9_000_000_000_000_000_000 - done) / rate, "{line:?}");
+            }
             assert!(fields.len() >= fewest && line.len() <= width, "{columns} columns: {line:?}");
         }
         // The line of conclusion may have covered it before premise erases the rest.
