@@ -3,7 +3,12 @@
 //! `properties`. A whole program that does what it is for: `talk`; on the wire: `wire`; with a peer
 //! that lies: `corruption`; with bad arguments: `usage`; when something around it goes wrong:
 //! `faults`, by what that is; when a system call fails: `injection`. A call that is made or not:
-//! `audit`, or `seal` under a filter. A program as a file: `programs`.
+//! `audit`, or `seal` under a filter. A program as a file: `programs`. What computes the published
+//! figures: `benches/conversation/tests.rs`.
+//!
+//! cargo-mutants changes the code in small ways, and lists each change that no test notices; here
+//! with the fast tests: `MQ_SKETCH_PROGRAMS=target/debug cargo mutants -f src/chat/wait.rs
+//! --timeout 60 -C=--lib -C=--test=model -C=--test=usage -C=--test=talk`.
 //!
 //! What the tests of whole programs share: a queue name of their own, programs that cannot hang a
 //! test, and a peer that is played by the test.
