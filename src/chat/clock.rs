@@ -97,11 +97,6 @@ impl SilenceTimer {
         }
     }
 
-    /// Restarts at `now`, in nanoseconds.
-    pub fn restart(&mut self, now: u64) {
-        (self.silence, self.last_check) = (0, now);
-    }
-
     /// True if there has been no progress for as long as the limit. If far more than a slice has
     /// passed since the last check, this program was stopped (SIGSTOP, a suspended machine): that
     /// time counts as two slices.
@@ -207,15 +202,6 @@ mod tests {
             assert!(!timer.is_over(hour * 3600 * SECOND, false));
         }
         assert!(timer.is_over(4 * 3600 * SECOND, false)); // four times two slices
-    }
-
-    #[test]
-    fn a_restarted_silence_begins_anew() {
-        let mut timer = SilenceTimer::new(1, 0);
-        assert!(!timer.is_over(SECOND / 2, false));
-        timer.restart(10 * SECOND);
-        assert!(!timer.is_over(10 * SECOND + SECOND / 2, false));
-        assert!(timer.is_over(11 * SECOND, false));
     }
 
     #[test]

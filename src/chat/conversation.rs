@@ -120,7 +120,7 @@ pub struct Stats {
     pub yields: u64,
     /// When the times begin.
     pub start: Reading,
-    /// [`ticks`] at the last reply, where the round trips end.
+    /// [`ticks`] at the last reply, where the round trips end; with a pace, when its answer was due.
     pub last_reply: u64,
     /// When the conversation ended.
     pub end: Reading,
@@ -238,6 +238,9 @@ impl Conversation<'_> {
     #[inline(never)]
     fn run<const HAS_PACE: bool>(&mut self) -> Result<(), End> {
         if self.session.dialogue.is_premise() {
+            if HAS_PACE {
+                self.sleep(|pace, _| pace.measure_rate())?;
+            }
             self.send()?;
             self.session.dialogue.sent();
         }
@@ -342,25 +345,33 @@ impl Conversation<'_> {
     /// A reply has come: times its round trip, and waits until the next message is due.
     fn keep_pace(&mut self) -> Result<(), End> {
         let Session { dialogue, stats, .. } = &mut *self.session;
+        let (replies, is_over) = (dialogue.replies(), dialogue.is_over());
         stats.last_reply = ticks();
         if !dialogue.is_premise() {
             return Ok(());
         }
-        if dialogue.replies() == 1 {
-            self.sleep(|pace, _| pace.measure_rate())?;
-            self.pace.begin();
-        } else {
+        if replies > 1 {
             stats.round_trips.record(self.pace.since_due(stats.last_reply));
-            self.pace.advance();
+        }
+        if replies == self.next_start {
+            self.begin_times(); // before the message is due, so its round trip does not contain this
+        }
+        if replies == 1 {
+            self.pace.begin()
+        } else {
+            self.pace.advance()
         }
         self.sleep(Pace::sleep)?;
         while !self.pace.is_due(ticks()) {
             check_signal()?;
         }
-        self.watchdog.restart(self.pace.due());
-        let (lateness, stats) = (self.pace.since_due(ticks()), &mut self.session.stats);
-        stats.late += u64::from(lateness > self.pace.late_ticks());
-        stats.max_lateness = stats.max_lateness.max(lateness);
+        let (now, stats) = (ticks(), &mut self.session.stats);
+        stats.last_reply = now; // the rate is that of the messages
+        if !is_over {
+            let lateness = self.pace.since_due(now);
+            stats.late += u64::from(lateness > self.pace.late_ticks());
+            stats.max_lateness = stats.max_lateness.max(lateness);
+        }
         Ok(())
     }
 

@@ -74,11 +74,6 @@ impl Pace {
         self.due_ticks = self.ticks_at(self.due);
     }
 
-    /// When the message is due: CLOCK_MONOTONIC in nanoseconds.
-    pub fn due(&self) -> u64 {
-        self.due
-    }
-
     /// True at `ticks` if the message is due.
     pub fn is_due(&self, ticks: u64) -> bool {
         ticks >= self.due_ticks
@@ -106,7 +101,7 @@ impl Pace {
     fn ticks_at(&self, nanoseconds: u64) -> u64 {
         let (ticks, now) = self.last;
         match nanoseconds.checked_sub(now) {
-            Some(later) => ticks + self.to_ticks(later),
+            Some(later) => ticks.saturating_add(self.to_ticks(later)),
             None => ticks.saturating_sub(self.to_ticks(now - nanoseconds)),
         }
     }

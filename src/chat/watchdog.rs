@@ -48,12 +48,6 @@ impl Watchdog {
         self.peer_watch = PeerWatch::new(self.peer_seat.sitter(queue));
     }
 
-    /// Restarts the silence timer at `now`, CLOCK_MONOTONIC in nanoseconds: before that the peer
-    /// had nothing to answer.
-    pub fn restart(&mut self, now: u64) {
-        self.silence_timer.restart(now);
-    }
-
     /// True if it is time for a check, when the cycle counter is at `ticks`.
     #[inline]
     pub fn is_due(&self, ticks: u64) -> bool {

@@ -64,8 +64,6 @@ pub enum Call<'a> {
     SetTimer,
     /// nanosleep(2).
     Sleep,
-    /// prctl(2), for PACE.
-    SetTimerSlack,
     /// sched_setaffinity(2).
     SetCpu {
         /// The CPU of this program.
@@ -134,7 +132,6 @@ impl fmt::Display for Call<'_> {
             Call::Sigwait => f.write_str("sigwait"),
             Call::SetTimer => f.write_str("setitimer"),
             Call::Sleep => f.write_str("nanosleep"),
-            Call::SetTimerSlack => f.write_str("prctl"),
             Call::SetCpu { .. } => f.write_str("sched_setaffinity"),
             Call::Pipe => f.write_str("pipe2"),
             Call::Fork => f.write_str("fork"),

@@ -126,16 +126,22 @@ impl<'a> Page<'a> {
         if iterations != self.params.iterations || first.get(Figure::P99).is_none() {
             return Ok(()); // the peer was awaited in vain, or the sample is too small
         }
+        // At a pace any program may have the CPU between two messages.
+        let cannot_share =
+            self.params.cpus.is_some_and(|[premise, conclusion]| premise != conclusion);
+        if self.params.pace != 0 {
+            return Ok(());
+        }
         let shared = 100 * first.count(Figure::Switches) / first.count(Figure::Timed).max(1);
         let (mean, median) = (first.count(Figure::Mean), first.count(Figure::P50));
         let is_far = mean < median / 5 * 4 || mean > median / 4 * 5;
-        if shared >= 10 {
+        if shared >= 10 && !cannot_share {
             write!(
                 f,
                 "\nThe programs shared one CPU in {}% of\nthe iterations. Compare with CPUS=0,1.\n",
                 shared.min(100)
             )
-        } else if is_far && self.params.pace == 0 {
+        } else if is_far {
             f.write_str(
                 "\nThe mean is far from p50. Perhaps other\nprograms disturbed the run. Repeat it\n\
                  with more ITERATIONS or with less load.\n",

@@ -122,7 +122,11 @@ impl Figures {
         let to_nanoseconds = |ticks| to_nanoseconds(&session.stats, ticks);
         let time = to_nanoseconds(last_reply.saturating_sub(start.ticks));
         let replies = session.dialogue.replies();
-        let count = replies.saturating_sub(session.stats.replies_at_start);
+        // Nothing is timed before the first reply has been answered.
+        let count = match session.stats.replies_at_start {
+            0 => 0,
+            at_start => replies.saturating_sub(at_start),
+        };
         let mut numbers = [0; FIGURES + STEPS];
         let mut set = |figure: Figure, number: u64| numbers[figure as usize] = number;
         set(Figure::Iterations, replies);

@@ -41,6 +41,7 @@ const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     let progress = super::progress(NAME, params);
     super::install_handlers(params)?;
+    super::schedule(params, Seat::Conclusion, super::allowed_cpus(params))?;
     chat(params, progress, Reporter::Itself)
 }
 
@@ -50,7 +51,6 @@ pub fn chat(
     mut progress: Progress,
     reporter: Reporter,
 ) -> Result<ExitCode, CallError<'_>> {
-    super::schedule(params, Seat::Conclusion)?;
     report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Conclusion!")
         .map_err(|errno| Call::Write.failed(errno))?;
     let mut session = Session::new(Dialogue::conclusion(params.iterations, params.message_size));

@@ -74,17 +74,20 @@ fn install_handlers(params: &Params) -> Result<SignalSet, CallError<'static>> {
     Ok(handled)
 }
 
+/// The CPUs from which CPUS may choose, if it does: for [`schedule`].
+fn allowed_cpus(params: &Params) -> CpuSet {
+    if params.cpus.is_some() { os::cpus().unwrap_or_default() } else { CpuSet::default() }
+}
+
 /// Lets the program in `seat` run where CPUS says, and sleep as exactly as PACE needs.
-fn schedule(params: &Params, seat: Seat) -> Result<(), CallError<'static>> {
+fn schedule(params: &Params, seat: Seat, allowed: CpuSet) -> Result<(), CallError<'static>> {
     if let Some(cpus) = params.cpus {
         let cpu = cpus[seat as usize];
-        os::set_cpus(&CpuSet::default().with(cpu)).map_err(|errno| {
-            let allowed = os::cpus().unwrap_or_default();
-            Call::SetCpu { cpu, allowed }.failed(errno)
-        })?;
+        os::set_cpus(&CpuSet::default().with(cpu))
+            .map_err(|errno| Call::SetCpu { cpu, allowed }.failed(errno))?;
     }
     if params.pace != 0 && params.wait.may_sleep() && seat == Seat::Premise {
-        os::set_least_timer_slack().map_err(|errno| Call::SetTimerSlack.failed(errno))?;
+        let _ = os::set_least_timer_slack(); // without it messages are late, and counted so
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ end it removes the queue and reports the figures.
 
 fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     super::install_handlers(params)?;
-    super::schedule(params, Seat::Premise)?;
+    super::schedule(params, Seat::Premise, super::allowed_cpus(params))?;
     let mut queue = create_queue(params)?;
     chat(params, &mut queue, Reporter::Itself)
 }

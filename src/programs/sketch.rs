@@ -48,8 +48,9 @@ the two by themselves; cleanup removes a queue that a killed run left behind.
 fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
     let handled = super::install_handlers(params)?;
     // Both CPUs are tried before there is a queue. The child that becomes premise inherits the last one.
+    let allowed = super::allowed_cpus(params);
     for seat in [Seat::Conclusion, Seat::Premise] {
-        super::schedule(params, seat)?;
+        super::schedule(params, seat, allowed)?;
     }
     let pipe = open_pipe().map_err(|errno| Call::Pipe.failed(errno))?;
     let mut queue = premise::create_queue(params)?;
@@ -62,8 +63,9 @@ fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<
         premise::PROGRAM.end(prepare_child().and_then(|()| chat()))
     });
     let conclusion = process.fork(|| {
+        let schedule = || super::schedule(params, Seat::Conclusion, allowed);
         let chat = || conclusion::chat(params, Progress::none(), Reporter::Sketch);
-        conclusion::PROGRAM.end(prepare_child().and_then(|()| chat()))
+        conclusion::PROGRAM.end(prepare_child().and_then(|()| schedule()).and_then(|()| chat()))
     });
     let running = [premise.ok(), conclusion.ok()];
     let (status, alarm_ends) = (ExitCode::DONE, !params.wait.may_sleep());

@@ -176,7 +176,6 @@ mod lists {
         only(SYS_mq_open, 1, &[one(O_RDWR), one(O_RDWR | O_NONBLOCK)]), // without O_CREAT
         only(SYS_fcntl, 1, &[one(F_GETLK), one(F_SETLK)]),              // conclusion takes its seat
         only(SYS_sched_setaffinity, 0, &[0..=0]),                       // CPUS
-        only(SYS_sched_getaffinity, 0, &[0..=0]),
     ];
 
     #[cfg(not(freestanding))]

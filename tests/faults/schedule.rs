@@ -29,6 +29,12 @@ fn premise_sends_at_its_pace_in_each_way_to_wait() {
             assert!(times["max"].as_u64().unwrap() >= late, "{report}");
             assert!(report["sent_late"].as_u64().unwrap() <= 200, "{report}");
         }
+        // The rate is that of the messages, also if there are few.
+        let output = place.run("sketch", &[wait, "PACE=100000", "ITERATIONS=3", "REPORT=json"]);
+        assert_done(&output);
+        let reports = reports(&output);
+        let premise = reports.iter().find(|report| report["program"] == "premise").unwrap();
+        assert!(premise["iterations_per_second"].as_u64().unwrap() <= 10, "{premise}");
         let text = place.run("sketch", &[wait, "PACE=1", "ITERATIONS=100"]);
         assert_done(&text);
         let text = stdout(&text);
@@ -81,6 +87,10 @@ fn each_program_runs_on_its_cpu() {
     signal(&sketch, SIGTERM);
     let output = finish(sketch);
     assert_eq!(reports(&output)[0]["cpus"], serde_json::json!([0, 1]));
+    for cpus in ["CPUS=99,0", "CPUS=0,99"] {
+        let words = "EINVAL: this process may not use CPU 99: choose from 0-1";
+        assert_ended(&place.run("sketch", &[cpus, "REPORT=json"]), 3, "sketch", words);
+    }
     let text = stdout(&place.run("sketch", &["CPUS=1"]));
     assert!(text.contains("\nCPUs          1 and 1\n"), "{text}");
     assert!(text.contains("The programs shared one CPU in"), "{text}");
