@@ -255,6 +255,8 @@ fn a_misspelt_name_gets_the_suggestion_that_is_nearest() {
     }
     for (misspelt, name) in [
         ("WIAT", Some("WAIT")),
+        ("WT", Some("WAIT")),
+        ("WACE", Some("PACE")), // WAIT comes first, and is not as near
         ("message_queue", Some("MESSAGE_QUEUE_NAME")),
         ("COLOUR", None),
         ("", None),

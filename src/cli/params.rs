@@ -552,4 +552,13 @@ mod tests {
         }
         assert!(help.lines().all(|line| line.len() <= 80), "{help}");
     }
+
+    #[test]
+    fn each_letter_that_is_changed_added_or_removed_counts() {
+        for (word, letters) in
+            [("wait", 0), ("WAXT", 1), ("XWAIT", 1), ("WAITXX", 2), ("WT", 2), ("", 4), ("XYZ", 4)]
+        {
+            assert_eq!(distance(word.as_bytes(), b"WAIT"), letters, "{word}");
+        }
+    }
 }
