@@ -289,7 +289,7 @@ impl fmt::Display for Grouped {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))] // a page takes Miri half a minute, and nothing here is unsafe
 mod tests {
     use super::super::report::tests::session;
     use super::*;
@@ -350,7 +350,6 @@ with more ITERATIONS or with less load.
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "many pages")]
     fn no_line_is_wider_than_the_terminal() {
         for columns in [40, 41, 60, 80] {
             for programs in [1, 2] {
