@@ -4,6 +4,7 @@
 
 use super::*;
 use common::Random;
+use mq_sketch::chat::seat::Seat;
 
 /// `program (process 1234)`
 fn shown(program: &str, pid: impl std::fmt::Display) -> String {
@@ -17,6 +18,12 @@ fn wait_for_seats(place: &Place) {
         messages.insert(look_at(&queue)?);
         (messages.len() >= 5).then_some(())
     });
+}
+
+/// Waits until a program has this seat. (Before that cleanup would remove the queue.)
+fn wait_for_seat(place: &Place, seat: Seat) {
+    let queue = place.open();
+    wait_until("the seat is taken", || seat.sitter(&queue));
 }
 
 #[test]
@@ -45,9 +52,8 @@ fn cleanup_spares_a_queue_on_which_a_program_talks() {
     let who = shown("premise", premise.id());
     let text =
         format!("{}: {who} talks on this queue: wait for its end, or end it first", place.text);
-    drop(place.open());
+    wait_for_seat(&place, Seat::Premise);
     let cleanup = || place.run("cleanup", &[]);
-    wait_until("premise has its seat", || (code(&cleanup()) == 3).then_some(()));
     assert_says(&cleanup(), 3, "cleanup", &text);
 
     // And again and again, up to the end of the talk.
@@ -167,8 +173,7 @@ fn from_another_pid_namespace_a_program_is_told_without_a_number() {
     };
     let place = Place::new("namespace");
     let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0"]);
-    let has_seat = || (code(&place.run("cleanup", &[])) == 3).then_some(());
-    wait_until("premise has its seat", has_seat);
+    wait_for_seat(&place, Seat::Premise);
     for options in ["--pid --fork", "--user --map-root-user --pid --fork"] {
         if !Command::new("unshare")
             .args(options.split(' '))
