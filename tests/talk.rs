@@ -4,9 +4,10 @@ mod common;
 
 use std::process::{Command, Stdio};
 
-use common::{Place, assert_done, emulator, finish, start, stdout, wait_for_state, wait_until};
+use common::{
+    Place, assert_done, emulator, finish, reports, start, stdout, wait_for_state, wait_until,
+};
 use mq_sketch::mq::Queue;
-use serde_json::Value;
 
 /// The lines that one program says during the conversation, without their beginning,
 /// `program@time: `, which must be as designed. The report follows an empty line.
@@ -57,10 +58,6 @@ fn form(text: &str) -> Vec<String> {
         form.push(words.collect::<Vec<_>>().join(" "));
     }
     form
-}
-
-fn reports(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
 }
 
 #[test]
@@ -146,7 +143,7 @@ fn a_percentile_that_the_sample_cannot_give_is_a_dash_and_null() {
     for (iterations, known) in [(4, ["min", "p50", "max"].as_slice()), (1, &[])] {
         let output = place.run("sketch", &["REPORT=json", &format!("ITERATIONS={iterations}")]);
         assert_done(&output);
-        for report in reports(&stdout(&output)) {
+        for report in reports(&output) {
             for name in ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"] {
                 let value = &report["round_trip_ns"][name];
                 assert_eq!(value.is_u64(), known.contains(&name), "{name}: {report}");
@@ -182,7 +179,7 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
     assert_done(&output);
     // A pipe takes no more at once without the other program's line between.
     assert!(stdout(&output).lines().all(|line| line.len() < 4096));
-    let reports = reports(&stdout(&output));
+    let reports = reports(&output);
     let mut programs = Vec::new();
     for report in &reports {
         programs.push(report["program"].as_str().unwrap());
@@ -272,7 +269,7 @@ fn messages_of_any_size_are_exchanged_and_checked() {
             let args = ["REPORT=json", "ITERATIONS=500", &size_wanted, how[0], how[1]];
             let output = place.run("sketch", &args);
             assert_done(&output);
-            for report in reports(&stdout(&output)) {
+            for report in reports(&output) {
                 assert_eq!(report["message_size"], size);
                 assert_eq!(report["iterations"], 500);
                 assert_eq!(report["sealed"], how[1] == "SEALED=1");

@@ -287,6 +287,11 @@ pub fn report(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("one object")
 }
 
+/// The json reports of both programs of a sketch.
+pub fn reports(output: &Output) -> Vec<serde_json::Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).expect("one object")).collect()
+}
+
 /// Standard error, which must be one line.
 pub fn the_one_line(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).expect("text");

@@ -22,9 +22,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::{
-    Peer, Place, Running, assert_done, code, command_of, emulator, finish, program, report, signal,
-    start, state, stdout, stop, the_one_line, wait_for_state, wait_until,
+    Peer, Place, Running, assert_done, code, command_of, emulator, finish, program, report,
+    reports, signal, start, state, stdout, stop, the_one_line, wait_for_state, wait_until,
 };
+use mq_sketch::chat::seat::Seat;
 use mq_sketch::mq::{Deadline, Queue};
 use mq_sketch::os::Errno;
 use mq_sketch::runtime::signals::ENDING;
@@ -61,6 +62,12 @@ fn end(both: [Running; 2]) {
 fn wait_for_talk(place: &Place) {
     let queue = place.open();
     wait_until("they talk", || (look_at(&queue)?.len() == 32).then_some(()));
+}
+
+/// Waits until a program has this seat. (Before that cleanup would remove the queue.)
+fn wait_for_seat(place: &Place, seat: Seat) {
+    let queue = place.open();
+    wait_until("the seat is taken", || seat.sitter(&queue));
 }
 
 /// The message on the queue, if there is one, which stays there.
@@ -148,6 +155,11 @@ fn children(sketch: &Running) -> Vec<Pid> {
     let pid = sketch.id();
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     list.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+}
+
+/// A child of a sketch has ended, and its parent has not waited for it yet.
+fn has_ended(child: Pid) -> bool {
+    state(child.as_raw() as u32) == 'Z'
 }
 
 fn cpu_time(child: &Running) -> Duration {

@@ -1,17 +1,11 @@
 //! PACE and CPUS: when a program sends, and where it runs.
 
 use super::*;
-use mq_sketch::chat::seat::Seat;
-
-/// The reports of both programs.
-fn reports(output: &Output) -> Vec<serde_json::Value> {
-    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 /// No message is sent before it is due.
 #[test]
 fn premise_sends_at_its_pace_in_each_way_to_wait() {
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+    for wait in WAITS {
         let place = Place::new("pace");
         let output = place.run("sketch", &[wait, "PACE=2000", "ITERATIONS=201", "REPORT=json"]);
         assert_done(&output);
@@ -53,8 +47,7 @@ fn a_delay_counts_in_every_round_trip_that_it_delays() {
     let args = ["PACE=1000", "ITERATIONS=1000", "REPORT=json", "WAIT=block"];
     let [premise, conclusion] =
         ["premise", "conclusion"].map(|program| place.start(program, &args));
-    let queue = place.open();
-    wait_until("conclusion has its seat", || Seat::Conclusion.sitter(&queue));
+    wait_for_seat(&place, Seat::Conclusion);
     sleep(Duration::from_millis(200)); // the talk begins some 10 ms later
     stop(&premise);
     sleep(Duration::from_millis(100));

@@ -4,7 +4,6 @@
 
 use super::*;
 use common::Random;
-use mq_sketch::chat::seat::Seat;
 
 /// `program (process 1234)`
 fn shown(program: &str, pid: impl std::fmt::Display) -> String {
@@ -18,12 +17,6 @@ fn wait_for_seats(place: &Place) {
         messages.insert(look_at(&queue)?);
         (messages.len() >= 5).then_some(())
     });
-}
-
-/// Waits until a program has this seat. (Before that cleanup would remove the queue.)
-fn wait_for_seat(place: &Place, seat: Seat) {
-    let queue = place.open();
-    wait_until("the seat is taken", || seat.sitter(&queue));
 }
 
 #[test]
@@ -114,7 +107,7 @@ fn a_sketch_tells_the_cause_and_not_its_consequence() {
     let both = children(&sketch);
     stop(&sketch);
     kill(both[1], SIGKILL).unwrap();
-    wait_until("premise has ended", || (state(both[0].as_raw() as u32) == 'Z').then_some(()));
+    wait_until("premise has ended", || has_ended(both[0]).then_some(()));
     signal(&sketch, SIGCONT);
     let error = error(&finish(sketch), 128 + 9);
     assert!(error.contains("conclusion was killed by signal 9\n"), "{error}");
@@ -130,8 +123,8 @@ fn the_queue_of_a_sketch_is_in_use_as_long_as_the_sketch_runs() {
     let both = children(&sketch);
     stop(&sketch);
     both.iter().for_each(|child| kill(*child, SIGKILL).unwrap());
-    let zombies = || both.iter().all(|child| state(child.as_raw() as u32) == 'Z');
-    wait_until("both have ended", || zombies().then_some(()));
+    let have_ended = || both.iter().copied().all(has_ended);
+    wait_until("both have ended", || have_ended().then_some(()));
     let who = format!("{}: {} talks on this queue", place.text, shown("premise", sketch.id()));
     assert_ended(&place.run("cleanup", &[]), 3, "cleanup", &who);
     signal(&sketch, SIGCONT);

@@ -134,9 +134,7 @@ fn the_first_of_two_killed_children_is_told() {
     stop(&sketch); // it then finds both at once, and looks for premise first
     let both = children(&sketch);
     both.iter().for_each(|pid| kill(*pid, SIGKILL).unwrap());
-    wait_until("both are dead", || {
-        both.iter().all(|pid| state(pid.as_raw() as u32) == 'Z').then_some(())
-    });
+    wait_until("both are dead", || both.iter().copied().all(has_ended).then_some(()));
     signal(&sketch, SIGCONT);
     assert_says(&finish(sketch), 128 + 9, "sketch", "premise was killed by signal 9");
     assert!(!place.exists());
@@ -179,7 +177,7 @@ fn a_sketch_lets_children_alone_that_it_has_inherited() {
         wait_for_talk(&place);
         drop(sketch.stdin.take()); // the stranger reads the end of it
         wait_until("the stranger has ended", || {
-            children(&sketch).iter().any(|pid| state(pid.as_raw() as u32) == 'Z').then_some(())
+            children(&sketch).into_iter().any(has_ended).then_some(())
         });
         wait_for_talk(&place);
         signal(&sketch, SIGTERM);
