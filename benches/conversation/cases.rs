@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::contender::{Contender, Placement};
+use crate::contender::{Contender, Kind, Placement};
 use crate::options::Options;
 use crate::pace::PACES;
 use crate::run::Case;
@@ -43,7 +43,7 @@ pub fn cases<'a>(
     options: &Options,
 ) -> Parts<Vec<Case<'a>>> {
     let named = |part: &str, all: &'a [Contender]| -> Vec<&'a Contender> {
-        all.iter().filter(|one| options.wants(part) && options.names_one(&one.name)).collect()
+        all.iter().filter(|one| options.wants(part) && options.names_one(&one.name())).collect()
     };
     let (contenders_named, transports) =
         (named("table", contenders), named("transports", transports));
@@ -65,12 +65,13 @@ pub fn cases<'a>(
     let placed: Vec<Placement> =
         placements.iter().copied().filter(|one| *one != Placement::AllCpus).collect();
 
-    let is_by_size = |one: &&Contender| one.is_ours() || one.is_floor() || one.is_md5();
+    let is_by_size =
+        |one: &&Contender| one.is_reference() || one.is_floor() || one.kind == Kind::Md5;
     let sizes = contenders.iter().filter(|one| options.wants("sizes") && is_by_size(one));
     let sizes = sizes.flat_map(|contender| {
         SIZES.map(|size| Case { contender, placement: placed[0], pairs: 1, size, pace: 0 })
     });
-    let ours = contenders.iter().find(|one| one.is_ours()).expect("always there");
+    let ours = contenders.iter().find(|one| one.is_reference()).expect("always there");
     let pairs = placements.iter().filter(|_| options.wants("pairs"));
     let pairs = pairs.flat_map(|placement| {
         PAIRS.map(|pairs| Case { contender: ours, placement: *placement, pairs, size: 32, pace: 0 })
@@ -90,13 +91,13 @@ pub fn cases<'a>(
 
 /// A line for each reason.
 fn say_what_is_missing<'a>(all: impl Iterator<Item = &'a &'a Contender>) {
-    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for one in all {
         if let Some(reason) = &one.missing {
             // A compiler says more than a line.
             let error = reason.lines().find(|line| line.contains("error"));
             let line = error.or(reason.lines().next()).unwrap_or_default();
-            reasons.entry(line).or_default().push(&one.name);
+            reasons.entry(line).or_default().push(one.name());
         }
     }
     for (reason, names) in reasons {

@@ -4,8 +4,10 @@
 use std::error::Error;
 use std::path::Path;
 
+use mq_sketch::mq::BACKEND;
+
 use crate::cases::{PAIRS, Parts, SIZES};
-use crate::contender::{Contender, Placement};
+use crate::contender::{Contender, Kind, Placement};
 use crate::drawing::*;
 use crate::pace::{PACES, Pmqtest, messages_per_second};
 use crate::rounds::{Measured, Spread};
@@ -13,11 +15,15 @@ use crate::run::PERCENTILES;
 use crate::table::{self, find, megabytes_per_second, of_pairs};
 use contenders::transports;
 
+const TIMES: &str = "less is better; log scale; a thin stroke is a round";
+const RATES: &str = "more is better; a thin stroke is a round";
+
 /// Draws the charts for which there are figures, and returns their names.
 pub fn draw(
     out: &Path,
     parts: &Parts<Vec<Measured>>,
     pmqtest: &[Pmqtest],
+    cpus: usize,
     footer: &[String],
 ) -> Result<Vec<&'static str>, Box<dyn Error>> {
     let mut files = Vec::new();
@@ -25,39 +31,37 @@ pub fn draw(
         files.push(file);
         std::fs::write(out.join(file), svg)
     };
+    let frame = |title: &str, note| Frame { title: title.to_string(), note, footer };
     let has = |part: &[Measured]| part.iter().any(|one| !one.outcomes.is_empty());
     let rows = [
-        ("throughput.svg", throughput(&parts.table)),
-        ("percentiles.svg", percentiles(&parts.table)),
-        ("transports.svg", of_transports(&parts.transports)),
+        ("throughput.svg", "Time of an iteration, in us", throughput(&parts.table)),
+        ("percentiles.svg", "Round trips by percentile", percentiles(&parts.table)),
+        ("transports.svg", "A round trip by transport, in us", of_transports(&parts.transports)),
+        ("pace.svg", "From due to replied (p50 or average in us)", of_pace(&parts.pace, pmqtest)),
     ];
-    for (file, rows) in rows.iter().filter(|(_, rows)| !rows.groups.is_empty()) {
-        save(file, rows.draw(footer)?)?;
-    }
-    if has(&parts.pace) {
-        save("pace.svg", of_pace(&parts.pace, pmqtest).draw(footer)?)?;
+    for (file, title, rows) in rows.iter().filter(|(_, _, rows)| !rows.groups.is_empty()) {
+        save(file, rows.draw(&frame(title, TIMES))?)?;
     }
     if has(&parts.sizes) {
-        let panels = size_panels(&parts.sizes);
-        save("sizes.svg", stacked("Rate by size of the messages", &panels, 250, footer)?)?;
+        let frame = frame("Rate by size of the messages", RATES);
+        save("sizes.svg", stacked(&size_panels(&parts.sizes), 250, &frame)?)?;
     }
     if has(&parts.pairs) {
-        let panels = [pairs_panel(&parts.pairs)];
-        save("pairs.svg", stacked("Rate of many pairs at once", &panels, 330, footer)?)?;
+        let title = format!("Rate of many pairs at once, with {cpus} CPUs");
+        let frame = frame(&title, RATES);
+        save("pairs.svg", stacked(&[pairs_panel(&parts.pairs)], 330, &frame)?)?;
     }
     Ok(files)
 }
 
-fn asleep() -> (String, Look) {
-    ("CPUs left alone".to_string(), Look::new(BLUE, None, Marker::Dot))
+/// A dot for the median of the rounds. None without a round.
+fn dot(rounds: Vec<f64>) -> Option<Dot> {
+    let value = Spread::of(rounds.iter().copied())?.median;
+    Some(Dot { value, rounds })
 }
 
-fn awake() -> (String, Look) {
-    ("CPUs kept awake".to_string(), Look::new(ORANGE, None, Marker::Ring))
-}
-
-fn dot(spread: Spread) -> Dot {
-    Dot { low: spread.low, value: spread.median, high: spread.high }
+fn dot_of_times(one: &Measured) -> Option<Dot> {
+    dot(one.all_nanoseconds_each())
 }
 
 /// A time in the unit with the fewest digits.
@@ -70,9 +74,10 @@ pub fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// Microseconds with three digits.
-pub fn microseconds(spread: Spread) -> String {
-    match spread.median / 1e3 {
+/// Microseconds with three digits; from a second on, seconds with their unit.
+pub fn microseconds(nanoseconds: f64) -> String {
+    match nanoseconds / 1e3 {
+        us @ 1e6.. => format!("{:.2} s", us / 1e6),
         us @ 100.0.. => table::grouped(us),
         us @ 10.0.. => format!("{us:.1}"),
         us => format!("{us:.2}"),
@@ -97,64 +102,81 @@ fn by_placement(
     groups.filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
+/// A row that gives the value of each dot in figures, too, in the same order.
+fn row_with_figures(name: String, mut dots: Vec<(Dot, Look)>) -> Row {
+    dots.sort_by(|(one, _), (other, _)| one.value.total_cmp(&other.value));
+    let values: Vec<_> = dots.iter().map(|(dot, _)| microseconds(dot.value)).collect();
+    Row { name, dots, figures: values.join("; ") }
+}
+
 /// The time of an iteration. With all CPUs it is much as with two.
 fn throughput(all: &[Measured]) -> Rows {
+    let colour_of = |contender: &Contender| match contender.kind {
+        Kind::Reference | Kind::Ours => BLUE,
+        Kind::Other => ORANGE,
+        Kind::Floor | Kind::Md5 => GREY,
+    };
+    let [asleep, awake] =
+        [Marker::Dot, Marker::Ring].map(|marker| move |colour| Look::new(colour, None, marker));
     let rows = |placement: Placement| {
         let here = all.iter().filter(|one| one.case.placement == placement);
-        let left_alone = here.filter(|one| !one.case.contender.awake);
         let row = |one: &Measured| {
-            let spread = one.nanoseconds_each()?;
-            let same = |other: &Contender| other.left_alone() == Some(&one.case.contender.name);
-            let kept_awake = find(all, placement, same).and_then(Measured::nanoseconds_each);
-            let figures = kept_awake.map(|spread| format!("; {}", microseconds(spread)));
-            Some(Row {
-                name: one.case.contender.name.clone(),
-                figures: microseconds(spread) + &figures.unwrap_or_default(),
-                dots: [(Some(spread), asleep()), (kept_awake, awake())]
-                    .into_iter()
-                    .filter_map(|(spread, (_, look))| Some((dot(spread?), look)))
-                    .collect(),
-            })
+            let contender = one.case.contender;
+            let is_awake = |other: &Contender| other.is_awake_beside(contender);
+            let kept_awake = find(all, placement, is_awake);
+            let (kept_awake, colour) = (kept_awake.and_then(dot_of_times), colour_of(contender));
+            let kept_awake = kept_awake.map(|dot| (dot, awake(colour)));
+            let left_alone = (dot_of_times(one)?, asleep(colour));
+            let dots = kept_awake.into_iter().chain([left_alone]).collect();
+            Some(row_with_figures(contender.name(), dots))
         };
-        left_alone.filter_map(row).collect()
+        let is_shown = |one: &Contender| !one.awake && one.kind != Kind::Md5;
+        here.filter(|one| is_shown(one.case.contender)).filter_map(row).collect()
     };
     Rows {
-        title: "Time of an iteration, in us (log scale)".to_string(),
-        legend: vec![asleep(), awake()],
+        legend: [
+            ("ours", asleep(BLUE)),
+            ("others", asleep(ORANGE)),
+            ("without a peer", asleep(GREY)),
+            ("CPUs kept awake", awake(INK)),
+        ]
+        .map(|(name, look)| (name.to_string(), look))
+        .into(),
         groups: by_placement(&[Placement::TwoCpus, Placement::OneCpu], rows),
         unit: time,
     }
 }
 
-/// Round trips.
+/// Round trips of some contenders; the tables have all. p90 would lie upon p50.
 fn percentiles(all: &[Measured]) -> Rows {
     let looks = [
-        Look::new(BLUE, None, Marker::Dot),
-        Look::new(GREEN, None, Marker::Ring),
-        Look::new(ORANGE, None, Marker::Square),
-        Look::new(VIOLET, None, Marker::Triangle),
-        Look::new(PINK, None, Marker::Diamond),
-        Look::new(RED, None, Marker::Cross),
+        (0, Look::new(BLUE, None, Marker::Dot)),
+        (2, Look::new(ORANGE, None, Marker::Square)),
+        (3, Look::new(VIOLET, None, Marker::Triangle)),
+        (4, Look::new(PINK, None, Marker::Diamond)),
+        (5, Look::new(RED, None, Marker::Cross)),
     ];
+    let is_shown = |one: &Contender| match one.kind {
+        Kind::Reference | Kind::Ours => !one.sealed && one.backend == Some(BACKEND),
+        Kind::Other => one.base == "C poll" || one.base == "C block" && one.awake,
+        Kind::Floor | Kind::Md5 => false,
+    };
     let rows = |placement: Placement| {
         let here = all.iter().filter(|one| one.case.placement == placement);
         let row = |one: &Measured| {
-            let dots = PERCENTILES.iter().zip(looks);
-            let dots = dots.filter_map(|(percentile, look)| {
-                Some((Dot::alone(one.percentile(*percentile)?), look))
+            let dots = looks.iter().filter_map(|(index, look)| {
+                Some((dot(one.all_percentiles(PERCENTILES[*index])?)?, *look))
             });
-            let name = one.case.contender.name.clone();
+            let name = one.case.contender.name();
             Row { name, dots: dots.collect(), figures: String::new() }
         };
-        here.map(row).filter(|row| !row.dots.is_empty()).collect()
+        let shown = here.filter(|one| is_shown(one.case.contender));
+        shown.map(row).filter(|row| !row.dots.is_empty()).collect()
     };
-    let names = PERCENTILES.iter().map(|(name, _)| name.replace('_', "."));
-    Rows {
-        title: "Round trips by percentile (log scale)".to_string(),
-        legend: names.zip(looks).collect(),
-        groups: by_placement(&Placement::ALL, rows),
-        unit: time,
-    }
+    let legend = looks.map(|(index, look)| (PERCENTILES[index].0.replace('_', "."), look));
+    let mut groups = by_placement(&[Placement::TwoCpus, Placement::OneCpu], rows);
+    groups.truncate(1);
+    Rows { legend: legend.into(), groups, unit: time }
 }
 
 /// The latency at a pace, a group for each.
@@ -167,23 +189,24 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
     let avg = Look::new(GREEN, None, Marker::Ring);
     let max = Look::new(PINK, None, Marker::Diamond);
     let group = |pace: u64| {
-        let ours = all.iter().filter(|one| one.case.pace == pace).map(|one| {
-            let median = one.percentile(PERCENTILES[0]);
+        let here = all.iter().filter(|one| one.case.pace == pace && !one.outcomes.is_empty());
+        let ours = here.map(|one| {
             let dots = looks.iter().filter_map(|(index, look)| {
-                Some((Dot::alone(one.percentile(PERCENTILES[*index])?), *look))
+                Some((dot(one.all_percentiles(PERCENTILES[*index])?)?, *look))
             });
             Row {
-                name: one.case.contender.name.clone(),
+                name: one.case.contender.name(),
                 dots: dots.collect(),
-                figures: median.map_or(String::new(), |median| {
-                    microseconds(Spread { low: median, median, high: median })
-                }),
+                figures: one.percentile(PERCENTILES[0]).map_or(String::new(), microseconds),
             }
         });
-        let theirs = pmqtest.iter().filter(|one| one.pace == pace).map(|one| Row {
-            name: format!("pmqtest, one way{}", if one.awake { ", awake" } else { "" }),
-            dots: vec![(Dot::alone(1e3 * one.avg), avg), (Dot::alone(1e3 * one.max), max)],
-            figures: format!("{:.2}", one.avg),
+        let theirs = pmqtest.iter().filter(|one| one.pace == pace).map(|one| {
+            let alone = |us: f64| Dot { value: 1e3 * us, rounds: Vec::new() };
+            Row {
+                name: format!("pmqtest, one way{}", if one.awake { ", awake" } else { "" }),
+                dots: vec![(alone(one.avg), avg), (alone(one.max), max)],
+                figures: format!("{:.2}", one.avg),
+            }
         });
         let rows = ours.chain(theirs).collect();
         (format!("{} messages a second", table::grouped(messages_per_second(pace))), rows)
@@ -193,39 +216,31 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
     if !pmqtest.is_empty() {
         legend.extend([("average".to_string(), avg), ("maximum".to_string(), max)]);
     }
-    Rows {
-        title: "From due to replied (log scale; p50 in us)".to_string(),
-        legend,
-        groups: PACES
-            .map(group)
-            .into_iter()
-            .filter(|(_, rows): &(_, Vec<Row>)| !rows.is_empty())
-            .collect(),
-        unit: time,
-    }
+    let groups = PACES.map(group).into_iter();
+    let groups = groups.filter(|(_, rows): &(_, Vec<Row>)| !rows.is_empty()).collect();
+    Rows { legend, groups, unit: time }
 }
 
 /// Bare round trips, a row a transport.
 fn of_transports(all: &[Measured]) -> Rows {
     let ways = [
-        ("poll", ("polled".to_string(), Look::new(GREEN, None, Marker::Square))),
-        ("block, awake", ("blocking, CPUs kept awake".to_string(), awake().1)),
-        ("block", ("blocking, CPUs left alone".to_string(), asleep().1)),
+        ("poll", "polled", Look::new(GREEN, None, Marker::Square)),
+        ("block, awake", "blocking, CPUs kept awake", Look::new(ORANGE, None, Marker::Ring)),
+        ("block", "blocking, CPUs left alone", Look::new(BLUE, None, Marker::Dot)),
     ];
     let rows = |placement: Placement| {
         let row = |(transport, _): &(&str, _)| {
-            let dots = ways.iter().filter_map(|(way, (_, look))| {
+            let dots = ways.iter().filter_map(|(way, _, look)| {
                 let name = format!("{transport} {way}");
-                let one = find(all, placement, |contender| contender.name == name)?;
-                Some((dot(one.nanoseconds_each()?), *look))
+                let one = find(all, placement, |contender| contender.name() == name)?;
+                Some((dot_of_times(one)?, *look))
             });
-            Row { name: transport.to_string(), dots: dots.collect(), figures: String::new() }
+            row_with_figures(transport.to_string(), dots.collect())
         };
         transports::ALL.iter().map(row).filter(|row| !row.dots.is_empty()).collect()
     };
     Rows {
-        title: "A round trip by transport (log scale)".to_string(),
-        legend: ways.iter().map(|(_, entry)| entry.clone()).collect(),
+        legend: ways.map(|(_, name, look)| (name.to_string(), look)).into(),
         groups: by_placement(&Placement::ALL, rows),
         unit: time,
     }
@@ -249,27 +264,30 @@ pub fn curves<'m>(
     curves
 }
 
+fn short_size(size: usize) -> String {
+    if size < 1024 { size.to_string() } else { format!("{} k", size / 1024) }
+}
+
 fn size_panels(all: &[Measured]) -> [Panel; 2] {
     let look_of = |one: &Measured| {
         let contender = one.case.contender;
-        let look = match () {
-            () if contender.is_floor() => Look::new(GREY, Some(2), Marker::Cross),
-            () if contender.is_md5() => Look::new(INK, Some(8), Marker::Triangle),
-            () => Look::new(BLUE, None, Marker::Dot),
+        let look = match contender.kind {
+            Kind::Floor => Look::new(GREY, Some(2), Marker::Cross),
+            Kind::Md5 => Look::new(INK, Some(8), Marker::Triangle),
+            _ => Look::new(BLUE, None, Marker::Dot),
         };
-        (contender.name.clone(), look)
+        (contender.name(), look)
     };
     let panel = |title: &str, rate: fn(f64, usize) -> f64| {
         let point = |one: &Measured| {
-            let (spread, size) = (one.nanoseconds_each()?, one.case.size);
-            let [low, value, high] =
-                [spread.high, spread.median, spread.low].map(|each| rate(each, size));
-            Some((size as f64, Dot { low, value, high }))
+            let size = one.case.size;
+            let rates = one.all_nanoseconds_each().into_iter().map(|each| rate(each, size));
+            Some((size as f64, dot(rates.collect())?))
         };
         Panel {
             title: title.to_string(),
-            x_title: "bytes a message",
-            x_ticks: SIZES.map(|size| (size as f64, size.to_string())).into(),
+            x_title: "bytes a message (1 k: 1024)",
+            x_ticks: SIZES.map(|size| (size as f64, short_size(size))).into(),
             is_log: true,
             unit: short,
             curves: curves(all.iter(), look_of, point),
@@ -290,8 +308,7 @@ fn pairs_panel(all: &[Measured]) -> Panel {
         };
         (of_pairs(one.case.placement).to_string(), look)
     };
-    let point =
-        |one: &Measured| Some((one.case.pairs as f64, dot(one.iterations_per_second_by_wall()?)));
+    let point = |one: &Measured| Some((one.case.pairs as f64, dot(one.all_rates_by_wall())?));
     Panel {
         title: "Iterations a second of all pairs together".to_string(),
         x_title: "pairs at once, each with a queue of its own",

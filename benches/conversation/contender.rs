@@ -61,18 +61,27 @@ pub const PACE: &str = "{pace}";
 /// Of the child of a single process.
 pub const PEER_CPU: &str = "{peer's cpu}";
 
-/// The end of the name of a sealed contender.
-const SEALED: &str = ", sealed";
-
-/// The end of the name of a contender with CPUs that are kept awake.
-const AWAKE: &str = ", awake";
-
-const MD5: &str = "md5 of two messages";
+/// What a contender is in the comparison.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What the kernel has to do in an iteration.
+    Floor,
+    /// What each program calculates in an iteration.
+    Md5,
+    /// Our programs as they are by default: the others are compared with these.
+    Reference,
+    /// Our programs otherwise.
+    Ours,
+    Other,
+}
 
 /// A program, or two, to be measured.
 #[derive(Clone)]
 pub struct Contender {
-    pub name: String,
+    /// What it is called if neither sealed nor kept awake.
+    pub base: String,
+    pub kind: Kind,
+    pub sealed: bool,
     /// The commands of premise and conclusion, in words. A single process has one.
     pub commands: Vec<Vec<String>>,
     /// The backend that its report must name, if it names one.
@@ -86,45 +95,31 @@ pub struct Contender {
 /// All contenders, in the order of the tables: those to be compared stand side by side. Those that
 /// sleep are there twice.
 pub fn all() -> Vec<Contender> {
-    let backend = mq::BACKEND;
-    let ours = |name, wait, sealed| {
-        Contender::ours(name, Ok(programs::folder().clone()), backend, wait, sealed)
-    };
     let mut all = vec![
-        Contender::alone("alone".to_string(), "SEALED=0"),
-        Contender::alone("alone".to_string() + SEALED, "SEALED=1"),
+        Contender::alone(false),
+        Contender::alone(true),
         Contender::md5(),
-        ours(ours_poll(backend), "WAIT=poll", "SEALED=0"),
-        ours(ours_poll(backend) + SEALED, "WAIT=poll", "SEALED=1"),
+        Contender::ours("poll", false),
+        Contender::ours("poll", true),
     ];
-    if backend != "ffi" {
-        let built = programs::build(true);
-        all.push(Contender::ours(ours_poll("ffi"), built, "ffi", "WAIT=poll", "SEALED=0"));
+    if mq::BACKEND != "ffi" {
+        all.push(Contender::ours_at("poll", "ffi", programs::build(true), false));
     }
-    all.push(ours(format!("ours adaptive ({backend})"), "WAIT=adaptive", "SEALED=0"));
+    all.push(Contender::ours("adaptive", false));
     all.push(Contender::c("poll"));
     all.extend(["libc", "nix"].map(|package| Contender::plain(package, "poll")));
 
-    let mut asleep = vec![ours(format!("ours block ({backend})"), "WAIT=block", "SEALED=0")];
-    asleep.push(Contender::c("block"));
+    let mut asleep = vec![Contender::ours("block", false), Contender::c("block")];
     asleep.extend(["libc", "nix", "posixmq"].map(|package| Contender::plain(package, "block")));
     asleep.push(Contender::python());
-    for contender in asleep {
-        let awake = contender.kept_awake();
-        all.extend([contender, awake]);
-    }
+    all.extend(asleep.into_iter().flat_map(Contender::with_cpus_awake));
     all
 }
 
 /// Our programs in each way to wait, with CPUs left alone and kept awake.
 pub fn paced() -> Vec<Contender> {
-    let backend = mq::BACKEND;
-    let ours = |wait: &str| {
-        let (folder, how) = (Ok(programs::folder().clone()), format!("WAIT={wait}"));
-        Contender::ours(format!("ours {wait} ({backend})"), folder, backend, &how, "SEALED=0")
-    };
-    let left_alone = ["poll", "adaptive", "block"].map(ours);
-    left_alone.into_iter().flat_map(|one| [one.clone(), one.kept_awake()]).collect()
+    let ours = ["poll", "adaptive", "block"].map(|wait| Contender::ours(wait, false));
+    ours.into_iter().flat_map(Contender::with_cpus_awake).collect()
 }
 
 /// The transports, in the order of their table.
@@ -132,16 +127,17 @@ pub fn transports() -> Vec<Contender> {
     let mut all = Vec::new();
     for (transport, waits) in transports::ALL {
         for wait in waits {
-            let contender = Contender::transport(transport, wait);
-            let awake = (*wait == "block").then(|| contender.kept_awake());
-            all.extend([Some(contender), awake].into_iter().flatten());
+            match (Contender::transport(transport, wait), *wait) {
+                (sleeps, "block") => all.extend(sleeps.with_cpus_awake()),
+                (polls, _) => all.push(polls),
+            }
         }
     }
     all
 }
 
-fn ours_poll(backend: &str) -> String {
-    format!("ours poll ({backend})")
+fn seal(sealed: bool) -> &'static str {
+    if sealed { "SEALED=1" } else { "SEALED=0" }
 }
 
 /// The path of this very program.
@@ -151,43 +147,62 @@ pub fn this_program() -> String {
 
 impl Contender {
     /// `commands` are in words.
-    fn new<const WORDS: usize>(name: String, commands: &[[&str; WORDS]]) -> Contender {
+    fn new<const WORDS: usize>(base: &str, kind: Kind, commands: &[[&str; WORDS]]) -> Contender {
         let words = |command: &[&str; WORDS]| command.map(String::from).into();
         let commands = commands.iter().map(words).collect();
-        Contender { name, commands, backend: None, awake: false, missing: None }
+        let base = base.to_string();
+        Contender {
+            base,
+            kind,
+            sealed: false,
+            commands,
+            backend: None,
+            awake: false,
+            missing: None,
+        }
     }
 
-    fn alone(name: String, sealed: &str) -> Contender {
-        let command = [&*this_program(), "alone", sealed, QUEUE, ITERATIONS, SIZE];
-        Contender { backend: Some(mq::BACKEND), ..Contender::new(name, &[command]) }
+    fn alone(sealed: bool) -> Contender {
+        let command = [&*this_program(), "alone", seal(sealed), QUEUE, ITERATIONS, SIZE];
+        let alone = Contender::new("alone", Kind::Floor, &[command]);
+        Contender { sealed, backend: Some(mq::BACKEND), ..alone }
     }
 
     fn md5() -> Contender {
         let command = [&*this_program(), "md5", ITERATIONS, SIZE];
-        Contender { backend: Some(mq::BACKEND), ..Contender::new(MD5.to_string(), &[command]) }
+        let md5 = Contender::new("md5 of two messages", Kind::Md5, &[command]);
+        Contender { backend: Some(mq::BACKEND), ..md5 }
     }
 
-    /// The programs in a folder, or why they are missing.
-    fn ours(
-        name: String,
-        folder: Result<PathBuf, String>,
-        backend: &'static str,
+    /// Our programs with the usual backend.
+    fn ours(wait: &str, sealed: bool) -> Contender {
+        Contender::ours_at(wait, mq::BACKEND, Ok(programs::folder().clone()), sealed)
+    }
+
+    /// Our programs in a folder, or why they are missing.
+    fn ours_at(
         wait: &str,
-        sealed: &str,
+        backend: &'static str,
+        folder: Result<PathBuf, String>,
+        sealed: bool,
     ) -> Contender {
         let queue = format!("MESSAGE_QUEUE_NAME={QUEUE}");
         let iterations = format!("ITERATIONS={ITERATIONS}");
-        let size = format!("MESSAGE_SIZE={SIZE}");
-        let pace = format!("PACE={PACE}");
+        let (size, pace) = (format!("MESSAGE_SIZE={SIZE}"), format!("PACE={PACE}"));
+        let how = format!("WAIT={wait}");
         let commands = ["premise", "conclusion"].map(|program| {
             let program = folder.as_ref().map_or("".into(), |folder| folder.join(program));
             program.display().to_string()
         });
         let commands = commands.each_ref().map(|program| {
-            [program, "REPORT=json", wait, sealed, &queue, &iterations, &size, &pace]
+            [program, "REPORT=json", &how, seal(sealed), &queue, &iterations, &size, &pace]
         });
-        let missing = folder.err();
-        Contender { backend: Some(backend), missing, ..Contender::new(name, &commands) }
+        let kind = match (wait, backend) {
+            ("poll", mq::BACKEND) => Kind::Reference,
+            _ => Kind::Ours,
+        };
+        let ours = Contender::new(&format!("ours {wait} ({backend})"), kind, &commands);
+        Contender { sealed, backend: Some(backend), missing: folder.err(), ..ours }
     }
 
     /// The programs of `plain.rs`, by their package.
@@ -195,7 +210,7 @@ impl Contender {
         let program = this_program();
         let commands = ["premise", "conclusion"]
             .map(|role| [&*program, "plain", package, role, wait, QUEUE, ITERATIONS]);
-        Contender::new(format!("{package} {wait}"), &commands)
+        Contender::new(&format!("{package} {wait}"), Kind::Other, &commands)
     }
 
     /// The programs of `plain.c`.
@@ -204,7 +219,7 @@ impl Contender {
         let commands =
             ["premise", "conclusion"].map(|role| [program, role, wait, QUEUE, ITERATIONS]);
         let missing = compiler::PLAIN.clone().err();
-        Contender { missing, ..Contender::new(format!("C {wait}"), &commands) }
+        Contender { missing, ..Contender::new(&format!("C {wait}"), Kind::Other, &commands) }
     }
 
     /// One process, which forks the other one.
@@ -214,13 +229,15 @@ impl Contender {
             _ => (QUEUE, None),
         };
         let command = [&*this_program(), "transport", transport, wait, queue, ITERATIONS, PEER_CPU];
-        Contender { missing, ..Contender::new(format!("{transport} {wait}"), &[command]) }
+        let name = format!("{transport} {wait}");
+        Contender { missing, ..Contender::new(&name, Kind::Other, &[command]) }
     }
 
-    /// The same, with CPUs that do not sleep.
-    fn kept_awake(&self) -> Contender {
+    /// It, and the same with CPUs that do not sleep.
+    fn with_cpus_awake(self) -> [Contender; 2] {
         let missing = self.missing.clone().or_else(|| machine::keep_awake().err());
-        Contender { name: self.name.clone() + AWAKE, awake: true, missing, ..self.clone() }
+        let awake = Contender { awake: true, missing, ..self.clone() };
+        [self, awake]
     }
 
     /// The programs of `plain.py`. The interpreter tells its own path, because the one in PATH may
@@ -239,33 +256,34 @@ impl Contender {
         let python = String::from_utf8_lossy(&python);
         let commands =
             ["premise", "conclusion"].map(|role| [python.trim(), PROGRAM, role, QUEUE, ITERATIONS]);
-        let python = Contender::new("python block".to_string(), &commands);
+        let python = Contender::new("python block", Kind::Other, &commands);
         Contender { missing: missing.map(String::from), ..python }
     }
 
-    /// The floor.
+    /// As it is called in the tables, and where `--only` looks for a word.
+    pub fn name(&self) -> String {
+        let [sealed, awake] = [(self.sealed, ", sealed"), (self.awake, ", awake")]
+            .map(|(is_so, text)| if is_so { text } else { "" });
+        format!("{}{sealed}{awake}", self.base)
+    }
+
+    /// The one that the others are compared with.
+    pub fn is_reference(&self) -> bool {
+        self.kind == Kind::Reference && !self.sealed
+    }
+
     pub fn is_floor(&self) -> bool {
-        self.name == "alone"
+        self.kind == Kind::Floor && !self.sealed
     }
 
-    /// The md5 of an iteration.
-    pub fn is_md5(&self) -> bool {
-        self.name == MD5
+    /// The same as `other`, but with CPUs kept awake.
+    pub fn is_awake_beside(&self, other: &Contender) -> bool {
+        self.awake && !other.awake && self.base == other.base && self.sealed == other.sealed
     }
 
-    /// The contender that the others are compared with.
-    pub fn is_ours(&self) -> bool {
-        self.name == ours_poll(mq::BACKEND)
-    }
-
-    /// For a contender with CPUs kept awake, the name of the same with CPUs left alone.
-    pub fn left_alone(&self) -> Option<&str> {
-        self.name.strip_suffix(AWAKE)
-    }
-
-    /// For a sealed contender, the name of the same without the seal.
-    pub fn unsealed(&self) -> Option<&str> {
-        self.name.strip_suffix(SEALED)
+    /// The same as `other`, but sealed.
+    pub fn is_sealed_beside(&self, other: &Contender) -> bool {
+        self.sealed && !other.sealed && self.base == other.base && self.awake == other.awake
     }
 
     /// It needs a queue of System V instead of the name of a POSIX queue.

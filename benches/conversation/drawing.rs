@@ -53,17 +53,25 @@ fn width(text: &str) -> i32 {
     (text.chars().count() as f64 * 0.55 * NORMAL).round() as i32
 }
 
-/// A whole file: title, legend, what `draw` draws from a height on, and at the bottom where and when
-/// it was measured.
+/// What stands around a chart.
+pub struct Frame<'a> {
+    pub title: String,
+    /// How to read it.
+    pub note: &'static str,
+    /// Where and when it was measured.
+    pub footer: &'a [String],
+}
+
+/// A whole file: the frame, a legend, and what `draw` draws from a height on.
 fn canvas(
-    title: &str,
+    frame: &Frame,
     legend: &[(String, Look)],
     height: i32,
-    footer: &[String],
     draw: impl FnOnce(&Area, i32) -> Drawn,
 ) -> Result<String, Box<dyn Error>> {
     const LINE: i32 = 18;
-    let top = 34;
+    let Frame { title, note, footer } = frame;
+    let top = 50;
     let mut places = Vec::new();
     let (mut x, mut y) = (MARGIN, top);
     for (name, _) in legend {
@@ -83,6 +91,7 @@ fn canvas(
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&rgb(GROUND))?;
         text(&area, title, (MARGIN, 18), HPos::Left, LARGE)?;
+        text(&area, note, (MARGIN, 38), HPos::Left, NORMAL)?;
         for ((name, look), (x, y)) in legend.iter().zip(places) {
             draw_marker(&area, *look, (x + 6, y))?;
             text(&area, name, (x + 16, y), HPos::Left, NORMAL)?;
@@ -157,13 +166,17 @@ impl Axis {
         from + (part * f64::from(to - from)).round() as i32
     }
 
-    /// Powers of ten, and what lies between them if those are few.
+    /// Powers of ten, and the more of what lies between them the fewer there are.
     pub fn ticks(&self) -> Vec<f64> {
         let is_inside = |tick: &f64| (self.low..=1.001 * self.high).contains(tick);
         match self.step {
             None => {
                 let decades = (self.high / self.low).log10();
-                let factors: &[f64] = if decades > 2.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+                let factors: &[f64] = match decades {
+                    ..1.0 => &[1.0, 2.0, 3.0, 4.0, 5.0, 7.0],
+                    ..3.0 => &[1.0, 2.0, 5.0],
+                    _ => &[1.0],
+                };
                 let powers = (-3..12).map(|power| 10_f64.powi(power));
                 let ticks = powers.flat_map(|power| factors.iter().map(move |one| one * power));
                 ticks.filter(is_inside).collect()
@@ -217,24 +230,24 @@ fn draw_marker(area: &Area, look: Look, (x, y): Point) -> Drawn {
     Ok(())
 }
 
-/// A value and the middle half of its rounds.
-#[derive(Clone, Copy)]
+/// A value, and the values of the rounds of which it is the median. They are thin strokes, longer
+/// than a marker: so they are seen though they lie under it, and also if they fall into two groups.
 pub struct Dot {
-    pub low: f64,
     pub value: f64,
-    pub high: f64,
+    pub rounds: Vec<f64>,
 }
 
 impl Dot {
-    /// Without a spread.
-    pub fn alone(value: f64) -> Dot {
-        Dot { low: value, value, high: value }
+    fn values(&self) -> impl Iterator<Item = f64> + Clone {
+        self.rounds.iter().copied().chain([self.value])
     }
 }
 
-/// Rows of dots on one log axis.
+/// Half the length of a round's stroke.
+const STROKE: i32 = 7;
+
+/// Rows of dots in groups, each on a log axis of its own.
 pub struct Rows {
-    pub title: String,
     pub legend: Vec<(String, Look)>,
     pub groups: Vec<(String, Vec<Row>)>,
     /// How a value on the axis is written.
@@ -249,39 +262,48 @@ pub struct Row {
 }
 
 impl Rows {
-    pub fn draw(&self, footer: &[String]) -> Result<String, Box<dyn Error>> {
+    pub fn draw(&self, frame: &Frame) -> Result<String, Box<dyn Error>> {
         const ROW: i32 = 19;
-        const GROUP: i32 = 30;
+        const HEAD: i32 = 30;
+        const LABELS: i32 = 22;
         let rows = || self.groups.iter().flat_map(|(_, rows)| rows);
         let widest = |text: fn(&Row) -> &str| rows().map(|row| width(text(row))).max().unwrap_or(0);
         let names = widest(|row| &row.name);
         let across = (MARGIN + names + 8, WIDTH - MARGIN - widest(|row| &row.figures) - 6);
-        let axis = Axis::log_with_margins(
-            rows().flat_map(|row| &row.dots).flat_map(|(dot, _)| [dot.low, dot.high]),
-        );
-        let height = rows().count() as i32 * ROW + self.groups.len() as i32 * GROUP + 22;
-        canvas(&self.title, &self.legend, height, footer, |area, mut top| {
-            let (first, bottom) = (top + GROUP, top + height - 22);
-            let mut written = i32::MIN;
-            for tick in axis.ticks() {
-                let (x, label) = (axis.at(tick, across), (self.unit)(tick));
-                line(area, &[(x, first), (x, bottom)], GRID, 1)?;
-                let half = width(&label) / 2;
-                if x - half > written {
-                    text(area, &label, (x, bottom + 12), HPos::Center, NORMAL)?;
-                    written = x + half + 6;
-                }
-            }
+        let height = self.groups.len() as i32 * (HEAD + LABELS) + rows().count() as i32 * ROW;
+        canvas(frame, &self.legend, height, |area, mut top| {
             for (name, rows) in &self.groups {
-                top += GROUP;
+                let dots = rows.iter().flat_map(|row| &row.dots);
+                let axis = Axis::log_with_margins(dots.flat_map(|(dot, _)| dot.values()));
+                top += HEAD;
                 text(area, name, (MARGIN, top - 10), HPos::Left, LARGE)?;
+                let bottom = top + rows.len() as i32 * ROW;
+                self.draw_ticks(area, &axis, across, (top, bottom))?;
                 for row in rows {
                     row.draw(area, top + ROW / 2, &axis, across)?;
                     top += ROW;
                 }
+                top += LABELS;
             }
             Ok(())
         })
+    }
+
+    fn draw_ticks(&self, area: &Area, axis: &Axis, across: Point, (top, bottom): Point) -> Drawn {
+        let mut ticks = axis.ticks();
+        // A power of ten gets its label before what lies between.
+        ticks.sort_by_key(|tick| (tick.log10() + 1e-9).fract() > 1e-6);
+        let mut labels: Vec<Point> = Vec::new();
+        for tick in ticks {
+            let (x, label) = (axis.at(tick, across), (self.unit)(tick));
+            line(area, &[(x, top), (x, bottom)], GRID, 1)?;
+            let (from, to) = (x - width(&label) / 2 - 3, x + width(&label) / 2 + 3);
+            if labels.iter().all(|label| to < label.0 || label.1 < from) {
+                text(area, &label, (x, bottom + 12), HPos::Center, NORMAL)?;
+                labels.push((from, to));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -290,9 +312,10 @@ impl Row {
         text(area, &self.name, (across.0 - 8, y), HPos::Right, NORMAL)?;
         text(area, &self.figures, (WIDTH - MARGIN, y), HPos::Right, NORMAL)?;
         line(area, &[(across.0, y), (across.1, y)], GRID, 1)?;
-        for (dot, _) in &self.dots {
-            let [low, high] = [dot.low, dot.high].map(|value| axis.at(value, across));
-            line(area, &[(low, y), (high, y)], INK, 2)?;
+        for (dot, look) in &self.dots {
+            for x in dot.rounds.iter().map(|value| axis.at(*value, across)) {
+                line(area, &[(x, y - STROKE), (x, y + STROKE)], look.colour, 1)?;
+            }
         }
         self.dots
             .iter()
@@ -318,15 +341,10 @@ pub struct Panel {
 }
 
 /// A file of panels with the same curves, one below the other.
-pub fn stacked(
-    title: &str,
-    panels: &[Panel],
-    height: i32,
-    footer: &[String],
-) -> Result<String, Box<dyn Error>> {
+pub fn stacked(panels: &[Panel], height: i32, frame: &Frame) -> Result<String, Box<dyn Error>> {
     let curves = panels[0].curves.iter();
     let legend: Vec<_> = curves.map(|curve| (curve.name.clone(), curve.look)).collect();
-    canvas(title, &legend, panels.len() as i32 * height, footer, |area, top| {
+    canvas(frame, &legend, panels.len() as i32 * height, |area, top| {
         let tops = (0..).map(|i| top + i * height);
         panels.iter().zip(tops).try_for_each(|(panel, top)| panel.draw(area, top, height))
     })
@@ -338,7 +356,7 @@ impl Panel {
         let (bottom, top) = (top + height - 46, top + 34);
         let x_axis = Axis::log(self.x_ticks.iter().map(|(tick, _)| *tick));
         let points = || self.curves.iter().flat_map(|curve| &curve.points);
-        let values = points().flat_map(|(_, dot)| [dot.low, dot.high]);
+        let values = points().flat_map(|(_, dot)| dot.values());
         let y_axis = match self.is_log {
             true => Axis::log_with_margins(values),
             false => Axis::linear(values),
@@ -372,7 +390,9 @@ impl Panel {
                 }
             }
             for (x, dot) in &curve.points {
-                line(area, &[place(*x, dot.low), place(*x, dot.high)], INK, 2)?;
+                for (x, y) in dot.rounds.iter().map(|value| place(*x, *value)) {
+                    line(area, &[(x - STROKE, y), (x + STROKE, y)], curve.look.colour, 1)?;
+                }
             }
             points.iter().try_for_each(|point| draw_marker(area, curve.look, *point))?;
         }

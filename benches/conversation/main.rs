@@ -182,7 +182,8 @@ fn story(
     let lines = table::csv(&parts.all().map(|(part, all)| (part, &all[..])));
     std::fs::write(out.join(RESULTS_CSV), lines)?;
     let mut files = vec![RESULTS_JSON, RESULTS_CSV];
-    files.extend(charts::draw(out, &parts, &pmqtest, &machine.footer(date))?);
+    let footer = machine.footer(date);
+    files.extend(charts::draw(out, &parts, &pmqtest, options.cpus.len(), &footer)?);
     say(format_args!("\n{seconds} s; in {}: {}", short(out), files.join(", ")));
     let is_whole = parts.all().iter().all(|(_, part)| part.iter().all(Measured::is_whole))
         && starting.iter().all(Started::is_whole);

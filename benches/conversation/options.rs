@@ -56,7 +56,7 @@ impl Options {
         mut self,
         contenders: impl Iterator<Item = &'a Contender>,
     ) -> Result<Options, String> {
-        let names: Vec<String> = contenders.map(|one| one.name.to_lowercase()).collect();
+        let names: Vec<String> = contenders.map(|one| one.name().to_lowercase()).collect();
         let is_in_one = |word: &str| names.iter().any(|name| name.contains(word));
         if let Some(word) = self.names.iter().find(|word| word.is_empty() || !is_in_one(word)) {
             let words = names.iter().flat_map(|name| name.split([' ', ',', '(', ')']));

@@ -108,15 +108,23 @@ impl<'a> Measured<'a> {
         self.error.is_none()
     }
 
-    /// By the reports, from the first reply to the last.
-    pub fn nanoseconds_each(&self) -> Option<Spread> {
-        Spread::of(self.reports().map(Report::nanoseconds_each))
+    /// Of each run, by the reports, from the first reply to the last.
+    pub fn all_nanoseconds_each(&self) -> Vec<f64> {
+        self.reports().map(Report::nanoseconds_each).collect()
     }
 
-    /// Of all pairs together, by the time in which all of them have done all.
-    pub fn iterations_per_second_by_wall(&self) -> Option<Spread> {
+    pub fn nanoseconds_each(&self) -> Option<Spread> {
+        Spread::of(self.all_nanoseconds_each())
+    }
+
+    /// Of all pairs together in each round, by the time in which all of them have done all.
+    pub fn all_rates_by_wall(&self) -> Vec<f64> {
         let all = (self.iterations * self.case.pairs as u64) as f64;
-        Spread::of(self.outcomes.iter().map(|outcome| all / outcome.wall_seconds))
+        self.outcomes.iter().map(|outcome| all / outcome.wall_seconds).collect()
+    }
+
+    pub fn iterations_per_second_by_wall(&self) -> Option<Spread> {
+        Spread::of(self.all_rates_by_wall())
     }
 
     /// Of all pairs together: the sum of their own reports.
@@ -125,11 +133,14 @@ impl<'a> Measured<'a> {
         Spread::of(self.outcomes.iter().map(|outcome| outcome.reports.iter().map(rate).sum()))
     }
 
-    /// The median of the runs. None if one of them had too few round trips for it.
+    /// Of each run. None if one of them had too few round trips for it.
+    pub fn all_percentiles(&self, percentile: (&str, f64)) -> Option<Vec<f64>> {
+        self.reports().map(|report| report.percentile(percentile)).collect()
+    }
+
+    /// The median of [`Self::all_percentiles`].
     pub fn percentile(&self, percentile: (&str, f64)) -> Option<f64> {
-        let values: Option<Vec<f64>> =
-            self.reports().map(|report| report.percentile(percentile)).collect();
-        Spread::of(values?).map(|spread| spread.median)
+        Spread::of(self.all_percentiles(percentile)?).map(|spread| spread.median)
     }
 
     pub fn late_percentage(&self) -> Option<f64> {

@@ -228,7 +228,7 @@ impl Case<'_> {
         let pairs = if self.pairs == 1 { String::new() } else { format!(", {} pairs", self.pairs) };
         let size = if self.size == 32 { String::new() } else { format!(", {} bytes", self.size) };
         let pace = if self.pace == 0 { String::new() } else { format!(", PACE={}", self.pace) };
-        format!("{}, {}{pairs}{size}{pace}", self.contender.name, self.placement.name())
+        format!("{}, {}{pairs}{size}{pace}", self.contender.name(), self.placement.name())
     }
 
     /// One run, from the start of all processes to the end of the last one. It leaves no process

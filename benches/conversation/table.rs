@@ -73,7 +73,7 @@ pub fn find<'m, 'a>(
 
 /// One placement: a row a contender, and what the seal costs.
 pub fn comparison(all: &[Measured], placement: Placement) -> String {
-    let ours = find(all, placement, Contender::is_ours);
+    let ours = find(all, placement, Contender::is_reference);
     let floor = find(all, placement, Contender::is_floor);
     let head = [
         "contender", "ns an iteration", "middle half", "iterations/s", "times ours", "times floor",
@@ -91,7 +91,7 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
         };
         let percentile = |index: usize| or_dash(one.percentile(PERCENTILES[index]), grouped);
         vec![
-            one.case.contender.name.clone() + if one.error.is_some() { " (failed)" } else { "" },
+            one.case.contender.name() + if one.error.is_some() { " (failed)" } else { "" },
             or_dash(each, |each| grouped(each.median)),
             or_dash(each, middle_half),
             or_dash(each, |each| grouped(1e9 / each.median)),
@@ -106,10 +106,11 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
     };
     let mut text = aligned(&head, here().map(row).collect());
     for sealed in here() {
-        let is_same = |other: &Contender| sealed.case.contender.unsealed() == Some(&other.name);
-        let cost = find(all, placement, is_same).and_then(|unsealed| sealed.more_than(unsealed));
+        let is_unsealed = |other: &Contender| sealed.case.contender.is_sealed_beside(other);
+        let unsealed = find(all, placement, is_unsealed);
+        let cost = unsealed.and_then(|unsealed| sealed.more_than(unsealed));
         if let Some(Spread { low, median, high }) = cost {
-            let name = &sealed.case.contender.name;
+            let name = sealed.case.contender.name();
             let blank = if text.ends_with("|\n") { "\n" } else { "" };
             text += &format!(
                 "{blank}- {name}: {median:+.0} ns an iteration ({low:+.0} to {high:+.0}) beside \
@@ -133,7 +134,7 @@ pub fn sizes(all: &[Measured]) -> String {
     let row = |one: &Measured| {
         let each = one.nanoseconds_each();
         vec![
-            one.case.contender.name.clone(),
+            one.case.contender.name(),
             one.case.size.to_string(),
             or_dash(each, |each| grouped(each.median)),
             or_dash(each, middle_half),
@@ -172,11 +173,10 @@ pub fn pairs(all: &[Measured]) -> String {
 pub fn of_transports(all: &[Measured], placement: Placement) -> String {
     let head = ["ns a round trip", "poll", "block, awake", "block", "disturbed"];
     let row = |(transport, _): &(&str, _)| {
-        let find = |way: &&str| {
-            let name = format!("{transport} {way}");
-            find(all, placement, |contender| contender.name == name)
-        };
         let ways = &head[1..4];
+        let find = |way: &&str| {
+            find(all, placement, |contender| contender.name() == format!("{transport} {way}"))
+        };
         let each = ways.iter().map(|way| {
             or_dash(find(way).and_then(Measured::nanoseconds_each), |each| grouped(each.median))
         });
@@ -204,9 +204,10 @@ pub fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> String {
         let here = || all.iter().filter(move |one| one.case.pace == pace);
         let rate = grouped(messages_per_second(pace));
         for one in here().filter(|one| !one.case.contender.awake) {
-            let mut row = vec![format!("{rate}, {}", one.case.contender.name)];
-            let name = Some(&*one.case.contender.name);
-            let awake = here().find(|other| other.case.contender.left_alone() == name);
+            let mut row = vec![format!("{rate}, {}", one.case.contender.name())];
+            let is_awake =
+                |other: &&Measured| other.case.contender.is_awake_beside(one.case.contender);
+            let awake = here().find(is_awake);
             for one in [Some(one), awake] {
                 for index in [0, 2, 4] {
                     let percentile = one.and_then(|one| one.percentile(PERCENTILES[index]));
@@ -248,7 +249,7 @@ pub fn csv(parts: &[(&str, &[Measured])]) -> String {
             for (pair, report) in outcome.reports.iter().enumerate() {
                 text += &format!(
                     "{part},\"{}\",{},{pairs},{size},{pace},{},{round},{},{:.1}",
-                    contender.name,
+                    contender.name(),
                     placement.name(),
                     one.iterations,
                     pair + 1,
@@ -299,7 +300,7 @@ pub fn json(all: &[Measured]) -> Value {
     let raw = |report: &Report| report.0.clone();
     let one = |one: &Measured| {
         json!({
-            "contender": one.case.contender.name,
+            "contender": one.case.contender.name(),
             "placement": one.case.placement.name(),
             "pairs": one.case.pairs,
             "message_size": one.case.size,

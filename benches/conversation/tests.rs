@@ -21,9 +21,8 @@ mod start;
 mod table;
 
 use charts::{curves, microseconds, short, time};
-use contender::{Contender, Placement};
+use contender::{Contender, Kind, Placement};
 use drawing::{Axis, BLUE, Dot, Look, Marker};
-use mq_sketch::mq::BACKEND;
 use options::{Options, options};
 use pace::{PACES, Pmqtest};
 use rounds::{Measured, QUICK, Spread, USUAL, warm_up};
@@ -32,9 +31,20 @@ use serde_json::json;
 
 fn say(_: impl std::fmt::Display) {}
 
-fn contender(name: &str) -> Contender {
-    let name = name.replace("BACKEND", BACKEND);
-    Contender { name, commands: Vec::new(), backend: None, awake: false, missing: None }
+fn contender(base: &str, kind: Kind) -> Contender {
+    Contender {
+        base: base.to_string(),
+        kind,
+        sealed: false,
+        commands: Vec::new(),
+        backend: None,
+        awake: false,
+        missing: None,
+    }
+}
+
+fn other(base: &str) -> Contender {
+    contender(base, Kind::Other)
 }
 
 /// A report of `iterations`, of which each took so many nanoseconds.
@@ -125,7 +135,7 @@ fn a_run_is_disturbed_by_a_tenth_of_a_cpu_and_by_more_than_ticks() {
 
 #[test]
 fn ratios_and_differences_are_taken_within_each_round() {
-    let (a, b) = (contender("a"), contender("b"));
+    let (a, b) = (other("a"), other("b"));
     // The quotient of the two medians would be 3.
     let slower = measured(&a, &[&[300.0], &[200.0], &[8_000.0]]);
     let faster = measured(&b, &[&[100.0], &[100.0], &[4_000.0]]);
@@ -137,7 +147,7 @@ fn ratios_and_differences_are_taken_within_each_round() {
 
 #[test]
 fn many_pairs_are_counted_together() {
-    let ours = contender("a");
+    let ours = other("a");
     let pairs = measured(&ours, &[&[1_000.0, 4_000.0]]);
     // By the clock: 2 x 101 iterations in the 800 us of the slower pair. By the reports: 1 M + 250 k.
     let by_wall = pairs.iterations_per_second_by_wall().unwrap().median;
@@ -148,7 +158,7 @@ fn many_pairs_are_counted_together() {
 
 #[test]
 fn a_percentile_is_missing_if_one_run_lacks_it() {
-    let ours = contender("a");
+    let ours = other("a");
     let mut runs = measured(&ours, &[&[100.0], &[300.0], &[200.0]]);
     assert_eq!(runs.percentile(PERCENTILES[0]), Some(200.0));
     runs.outcomes[1].reports[0] = report(2, 300.0);
@@ -197,8 +207,8 @@ fn a_number_is_rounded_and_has_a_comma_every_three_digits() {
 
 #[test]
 fn a_comparison_has_every_figure_in_its_column() {
-    let contenders = ["alone", "ours poll (BACKEND)", "ours poll (BACKEND), sealed"].map(contender);
-    let [floor, ours, sealed] = &contenders;
+    let (floor, ours) = (contender("alone", Kind::Floor), contender("ours", Kind::Reference));
+    let (floor, ours, sealed) = (&floor, &ours, &Contender { sealed: true, ..ours.clone() });
     let mut all = vec![
         measured(floor, &[&[1_000.0], &[1_000.0], &[1_000.0]]),
         measured(ours, &[&[2_000.0], &[2_200.0], &[1_800.0]]),
@@ -209,19 +219,18 @@ fn a_comparison_has_every_figure_in_its_column() {
     let text = table::comparison(&all, Placement::TwoCpus);
     let head = "| contender | ns an iteration | middle half | iterations/s | times ours | times \
                 floor | p50 | p99 | p99.99 | user CPU | disturbed |";
-    let lines = cells(&text.replace(BACKEND, "BACKEND"));
+    let lines = cells(&text);
     assert_eq!(lines[0], head);
     assert_eq!(
         lines[2..],
         [
             "| alone | 1,000 | - | 1,000,000 | 0.50 | 1.00 | 1,000 | 1,000 | - | 25 % | 0/3 |",
-            "| ours poll (BACKEND) | 2,000 | 1,900 to 2,100 | 500,000 | 1.00 | 2.00 | 2,000 | \
-             2,000 | - | 25 % | 1/3 |",
-            "| ours poll (BACKEND), sealed (failed) | 2,100 | 1,980 to 2,190 | 476,190 | 1.04 | \
-             2.10 | 2,100 | 2,100 | - | 25 % | 0/3 |",
+            "| ours | 2,000 | 1,900 to 2,100 | 500,000 | 1.00 | 2.00 | 2,000 | 2,000 | - | 25 % | \
+             1/3 |",
+            "| ours, sealed (failed) | 2,100 | 1,980 to 2,190 | 476,190 | 1.04 | 2.10 | 2,100 | \
+             2,100 | - | 25 % | 0/3 |",
             "",
-            "- ours poll (BACKEND), sealed: +80 ns an iteration (+70 to +90) beside the run \
-             without the seal",
+            "- ours, sealed: +80 ns an iteration (+70 to +90) beside the run without the seal",
         ]
     );
     // A terminal aligns it, and Markdown reads it.
@@ -232,7 +241,7 @@ fn a_comparison_has_every_figure_in_its_column() {
 
 #[test]
 fn the_rates_of_pairs_are_compared_with_one_pair_in_the_same_placement() {
-    let ours = contender("a");
+    let ours = other("a");
     let in_placement = |placement, rounds| {
         let mut one = measured(&ours, rounds);
         one.case.placement = placement;
@@ -255,7 +264,7 @@ fn the_rates_of_pairs_are_compared_with_one_pair_in_the_same_placement() {
 
 #[test]
 fn the_table_by_size_has_megabytes_of_two_messages() {
-    let ours = contender("ours");
+    let ours = other("ours");
     let mut one = measured(&ours, &[&[2_000.0], &[4_000.0], &[6_000.0]]);
     one.case.size = 8_192;
     assert_eq!(
@@ -266,8 +275,8 @@ fn the_table_by_size_has_megabytes_of_two_messages() {
 
 #[test]
 fn the_table_by_pace_puts_the_same_contender_with_cpus_awake_beside_it() {
-    let (asleep, mut awake) = (contender("ours"), contender("ours, awake"));
-    awake.awake = true;
+    let asleep = other("ours");
+    let awake = Contender { awake: true, ..asleep.clone() };
     let at_pace = |contender, pace, each: f64| {
         let mut one = measured(contender, &[&[each]]);
         one.case.pace = pace;
@@ -296,7 +305,7 @@ fn the_table_by_pace_puts_the_same_contender_with_cpus_awake_beside_it() {
 
 #[test]
 fn the_csv_file_has_a_line_for_each_report() {
-    let ours = contender("ours, awake");
+    let ours = Contender { awake: true, ..other("ours") };
     let all = [measured(&ours, &[&[1_000.0, 2_000.0], &[3_000.0, 4_000.0]])];
     let text = table::csv(&[("pairs", &all), ("sizes", &[])]);
     let lines: Vec<&str> = text.lines().collect();
@@ -363,9 +372,10 @@ fn a_linear_axis_begins_at_0_and_has_round_steps() {
 fn a_log_axis_has_equal_lengths_for_equal_ratios() {
     let axis = Axis::log([1e3, 1e6, 1e4].into_iter());
     assert_eq!([1e3, 1e4, 1e5, 1e6].map(|value| axis.at(value, (10, 310))), [10, 110, 210, 310]);
-    assert_eq!(axis.ticks(), [1e3, 1e4, 1e5, 1e6]);
-    // Few decades have ticks between.
+    // Many decades have no ticks between, and few have more.
+    assert_eq!(Axis::log([1e3, 1e7].into_iter()).ticks(), [1e3, 1e4, 1e5, 1e6, 1e7]);
     assert_eq!(Axis::log([1e3, 1e4].into_iter()).ticks(), [1e3, 2e3, 5e3, 1e4]);
+    assert_eq!(Axis::log([1.9, 5.5].into_iter()).ticks(), [2.0, 3.0, 4.0, 5.0]);
     // A single value makes an axis as well.
     let axis = Axis::log([50.0].into_iter());
     assert_eq!((axis.at(50.0, (0, 100)), axis.ticks()), (0, vec![50.0]));
@@ -388,20 +398,37 @@ fn labels_of_axes_are_short() {
     assert_eq!(times.map(time), ["998 ns", "1 us", "500 us", "2 ms", "1 s"]);
     assert_eq!(time(999_999.9), "1 ms"); // a power of ten that was calculated
     assert_eq!([5.0, 2e5, 2.5e6].map(short), ["5", "200 k", "2.5 M"]);
-    let three_digits = |median| microseconds(Spread { low: 0.0, median, high: 0.0 });
-    let medians = [2_163.0, 65_432.0, 123_456.0, 1_234_567.0];
-    assert_eq!(medians.map(three_digits), ["2.16", "65.4", "123", "1,235"]);
+    let medians = [2_163.0, 65_432.0, 123_456.0, 1_234_567.0, 1_234_567_890.0];
+    assert_eq!(medians.map(microseconds), ["2.16", "65.4", "123", "1,235", "1.23 s"]);
 }
 
 #[test]
 fn neighbours_of_one_name_make_a_curve() {
-    let (a, b) = (contender("a"), contender("b"));
+    let (a, b) = (other("a"), other("b"));
     let all = [measured(&a, &[&[1.0]]), measured(&a, &[&[2.0]]), measured(&b, &[])];
-    let name =
-        |one: &Measured| (one.case.contender.name.clone(), Look::new(BLUE, None, Marker::Dot));
-    let point = |one: &Measured| Some((1.0, Dot::alone(one.nanoseconds_each()?.median.round())));
+    let name = |one: &Measured| (one.case.contender.name(), Look::new(BLUE, None, Marker::Dot));
+    let point = |one: &Measured| {
+        let value = one.nanoseconds_each()?.median.round();
+        Some((1.0, Dot { value, rounds: Vec::new() }))
+    };
     let curves = curves(all.iter(), name, point);
     let points = curves[0].points.iter().map(|(_, dot)| dot.value).collect::<Vec<_>>();
     // One without a figure has no curve.
     assert_eq!((curves.len(), &*curves[0].name, points), (1, "a", vec![1.0, 2.0]));
+}
+
+#[test]
+fn a_contender_is_compared_with_the_one_that_differs_in_one_thing() {
+    let all = [("a", false, false), ("a", false, true), ("a", true, false), ("b", true, true)];
+    let all = all.map(|(base, sealed, awake)| Contender { sealed, awake, ..other(base) });
+    assert_eq!(
+        all.each_ref().map(Contender::name),
+        ["a", "a, awake", "a, sealed", "b, sealed, awake"]
+    );
+    let pairs = |is_beside: fn(&Contender, &Contender) -> bool| -> Vec<(usize, usize)> {
+        let pairs = (0..all.len()).flat_map(|one| (0..all.len()).map(move |other| (one, other)));
+        pairs.filter(|(one, other)| is_beside(&all[*one], &all[*other])).collect()
+    };
+    assert_eq!(pairs(Contender::is_awake_beside), [(1, 0)]);
+    assert_eq!(pairs(Contender::is_sealed_beside), [(2, 0)]);
 }
