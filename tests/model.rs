@@ -3,9 +3,9 @@
 //!
 //! Tests of whole programs see the orders that the scheduler chooses; here all are tried. A step is
 //! one call on the queue: a receive that takes the first message, or a send that appends one. (A
-//! poll of an empty queue is a step only after a look at a seat; else it changes nothing.)
-//! [`Side::call`] does what the module `conversation` does around a [`Dialogue`]. The test judges by
-//! a log and an md5 of its own.
+//! poll of an empty queue is a step only after a look at a seat; else it changes nothing.) The test
+//! judges by a log and an md5 of its own. [`Side::call`] does what the module `conversation` does
+//! around a [`Dialogue`]: the tests in `real` let the programs themselves take the same steps.
 //!
 //! Left alone, both programs finish in every order, and at most one message is in flight, so no two
 //! can change places. A program may look at its peer's seat at any moment, and never reports the end
@@ -33,6 +33,9 @@
 //! message may be longer than mq_msgsize.
 
 mod common;
+#[cfg(all(freestanding, target_env = "gnu"))]
+#[path = "common/held.rs"]
+mod held;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -74,6 +77,9 @@ doubled             | -         | CD        | -         | -         | CD        
 an old one added    | -         | CD        | -         | -         | CD        | DD        | DD
 a foreign one added | CD CD!    | CD CD!    | -         | -         | CD        | DD        | DD
 ";
+
+/// When the conversation begins, in seconds after 1970.
+const START: u64 = 1_795_390_920;
 
 const PREMISE: usize = 0;
 const CONCLUSION: usize = 1;
@@ -200,7 +206,7 @@ impl State {
     }
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Step {
     Calls(usize),
     GivesUp(usize),
@@ -225,7 +231,7 @@ type Graph = HashMap<Rc<State>, Vec<Rc<State>>>;
 
 impl Conversation {
     fn new(iterations: usize, acts: usize) -> Conversation {
-        let first = Message::time(1_795_390_920);
+        let first = Message::time(START);
         let mut chain = vec![text(first.text())];
         for last in 0..2 * iterations {
             chain.push(answer_to(&chain[last]));
@@ -431,16 +437,19 @@ fn moment(conversation: &Conversation, state: &State) -> &'static str {
     }
 }
 
+/// The end of both programs, as it is in a cell of the tables.
+fn end(conversation: &Conversation, state: &State) -> String {
+    let [premise, conclusion] = state.sides.each_ref().map(|side| format!("{:?}", side.phase));
+    let is_misled = state.sides[1].log.first().is_some_and(|first| *first != conversation.chain[0]);
+    format!("{}{}{}", &premise[..1], &conclusion[..1], if is_misled { "!" } else { "" })
+}
+
 /// The cell of the tables: all ends to which these states lead.
 fn ends(conversation: &Conversation, begin: Vec<State>) -> String {
     let states = conversation.reach(begin);
-    let ends = states.keys().filter(|state| state.has_ended()).map(|state| {
-        let [premise, conclusion] = state.sides.each_ref().map(|side| format!("{:?}", side.phase));
-        let is_misled =
-            state.sides[1].log.first().is_some_and(|first| *first != conversation.chain[0]);
-        format!("{}{}{}", &premise[..1], &conclusion[..1], if is_misled { "!" } else { "" })
-    });
-    ends.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
+    let ends = states.keys().filter(|state| state.has_ended());
+    let ends: BTreeSet<_> = ends.map(|state| end(conversation, state)).collect();
+    ends.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The table for so many iterations, in the order of rows and columns of TABLE.
@@ -511,5 +520,177 @@ fn an_intruder_that_calculates_md5_can_answer_in_conclusions_place() {
             state.after(step)
         });
         assert!(end.are_both_done() && !conversation.went_well(&end.sides[1]), "{end:#?}");
+    }
+}
+
+/// The programs themselves on the ways of the model. They are held before each call on the queue, so
+/// the test chooses the order of their calls, and is the intruder.
+#[cfg(all(freestanding, target_env = "gnu"))]
+mod real {
+    use std::process::Stdio;
+
+    use common::Place;
+    use held::{Held, Next};
+    use mq_sketch::mq::{Deadline, Queue};
+
+    use super::*;
+
+    struct Programs {
+        queue: Queue,
+        held: [Held; 2],
+        place: Place,
+    }
+
+    impl Programs {
+        fn start(wait: &str, iterations: usize) -> Programs {
+            let place = Place::new("model");
+            let iterations = format!("ITERATIONS={iterations}");
+            let held = ["premise", "conclusion"].map(|program| {
+                let mut command = place.command(program);
+                command.args([wait, &iterations, "TIMEOUT=0", "REPORT=json"]);
+                Held::start(command.stdout(Stdio::null()).stderr(Stdio::null()), START)
+            });
+            Programs { queue: place.open(), held, place }
+        }
+
+        fn take(&mut self, step: &Step) {
+            match step {
+                Calls(program) => self.held[*program].call(),
+                Intrudes(_, messages) => {
+                    self.take_messages();
+                    self.put(messages);
+                }
+                GivesUp(_) => {} // it would, after TIMEOUT
+                Looks(_) | Polls(_) => unreachable!("not among the steps"),
+            }
+        }
+
+        fn take_messages(&self) -> Vec<String> {
+            let next = || {
+                let mut buffer = [0; 8192];
+                let length = self.queue.receive(&mut buffer, &Deadline::EXPIRED).ok()?;
+                Some(text(&buffer[..length]))
+            };
+            std::iter::from_fn(next).collect()
+        }
+
+        fn put(&self, messages: &[String]) {
+            for message in messages {
+                self.queue.send(message.as_bytes(), &Deadline::EXPIRED).unwrap();
+            }
+        }
+
+        /// Asserts that they are where the model is.
+        fn assert_state(&self, state: &State, way: &[Step]) {
+            for (side, held) in state.sides.iter().zip(&self.held) {
+                let expected = match side.phase {
+                    Sends | HandsBack => Next::Send,
+                    Receives | Silent => Next::Receive,
+                    ChecksQueue => Next::Check,
+                    Done => Next::Ended(0),
+                    Corrupted => Next::Ended(1),
+                    Bereaved => unreachable!("no look"),
+                };
+                assert_eq!(held.next, expected, "{way:#?}: {state:#?}");
+            }
+            let messages = self.take_messages();
+            assert_eq!(messages, state.queue, "{way:#?}: {state:#?}");
+            self.put(&messages);
+            // Premise removes its queue, whatever has happened.
+            assert_eq!(
+                self.place.exists(),
+                !matches!(self.held[PREMISE].next, Next::Ended(_)),
+                "{way:#?}"
+            );
+        }
+    }
+
+    /// The shortest way to each state that can be reached, with no other steps than wanted ones.
+    fn ways(
+        conversation: &Conversation,
+        begin: &State,
+        is_wanted: impl Fn(&Step) -> bool,
+    ) -> Vec<(State, Vec<Step>)> {
+        let mut ways = vec![(begin.clone(), Vec::new())];
+        let mut known = HashSet::from([begin.clone()]);
+        let mut index = 0;
+        while let Some((state, way)) = ways.get(index).cloned() {
+            for step in conversation.steps(&state).into_iter().filter(&is_wanted) {
+                let next = state.after(&step);
+                if known.insert(next.clone()) {
+                    ways.push((next, [&way[..], &[step]].concat()));
+                }
+            }
+            index += 1;
+        }
+        ways
+    }
+
+    /// Both programs go a way, and are where the model is after each step.
+    fn go(conversation: &Conversation, wait: &str, way: &[Step]) {
+        let iterations = conversation.chain.len() / 2;
+        let (mut programs, mut state) =
+            (Programs::start(wait, iterations), conversation.begin.clone());
+        programs.assert_state(&state, &[]);
+        for (step, so_far) in way.iter().zip(1..) {
+            programs.take(step);
+            state = state.after(step);
+            programs.assert_state(&state, &way[..so_far]);
+        }
+    }
+
+    fn calls(step: &Step) -> bool {
+        matches!(step, Calls(_))
+    }
+
+    #[test]
+    fn the_programs_take_every_step_of_the_model() {
+        for iterations in 1..=3 {
+            let conversation = Conversation::new(iterations, 0);
+            let mut steps = 0;
+            for (state, way) in ways(&conversation, &conversation.begin, calls) {
+                for step in conversation.steps(&state).into_iter().filter(calls) {
+                    let on = ways(&conversation, &state.after(&step), calls);
+                    let (_, to_an_end) =
+                        on.into_iter().find(|(state, _)| state.has_ended()).unwrap();
+                    let way = [way.clone(), vec![step], to_an_end].concat();
+                    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+                        go(&conversation, wait, &way);
+                    }
+                    steps += 1;
+                }
+            }
+            assert_eq!(steps, 8 * iterations);
+        }
+    }
+
+    /// One way to each end in each cell of the tables.
+    #[test]
+    fn the_programs_end_as_the_tables_say() {
+        for (iterations, table) in [(1, TABLE_OF_ONE_ITERATION), (3, TABLE)] {
+            let conversation = Conversation::new(iterations, 1);
+            let mut examples = BTreeMap::new();
+            for (state, way) in ways(&conversation, &conversation.begin, calls) {
+                for step in conversation.steps(&state) {
+                    // A longer message cannot be put on the queue.
+                    let Intrudes(act, queue) = &step else { continue };
+                    if queue.iter().any(|message| message.len() > DIGEST_SIZE) {
+                        continue;
+                    }
+                    let is_wanted = |step: &Step| matches!(step, Calls(_) | GivesUp(_));
+                    for (last, on) in ways(&conversation, &state.after(&step), is_wanted) {
+                        if last.has_ended() {
+                            let cell = (*act, moment(&conversation, &state));
+                            let way = [way.clone(), vec![step.clone()], on].concat();
+                            examples.entry((cell, end(&conversation, &last))).or_insert(way);
+                        }
+                    }
+                }
+            }
+            let cells = table.lines().skip(2).flat_map(|row| row.split('|').skip(1));
+            let ends = cells.flat_map(str::split_whitespace).filter(|end| *end != "-").count();
+            assert_eq!(examples.len(), ends);
+            examples.values().for_each(|way| go(&conversation, "WAIT=poll", way));
+        }
     }
 }
