@@ -13,10 +13,12 @@
 mod code;
 #[path = "../common/mod.rs"]
 mod common;
+mod confined;
 mod page;
 mod pattern;
 mod published;
 mod scribe;
+mod sums;
 #[path = "../common/trace.rs"]
 mod trace;
 

@@ -1,28 +1,18 @@
 //! The published lists, tests/audit/published/ARCHITECTURE/PROGRAM.*: every system call of a
 //! program's whole life, from execve(2) to its end.
 //!
-//! They are made from the golden files; x86_64/SHA256SUMS is made from the programs.
-//! `MQ_SKETCH_PUBLISH=1 cargo test --test audit published -- --include-ignored` writes them again;
-//! without that variable the same tests compare them. The other tests run the programs under the
-//! lists.
-
-#![allow(unsafe_code)] // a filter is installed between fork and exec
+//! They are made from the golden files. `MQ_SKETCH_PUBLISH=1 cargo test --test audit published --
+//! --include-ignored` writes them again, and the sums of the programs; without that variable the same
+//! tests compare them. confined.rs runs the programs under the lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use mq_sketch::mq::Queue;
-use mq_sketch::os;
-use mq_sketch::runtime::seal::{self, Rule};
-use nix::sys::signal::Signal;
-use object::{Object, ObjectSection};
 use serde_json::{Value, json};
 
-use crate::common::{self, ALL, Place, assert_done, code, finish, is_installed, start};
+use crate::common::ALL;
 use crate::pattern::{Golden, installed_filter};
 use crate::scribe::{call_in, call_named};
 use crate::trace::FILTERS;
@@ -123,9 +113,9 @@ fn whole_life(golden: &Golden, program: &str) -> BTreeMap<&'static str, Phases> 
 }
 
 /// The file with the programs' sums, of this architecture only.
-const SUMS: &str = "SHA256SUMS";
+pub const SUMS: &str = "SHA256SUMS";
 
-const REMEDY: &str =
+pub const REMEDY: &str =
     "run MQ_SKETCH_PUBLISH=1 cargo test --test audit published -- --include-ignored";
 
 const ORIGIN: &str = "Made from tests/audit/*.txt of mq-sketch by tests/audit/published.rs.";
@@ -246,168 +236,16 @@ fn the_published_lists_have_the_forms_that_tools_read() {
     }
 }
 
-/// The names of cargo, and those that the compiler and the linker write into a program, as comments
-/// of the sums.
-fn makers(program: &str) -> String {
-    let cargo = Command::new(env!("CARGO")).arg("--version").output().unwrap().stdout;
-    let cargo = format!("# {}", String::from_utf8(cargo).unwrap());
-    let bytes = fs::read(common::program(program)).unwrap();
-    let file = object::File::parse(&*bytes).unwrap();
-    let section = file.section_by_name(".comment").expect("it is there in every build");
-    let comments = String::from_utf8(section.data().unwrap().to_vec()).unwrap();
-    // LLD adds the folder in which it was built.
-    let names = comments.split('\0').map(|name| name.split(" (/").next().unwrap());
-    let names = names.filter(|name| !name.is_empty()).map(|name| format!("# {name}\n"));
-    [cargo].into_iter().chain(names).collect()
-}
-
-#[test]
-#[ignore = "settings of cargo make other programs; .ci/run has none"]
-fn the_published_sums_are_those_of_the_programs() {
-    let path = folder().join(std::env::consts::ARCH).join(SUMS);
-    let mut sha256sum = Command::new("sha256sum");
-    let output = sha256sum.args(ALL).current_dir(common::programs::folder()).output().unwrap();
-    let makers = makers("premise");
-    let sums = makers.clone() + str::from_utf8(&output.stdout).unwrap();
-    if std::env::var_os("MQ_SKETCH_PUBLISH").is_some() {
-        fs::write(&path, &sums).unwrap();
-    }
-    let published = fs::read_to_string(path).unwrap();
-    let comments: String =
-        published.split_inclusive('\n').filter(|line| line.starts_with('#')).collect();
-    if comments == makers {
-        assert_eq!(sums, published, "{REMEDY}");
-    } else {
-        println!("left out: the sums are for another compiler or linker: {published}");
-    }
-}
-
 /// A published list of this architecture.
-fn list(program: &str, ending: &str) -> PathBuf {
+pub fn list(program: &str, ending: &str) -> PathBuf {
     folder().join(std::env::consts::ARCH).join(format!("{program}.{ending}"))
 }
 
 /// The names of the calls in an OCI list, after everything else in it has been checked.
-fn names_in(oci: &Value, architecture: &str) -> Vec<String> {
+pub fn names_in(oci: &Value, architecture: &str) -> Vec<String> {
     assert_eq!(oci["defaultAction"], "SCMP_ACT_KILL_PROCESS");
     assert_eq!(oci["architectures"], json!([format!("SCMP_ARCH_{}", architecture.to_uppercase())]));
     let [group] = &oci["syscalls"].as_array().unwrap()[..] else { panic!("one group") };
     assert_eq!(group["action"], "SCMP_ACT_ALLOW");
     group["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().into()).collect()
-}
-
-/// A command that runs under an OCI list, less the call `without`, from its execve(2) on. The
-/// kernel gets the filter that a container runtime would make from the list.
-fn under(mut command: Command, program: &str, without: &str) -> Command {
-    let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
-    let names = names_in(&serde_json::from_str(&oci).unwrap(), "x86_64");
-    let names = names.iter().filter(|name| **name != without);
-    let rules = names.map(|name| Rule { number: call_named(name).0, argument: None });
-    let rules: &'static [Rule] = rules.collect::<Vec<_>>().leak();
-    let filter = seal::filter(&[rules]);
-    let install = move || {
-        os::set_no_new_privileges()
-            // SAFETY: the filter allows a call or kills the process.
-            .and_then(|()| unsafe { os::set_seccomp_filter(&filter) })
-            .map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
-    };
-    // SAFETY: the closure makes two system calls and nothing else.
-    unsafe { command.pre_exec(install) };
-    command
-}
-
-/// Runs all programs in all modes. `prefix` returns the command for a program, to which the
-/// arguments are added.
-fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
-    let place = Place::new(test);
-    let begin = |program, args: &[&str]| start(place.prepare(prefix(program)).args(args));
-    let run = |program, args: &[&str]| finish(begin(program, args));
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
-        for sealed in ["SEALED=0", "SEALED=1"] {
-            let args = [wait, sealed, "ITERATIONS=500"];
-            let premise = begin("premise", &args);
-            assert_done(&run("conclusion", &args));
-            assert_done(&finish(premise));
-            assert_done(&run("sketch", &args));
-        }
-    }
-    let verbose = run("sketch", &["VERBOSE=1", "ITERATIONS=3"]);
-    assert!(common::stdout(&verbose).contains("Received"));
-    assert_done(&run("sketch", &["REPORT=json"]));
-    assert_eq!(code(&run("conclusion", &["TIMEOUT=1"])), 4); // there is no queue
-    assert_eq!(code(&run("premise", &["no such file"])), 2);
-    let _queue = Queue::create(&place.name, 0o600, 32, true).unwrap();
-    assert_eq!(code(&run("premise", &[])), 3); // there is one
-    assert_done(&run("cleanup", &["SEALED=1"]));
-    assert_done(&run("cleanup", &[]));
-    assert!(!place.exists());
-}
-
-#[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn under_the_published_oci_list_every_program_does_its_work() {
-    run_everything("published-oci", |program| {
-        under(Command::new(common::program(program)), program, "")
-    });
-
-    let place = Place::new("published-signal");
-    for program in ["premise", "sketch"] {
-        let command = under(place.command(program), program, "");
-        let running = start({ command }.args(["ITERATIONS=9223372036854775807", "WAIT=block"]));
-        drop(place.open());
-        common::signal(&running, Signal::SIGTERM);
-        assert_eq!(code(&finish(running)), 143, "{program}");
-        assert!(!place.exists());
-    }
-}
-
-#[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
-    let place = Place::new("published-without");
-    for call in ["openat", "rt_sigaction", "umask", "mq_open", "mq_timedsend", "exit_group"] {
-        let mut command = under(place.command("premise"), "premise", call);
-        let output = finish(start(command.args(["TIMEOUT=1", "REPORT=json"])));
-        let _ = Queue::unlink(&place.name);
-        assert_eq!(output.status.signal(), Some(Signal::SIGSYS as i32), "without {call}");
-    }
-    let mut command = under(place.command("premise"), "premise", "execve");
-    let error = command.spawn().map(|mut child| child.wait());
-    let status = error.expect("spawn reads no error from a killed child").unwrap();
-    assert_eq!(status.signal(), Some(Signal::SIGSYS as i32), "without execve");
-}
-
-#[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn minijail0_runs_every_program_with_the_published_policy() {
-    if !is_installed("minijail0") {
-        return;
-    }
-    run_everything("published-minijail", |program| {
-        let mut command = Command::new("minijail0");
-        // A static program cannot preload minijail0's library.
-        command.args(["-n", "-T", "static", "-S"]).arg(list(program, "policy"));
-        command.arg("--").arg(common::program(program));
-        command
-    });
-}
-
-#[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
-fn systemd_runs_every_program_with_the_published_settings() {
-    let mut probe = Command::new("systemd-run");
-    probe.args(["--quiet", "--wait", "--pipe", "--collect", "--no-ask-password", "true"]);
-    if !probe.output().is_ok_and(|output| output.status.success()) {
-        println!("left out: systemd does not run here, or not for this user");
-        return;
-    }
-    run_everything("published-systemd", |program| {
-        let mut command = Command::new("systemd-run");
-        command.args(["--quiet", "--wait", "--pipe", "--collect"]);
-        let settings = fs::read_to_string(list(program, "systemd")).unwrap();
-        let settings = settings.lines().filter(|line| line.starts_with("SystemCall"));
-        command.args(settings.map(|setting| format!("--property={setting}")));
-        command.arg(common::program(program));
-        command
-    });
 }

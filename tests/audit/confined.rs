@@ -1,0 +1,127 @@
+//! The programs under their published lists, as container runtimes, minijail and systemd read them.
+
+#![allow(unsafe_code)] // a filter is installed between fork and exec
+
+use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::Command;
+
+use mq_sketch::mq::Queue;
+use nix::sys::signal::Signal;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+
+use crate::common::{self, Place, assert_done, code, finish, is_installed, start};
+use crate::published::{list, names_in};
+use crate::scribe::call_named;
+
+/// A command that runs under an OCI list, less the call `without`, from its execve(2) on. The
+/// kernel gets the filter that a container runtime would make from the list.
+fn under(mut command: Command, program: &str, without: &str) -> Command {
+    let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
+    let names = names_in(&serde_json::from_str(&oci).unwrap(), "x86_64");
+    let names = names.iter().filter(|name| **name != without);
+    let numbers = names.map(|name| (call_named(name).0, Vec::new())); // any arguments
+    let (kill, allow) = (SeccompAction::KillProcess, SeccompAction::Allow);
+    let filter = SeccompFilter::new(numbers.collect(), kill, allow, TargetArch::x86_64).unwrap();
+    let filter = BpfProgram::try_from(filter).unwrap();
+    let install = move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other);
+    // SAFETY: the closure makes two system calls, and allocates only if one of them fails.
+    unsafe { command.pre_exec(install) };
+    command
+}
+
+/// Runs all programs in all modes. `prefix` returns the command for a program, to which the
+/// arguments are added.
+fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
+    let place = Place::new(test);
+    let begin = |program, args: &[&str]| start(place.prepare(prefix(program)).args(args));
+    let run = |program, args: &[&str]| finish(begin(program, args));
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+        for sealed in ["SEALED=0", "SEALED=1"] {
+            let args = [wait, sealed, "ITERATIONS=500"];
+            let premise = begin("premise", &args);
+            assert_done(&run("conclusion", &args));
+            assert_done(&finish(premise));
+            assert_done(&run("sketch", &args));
+        }
+    }
+    let verbose = run("sketch", &["VERBOSE=1", "ITERATIONS=3"]);
+    assert!(common::stdout(&verbose).contains("Received"));
+    assert_done(&run("sketch", &["REPORT=json"]));
+    assert_eq!(code(&run("conclusion", &["TIMEOUT=1"])), 4); // there is no queue
+    assert_eq!(code(&run("premise", &["no such file"])), 2);
+    let _queue = Queue::create(&place.name, 0o600, 32, true).unwrap();
+    assert_eq!(code(&run("premise", &[])), 3); // there is one
+    assert_done(&run("cleanup", &["SEALED=1"]));
+    assert_done(&run("cleanup", &[]));
+    assert!(!place.exists());
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn under_the_published_oci_list_every_program_does_its_work() {
+    run_everything("published-oci", |program| {
+        under(Command::new(common::program(program)), program, "")
+    });
+
+    let place = Place::new("published-signal");
+    for program in ["premise", "sketch"] {
+        let command = under(place.command(program), program, "");
+        let running = start({ command }.args(["ITERATIONS=9223372036854775807", "WAIT=block"]));
+        drop(place.open());
+        common::signal(&running, Signal::SIGTERM);
+        assert_eq!(code(&finish(running)), 143, "{program}");
+        assert!(!place.exists());
+    }
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
+    let place = Place::new("published-without");
+    for call in ["openat", "rt_sigaction", "umask", "mq_open", "mq_timedsend", "exit_group"] {
+        let mut command = under(place.command("premise"), "premise", call);
+        let output = finish(start(command.args(["TIMEOUT=1", "REPORT=json"])));
+        let _ = Queue::unlink(&place.name);
+        assert_eq!(output.status.signal(), Some(Signal::SIGSYS as i32), "without {call}");
+    }
+    let mut command = under(place.command("premise"), "premise", "execve");
+    let error = command.spawn().map(|mut child| child.wait());
+    let status = error.expect("spawn reads no error from a killed child").unwrap();
+    assert_eq!(status.signal(), Some(Signal::SIGSYS as i32), "without execve");
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn minijail0_runs_every_program_with_the_published_policy() {
+    if !is_installed("minijail0") {
+        return;
+    }
+    run_everything("published-minijail", |program| {
+        let mut command = Command::new("minijail0");
+        // A static program cannot preload minijail0's library.
+        command.args(["-n", "-T", "static", "-S"]).arg(list(program, "policy"));
+        command.arg("--").arg(common::program(program));
+        command
+    });
+}
+
+#[test]
+#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
+fn systemd_runs_every_program_with_the_published_settings() {
+    let mut probe = Command::new("systemd-run");
+    probe.args(["--quiet", "--wait", "--pipe", "--collect", "--no-ask-password", "true"]);
+    if !probe.output().is_ok_and(|output| output.status.success()) {
+        println!("left out: systemd does not run here, or not for this user");
+        return;
+    }
+    run_everything("published-systemd", |program| {
+        let mut command = Command::new("systemd-run");
+        command.args(["--quiet", "--wait", "--pipe", "--collect"]);
+        let settings = fs::read_to_string(list(program, "systemd")).unwrap();
+        let settings = settings.lines().filter(|line| line.starts_with("SystemCall"));
+        command.args(settings.map(|setting| format!("--property={setting}")));
+        command.arg(common::program(program));
+        command
+    });
+}
