@@ -122,30 +122,61 @@ fn faults(number: i64) -> impl Iterator<Item = Fault> {
     errors.iter().map(|errno| Fault::Error(*errno)).chain(zero).chain([Fault::Signal])
 }
 
-/// The calls that are made again, or are not needed, after EINTR.
-const RETRIED: [i64; 5] = [
-    libc::SYS_mq_timedsend,
-    libc::SYS_mq_timedreceive,
-    libc::SYS_nanosleep,
-    libc::SYS_write,
-    libc::SYS_rt_sigtimedwait,
-];
+/// The exit statuses that can follow. 1015: SIGTERM killed it, before its handler was installed or in
+/// cleanup.
+#[allow(non_upper_case_globals)] // the names of calls
+fn statuses(program: &str, number: i64, fault: Fault) -> &'static [i32] {
+    use Fault::{Error, Signal, Zero};
+    use libc::*;
+    match (number, fault) {
+        (_, Signal) => &[0, 143, 1015],
 
-/// The calls without which a program has to end.
-const NEEDED: [i64; 7] = [
-    libc::SYS_mq_open,
-    libc::SYS_mq_timedsend,
-    libc::SYS_mq_timedreceive,
-    libc::SYS_mq_unlink,
-    libc::SYS_rt_sigaction,
-    libc::SYS_clone,
-    libc::SYS_wait4,
-];
+        // An empty message is corrupted. A message that was not sent is missed, unless it is the last.
+        (SYS_mq_timedreceive, Zero) => &[1],
+        (SYS_mq_timedsend, Zero) => &[0, 4],
+        (SYS_read, Zero) => &[0],
+        (_, Zero) => &[0, 3],
+
+        // It is made again, or was not needed.
+        (
+            SYS_mq_timedsend | SYS_mq_timedreceive | SYS_nanosleep | SYS_write
+            | SYS_rt_sigtimedwait | SYS_read,
+            Error(Errno::EINTR),
+        ) => &[0],
+        (SYS_write, Error(Errno::EAGAIN)) => &[0],
+        // Where it would sleep the kernel does not say EAGAIN.
+        (SYS_mq_timedsend | SYS_mq_timedreceive, Error(Errno::EAGAIN)) => &[0, 3],
+        // Another program is in the seat.
+        (SYS_fcntl, Error(Errno::EAGAIN)) => &[0, 3],
+
+        // The parameters cannot be read. A child's report is not the parent's end.
+        (SYS_openat | SYS_read, Error(Errno::ENOMEM)) => &[0, 3],
+        (SYS_openat | SYS_read, _) => &[0, 2],
+        // cleanup removes a queue that it cannot open, too.
+        (SYS_mq_open, _) if program == "cleanup" => &[0],
+        (
+            SYS_mq_open | SYS_mq_timedsend | SYS_mq_timedreceive | SYS_mq_unlink
+            | SYS_mq_getsetattr | SYS_rt_sigaction | SYS_rt_sigtimedwait | SYS_clone | SYS_wait4
+            | SYS_pipe2 | SYS_dup3 | SYS_nanosleep,
+            _,
+        ) => &[3],
+        // After the conversation it does no harm.
+        (SYS_rt_sigprocmask | SYS_setitimer | SYS_write, _) => &[0, 3],
+        (
+            SYS_clock_gettime | SYS_close | SYS_fcntl | SYS_fstat | SYS_getrusage | SYS_ioctl
+            | SYS_kill | SYS_ppoll | SYS_prctl | SYS_sched_yield | SYS_umask | SYS_uname,
+            _,
+        ) => &[0],
+        _ if cfg!(freestanding) => panic!("what follows if {number} fails?"),
+        _ => &[0, 1, 2, 3, 4], // a call of the C library
+    }
+}
 
 /// Runs a program with one fault, and checks its end. Returns whether the call was made.
 fn inject(program: &str, args: &[&str], case: Case) -> bool {
     let Case { process, number, nth, fault } = case;
-    let place = Place::new(&format!("injection-{program}-{process}-{number}-{nth}-{fault:?}"));
+    static CASES: AtomicUsize = AtomicUsize::new(0);
+    let place = Place::new(&format!("injection-{}", CASES.fetch_add(1, Relaxed)));
     let mut calls = 0;
     let output = run(&place, program, args, |call, result| {
         let is_such = (call.process, call.number) == (process, number) && result.is_none();
@@ -160,23 +191,15 @@ fn inject(program: &str, args: &[&str], case: Case) -> bool {
     });
     let error = String::from_utf8_lossy(&output.stderr);
     let status = code(&output);
-    let is_expected = match (fault, number) {
-        // 1015: before the handler is installed, and in cleanup.
-        (Fault::Signal, _) => matches!(status, 0 | 143 | 1015),
-        // The kernel interrupts a sleep only at an empty queue. Here the last message of a peer that
-        // has ended may be on it.
-        (Fault::Error(Errno::EINTR), libc::SYS_mq_timedreceive)
-            if error.contains(" has ended ") =>
-        {
-            status == 4 && args[0] != "WAIT=poll"
-        }
-        (Fault::Error(Errno::EINTR), number) if RETRIED.contains(&number) => status == 0,
-        // cleanup removes a queue that it cannot open, too.
-        (Fault::Error(_), libc::SYS_mq_open) if program == "cleanup" => status == 0,
-        (Fault::Error(Errno::EIO), number) if NEEDED.contains(&number) && calls >= nth => {
-            status == 3
-        }
-        _ => matches!(status, 0..=4),
+    // The kernel interrupts a sleep only at an empty queue. Here the last message of a peer that has
+    // ended may be on it.
+    let is_lost = matches!(fault, Fault::Error(Errno::EINTR))
+        && number == libc::SYS_mq_timedreceive
+        && args[0] != "WAIT=poll"
+        && error.contains(" has ended ");
+    let is_expected = match calls >= nth {
+        true => statuses(program, number, fault).contains(&status) || is_lost && status == 4,
+        false => status == 0,
     };
     assert!(is_expected, "{program}: {case:?}: {status}: {error}");
     // A reason cannot be written where writing fails.
@@ -221,7 +244,7 @@ fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize)
     });
     let hits = hits.into_inner();
     println!("{program} {wait}: {hits} of {count} faults met their call");
-    assert!(hits > count / 4, "{hits} of {count}: polls vary, but not so much");
+    assert!(hits > count / 10, "{hits} of {count}: polls vary, but not so much");
 }
 
 fn is_in_sample(nth: usize, count: usize) -> bool {
