@@ -6,7 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Place, assert_done, finish, is_installed, program, start};
+use common::{Place, assert_done, finish, is_installed, leave_out, program, start};
 use object::elf::{
     FileHeader64, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader64,
     SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE,
@@ -149,7 +149,7 @@ fn through_the_c_library_a_program_has_a_loader_and_imports_the_queue() {
 fn checksec_reports_what_is_documented() {
     let version = Command::new("checksec").arg("--version").output();
     if !version.is_ok_and(|output| output.stdout.starts_with(b"checksec v2")) {
-        println!("left out: there is no checksec 2");
+        leave_out("there is no checksec 2");
         return;
     }
     for (path, _) in programs(common::programs::folder()) {

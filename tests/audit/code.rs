@@ -16,7 +16,7 @@ use std::process::Command;
 
 use object::{Architecture, Object};
 
-use crate::common::{ALL, program};
+use crate::common::{ALL, leave_out, program};
 use crate::published::folder;
 
 /// What the test needs to know of a processor.
@@ -207,7 +207,7 @@ fn number(text: &str) -> Option<u64> {
 fn the_code_of_each_program_has_the_published_calls_and_no_other() {
     for name in ALL {
         let Some(code) = Code::read(&program(name)) else {
-            println!("left out: there is no objdump for {name}");
+            leave_out(&format!("there is no objdump for {name}"));
             continue;
         };
         let list = folder().join(code.processor.name).join(format!("{name}.txt"));

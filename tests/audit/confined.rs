@@ -10,7 +10,7 @@ use mq_sketch::mq::Queue;
 use nix::sys::signal::Signal;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
-use crate::common::{self, Place, assert_done, code, finish, is_installed, start};
+use crate::common::{self, Place, assert_done, code, finish, start};
 use crate::published::{list, names_in};
 use crate::scribe::call_named;
 
@@ -94,7 +94,8 @@ fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
 #[test]
 #[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn minijail0_runs_every_program_with_the_published_policy() {
-    if !is_installed("minijail0") {
+    if Command::new("minijail0").arg("-h").output().is_err() {
+        println!("left out: there is no minijail0"); // Debian has none
         return;
     }
     run_everything("published-minijail", |program| {

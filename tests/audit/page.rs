@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::{Place, assert_done, code, finish, is_installed, program, start, wait_until};
+use crate::common::{
+    Place, assert_done, code, finish, is_installed, leave_out, program, start, wait_until,
+};
 use crate::folder;
 use crate::trace::FILTERS;
 
@@ -42,7 +44,7 @@ fn has_strace_and_awk() -> bool {
     let strace = Command::new("strace").arg("--version").output();
     let is_there = strace.is_ok_and(|output| output.stdout.starts_with(b"strace -- version 6."));
     if !is_there {
-        println!("left out: needs strace 6; other versions format lines differently");
+        leave_out("this needs strace 6; other versions format lines differently");
     }
     is_there && is_installed("awk")
 }
