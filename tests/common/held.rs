@@ -5,15 +5,21 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
 
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::common::LONG;
+
 pub struct Held {
     pid: Pid,
     pub next: Next,
+    /// It kills a program that hangs, unless this is dropped before.
+    _watchdog: Sender<()>,
 }
 
 /// The call before which a program is held.
@@ -38,7 +44,13 @@ impl Held {
         waitpid(pid, None).expect("stopped by its exec");
         let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
         ptrace::setoptions(pid, options).unwrap();
-        let mut held = Held { pid, next: Next::Ended(-1) };
+        let (watchdog, is_over) = mpsc::channel();
+        thread::spawn(move || {
+            if is_over.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        let mut held = Held { pid, next: Next::Ended(-1), _watchdog: watchdog };
         held.run(Some(seconds));
         held
     }
