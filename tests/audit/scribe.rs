@@ -8,9 +8,9 @@
 //! - The timer's signal may arrive between any two calls, so the rt_sigreturn after it is left out.
 //! - A pointer to what the kernel returns is left out. So is a result that is as it should be: 0,
 //!   or the length of all that was to be written.
-//! - In a text PROGRAM and /NAME are the names of the program and of the queue, N is any number,
-//!   DIGEST is 32 hex digits, MESSAGE is a message that VERBOSE=1 shows. A whole report is `a page` or
-//!   `a line of json`, and what a child of sketch writes to the pipe is `its record`.
+//! - In a text PROGRAM and /NAME are the names of the program and of the queue, N is the time, MESSAGE
+//!   is a message that VERBOSE=1 shows. A whole report is `a page` or `a line of json`, what is written
+//!   to standard error `a line of error`, and what a child of sketch writes to the pipe `its record`.
 
 use std::ffi::c_int;
 
@@ -308,33 +308,25 @@ impl Scribe {
     /// What is written, without what differs from run to run.
     fn text(&self, call: &Call) -> String {
         let text = memory(call.pid, call.args[1], call.args[2] as usize);
-        let mut text = String::from_utf8(text).expect("ASCII").replace(&self.queue, "/NAME");
+        let text = String::from_utf8(text).expect("ASCII").replace(&self.queue, "/NAME");
         if text.starts_with('{') && text.ends_with("}\n") {
             return "a line of json".into();
         }
         if text.starts_with('\n') {
             return "a page".into();
         }
-        for verb in [": Sending ", ": Received "] {
-            if let Some((before, _)) = text.split_once(verb) {
-                text = format!("{before}{verb}MESSAGE\n");
-            }
+        if call.args[0] == 2 {
+            assert!(text.ends_with('\n') && text.lines().count() == 1, "{text}");
+            return "a line of error".into();
         }
-        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
-        let is_one = |a: &u8, b: &u8| is_word(a) && is_word(b) || a == b && *a == b' ';
-        let mut shown = String::new();
-        for piece in text.as_bytes().chunk_by(is_one) {
-            shown += match piece {
-                [b' ', ..] => " ",
-                _ if piece.len() == 32 && piece.iter().all(u8::is_ascii_hexdigit) => "DIGEST",
-                [b'0'..=b'9', ..] => "N",
-                _ => str::from_utf8(piece).expect("ASCII"),
-            };
-        }
-        match shown.strip_prefix(self.programs[call.process]) {
-            Some(rest) => format!("{:?}", format!("PROGRAM{rest}")),
-            None => format!("{shown:?}"),
-        }
+        let Some((program, line)) = text.split_once('@') else { return format!("{text:?}") };
+        let (_, said) = line.split_once(": ").expect("a time");
+        let program = if program == self.programs[call.process] { "PROGRAM" } else { program };
+        let said = match said.split_once(' ') {
+            Some((verb @ ("Sending" | "Received"), _)) => format!("{verb} MESSAGE\n"),
+            _ => said.to_string(),
+        };
+        format!("{:?}", format!("{program}@N: {said}"))
     }
 }
 
