@@ -40,7 +40,7 @@ fn a_third_program_is_turned_away_and_disturbs_nobody() {
 #[test]
 fn cleanup_spares_a_queue_on_which_a_program_talks() {
     let place = Place::new("spared");
-    let iterations = if emulator().is_some() { "ITERATIONS=20000" } else { "ITERATIONS=1000000" };
+    let iterations = if emulator().is_some() { "ITERATIONS=20000" } else { "ITERATIONS=100000" };
     let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0", iterations]);
     let who = shown("premise", premise.id());
     let text =
@@ -137,7 +137,7 @@ fn the_queue_of_a_sketch_is_in_use_as_long_as_the_sketch_runs() {
 #[test]
 fn no_death_is_reported_of_a_peer_that_has_ended_well() {
     let mut random = Random(20_261_128);
-    let talks = if emulator().is_some() { 5 } else { 200 };
+    let talks = if emulator().is_some() { 5 } else { 100 };
     for talk in 0..talks {
         let place = Place::new("no-death");
         let args = ["ITERATIONS=1000", "REPORT=json", WAITS[talk % 3], "TIMEOUT=0"];

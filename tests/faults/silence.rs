@@ -79,7 +79,8 @@ fn a_program_that_is_stopped_and_continued_talks_on() {
 }
 
 /// premise has nothing to do. By the time that the one that polls has had half a second of a CPU,
-/// the others have had less than a tenth of that, however busy the machine is.
+/// the others have had less than a tenth of that; on a busy machine, where this takes long, less than
+/// a twentieth of the time that has passed.
 #[test]
 fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
     let places = WAITS.map(|wait| Place::new(&format!("idle-{}", &wait[5..])));
@@ -91,7 +92,7 @@ fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
     talks.iter().for_each(|[_, conclusion]| stop(conclusion));
 
     let used = || -> Vec<Duration> { talks.iter().map(|[premise, _]| cpu_time(premise)).collect() };
-    let before = used();
+    let (start, before) = (Instant::now(), used());
     let enough = before[0] + Duration::from_millis(500);
     let after = wait_until("one has polled for long", || {
         let after = used();
@@ -99,7 +100,8 @@ fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
     });
     let used: Vec<Duration> =
         after.iter().zip(before).map(|(after, before)| *after - before).collect();
-    assert!(used[1..].iter().all(|one| *one < used[0] / 10), "{WAITS:?}: {used:?}");
+    let little = (used[0] / 10).max(start.elapsed() / 20);
+    assert!(used[1..].iter().all(|one| *one < little), "{WAITS:?}: {used:?}");
 }
 
 #[test]
