@@ -108,9 +108,16 @@ fn before_exec(
     unsafe { command.pre_exec(move || Ok(action()?)) }
 }
 
-/// A program with a limit.
+/// A program with a limit. It has no descriptors but 0, 1 and 2, whatever the test has inherited.
 fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
-    before_exec(command, move || setrlimit(limit, value, value))
+    before_exec(command, move || {
+        #[cfg(target_os = "linux")]
+        // SAFETY: it sets FD_CLOEXEC and nothing else.
+        unsafe {
+            libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
+        }
+        setrlimit(limit, value, value)
+    })
 }
 
 /// A program that is started with this signal ignored.
