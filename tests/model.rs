@@ -33,9 +33,12 @@
 //! message may be longer than mq_msgsize.
 
 mod common;
-#[cfg(all(freestanding, target_env = "gnu"))]
+#[cfg(all(freestanding, target_arch = "x86_64", target_env = "gnu"))]
 #[path = "common/held.rs"]
 mod held;
+#[cfg(all(freestanding, target_arch = "x86_64", target_env = "gnu"))]
+#[path = "common/trace.rs"]
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -525,9 +528,9 @@ fn an_intruder_that_calculates_md5_can_answer_in_conclusions_place() {
 
 /// The programs themselves on the ways of the model. They are held before each call on the queue, so
 /// the test chooses the order of their calls, and is the intruder.
-#[cfg(all(freestanding, target_env = "gnu"))]
+#[cfg(all(freestanding, target_arch = "x86_64", target_env = "gnu"))]
 mod real {
-    use std::process::Stdio;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use common::Place;
     use held::{Held, Next};
@@ -543,12 +546,13 @@ mod real {
 
     impl Programs {
         fn start(wait: &str, iterations: usize) -> Programs {
-            let place = Place::new("model");
+            static RUNS: AtomicUsize = AtomicUsize::new(0);
+            let place = Place::new(&format!("model-{}", RUNS.fetch_add(1, Relaxed)));
             let iterations = format!("ITERATIONS={iterations}");
             let held = ["premise", "conclusion"].map(|program| {
                 let mut command = place.command(program);
                 command.args([wait, &iterations, "TIMEOUT=0", "REPORT=json"]);
-                Held::start(command.stdout(Stdio::null()).stderr(Stdio::null()), START)
+                Held::start(command, START)
             });
             Programs { queue: place.open(), held, place }
         }
