@@ -11,6 +11,7 @@ mod schedule;
 mod seats;
 mod signals;
 mod silence;
+mod storm;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek};

@@ -3,7 +3,6 @@
 #![cfg(target_os = "linux")] // a queue is a file, so record locks work on it
 
 use super::*;
-use common::Random;
 
 /// `program (process 1234)`
 fn shown(program: &str, pid: impl std::fmt::Display) -> String {
@@ -130,29 +129,6 @@ fn the_queue_of_a_sketch_is_in_use_as_long_as_the_sketch_runs() {
     signal(&sketch, SIGCONT);
     finish(sketch);
     assert!(!place.exists());
-}
-
-/// A peer may have ended well with its last message on the queue, and a program may have been stopped
-/// at any moment.
-#[test]
-fn no_death_is_reported_of_a_peer_that_has_ended_well() {
-    let mut random = Random(20_261_128);
-    let talks = if emulator().is_some() { 5 } else { 100 };
-    for talk in 0..talks {
-        let place = Place::new("no-death");
-        let args = ["ITERATIONS=1000", "REPORT=json", WAITS[talk % 3], "TIMEOUT=0"];
-        let mut both = ["premise", "conclusion"].map(|program| place.start(program, &args));
-        while both.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
-            let child = &both[random.below(2)];
-            // ESRCH and zombies do no harm.
-            let pid = Pid::from_raw(child.id() as i32);
-            let _ = kill(pid, SIGSTOP);
-            sleep(Duration::from_micros(random.below(400) as u64));
-            let _ = kill(pid, SIGCONT);
-            sleep(Duration::from_micros(random.below(400) as u64));
-        }
-        both.into_iter().for_each(|child| assert_done(&finish(child)));
-    }
 }
 
 /// The number of a process outside means nothing inside, so none is shown.

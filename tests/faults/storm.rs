@@ -1,0 +1,94 @@
+//! Storms of SIGSTOP and SIGCONT, which take a program off its CPU at any point.
+
+#![cfg(target_os = "linux")]
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use super::*;
+use common::Random;
+
+/// So many signals to either of two programs, until both have ended. The pauses between them are
+/// mostly short, and shorter than `longest` microseconds.
+fn storm(both: &mut [Running; 2], random: &mut Random, signals: usize, longest: usize) {
+    for _ in 0..signals {
+        if both.iter_mut().all(|child| child.try_wait().unwrap().is_some()) {
+            return;
+        }
+        let pid = Pid::from_raw(both[random.below(2)].id() as i32);
+        let _ = kill(pid, [SIGSTOP, SIGCONT][random.below(2)]); // ESRCH and zombies do no harm
+        let at_most = longest >> random.below(8);
+        sleep(Duration::from_micros(random.below(at_most) as u64));
+    }
+}
+
+/// A talk ends well, although a peer may have ended with its last message on the queue.
+fn talk_in_a_storm(talk: usize, iterations: u64, args: &[&str], seed: u64, longest: usize) {
+    let (place, mut random) = (Place::new(&format!("storm-{talk}-{seed}")), Random(seed));
+    let count = format!("ITERATIONS={iterations}");
+    let args = [&[WAITS[talk % 3], &count, "REPORT=json"], args].concat();
+    let mut both = ["premise", "conclusion"].map(|program| place.start(program, &args));
+    storm(&mut both, &mut random, 1 << 20, longest);
+    for child in both {
+        let _ = kill(Pid::from_raw(child.id() as i32), SIGCONT);
+        let output = finish(child);
+        assert_done(&output);
+        let report = report(&output);
+        assert_eq!((&report["iterations"], &report["corrupted"]), (&iterations.into(), &0.into()));
+    }
+    assert!(!place.exists());
+}
+
+#[test]
+fn a_talk_in_a_storm_ends_well() {
+    let talks = if emulator().is_some() { 5 } else { 100 };
+    for talk in 0..talks {
+        talk_in_a_storm(talk, 1000, &["TIMEOUT=0"], 20_261_128 + talk as u64, 400);
+    }
+}
+
+/// On two CPUs, so that a machine with more shows what one with two does. SOAK_SEED=N makes it
+/// another storm.
+#[test]
+#[ignore = "it takes minutes: cargo test --release --test faults storm -- --ignored"]
+fn eight_pairs_in_a_long_storm_end_well() {
+    let seed: u64 = std::env::var("SOAK_SEED").map_or(1, |seed| seed.parse().expect("a number"));
+    let (here, mut two) = (Pid::from_raw(0), CpuSet::new());
+    let allowed = sched_getaffinity(here).unwrap();
+    let cpus = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap());
+    cpus.take(2).for_each(|cpu| two.set(cpu).unwrap());
+    sched_setaffinity(here, &two).unwrap();
+    std::thread::scope(|scope| {
+        for pair in 0..8 {
+            scope.spawn(move || {
+                // An iteration that blocks takes twenty times as long.
+                let iterations = if pair % 3 == 1 { 1_000_000 } else { 10_000_000 };
+                let args = ["TIMEOUT=10", ["SEALED=0", "SEALED=1"][pair % 2]];
+                talk_in_a_storm(pair, iterations, &args, 8 * seed + pair as u64 + 1, 50_000);
+            });
+        }
+    });
+}
+
+#[test]
+#[ignore = "it takes a minute: cargo test --release --test faults storm -- --ignored"]
+fn the_end_of_a_killed_peer_is_noticed_in_a_storm_too() {
+    let (mut random, mut noticed) = (Random(std::process::id().into()), 0);
+    for round in 0..60 {
+        let place = Place::new("storm-kill");
+        let args = [ENDLESS, WAITS[round % 3], "REPORT=json", "TIMEOUT=20"];
+        let mut both = ["premise", "conclusion"].map(|program| place.start(program, &args));
+        drop(place.open());
+        storm(&mut both, &mut random, 100, 4000);
+        let mut both = Vec::from(both);
+        let killed = both.swap_remove(random.below(2));
+        signal(&killed, SIGKILL);
+        finish(killed);
+        signal(&both[0], SIGCONT);
+        let output = finish(both.remove(0));
+        assert_eq!((code(&output), &report(&output)["corrupted"]), (4, &0.into()), "{output:?}");
+        // Before its first reply a program does not know whether its peer has a seat.
+        noticed += u32::from(String::from_utf8_lossy(&output.stderr).contains(" has ended after "));
+    }
+    println!("{noticed} of 60 ends were noticed by the seat");
+    assert!(noticed >= 40, "{noticed}");
+}
