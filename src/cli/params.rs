@@ -542,13 +542,17 @@ mod tests {
         assert_eq!(params, Params::default());
         let about = About { name: "", purpose: "", example: "" };
         let help = Help(&about).to_string();
-        for Parameter { name, default, set, .. } in PARAMETERS {
+        for Parameter { name, default, set, help: text } in PARAMETERS {
             let mut params = Params::default();
             assert_eq!((set)(&mut params, default.as_bytes()), Ok(()));
             assert_eq!(params, Params::default(), "{name}");
             let line = format!("{name}={default}");
             assert!(file.lines().any(|other| other == line), "{line}");
             assert!(help.contains(&format!("\n  {line}")), "{line}");
+            let text = text.lines().next().unwrap();
+            // In one column, beside a name that is short.
+            let shown = help.lines().find(|shown| shown.find(text) == Some(22)).expect(text);
+            assert_eq!(shown.contains(&line), line.len() < 20, "{shown}");
         }
         assert!(help.lines().all(|line| line.len() <= 80), "{help}");
     }
