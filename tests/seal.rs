@@ -13,41 +13,31 @@ use std::ops::RangeInclusive;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
-use common::{Place, assert_done, code, finish, report, signal, wait_until};
-use mq_sketch::mq::{Deadline, Queue};
+use common::{Place, code};
+use mq_sketch::mq::Queue;
 use mq_sketch::runtime::seal::filter;
 use nix::sys::ptrace;
-use nix::sys::signal::Signal::{self, SIGSYS, SIGTERM};
-use nix::sys::signal::kill;
+use nix::sys::signal::Signal::SIGSYS;
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use trace::{FILTERS, Verdict, installs_filter, trace};
 
-/// Runs a sealed program. Replaces the first call of process `process` after its `nth` filter. Also
-/// returns whether that call passed; if so, the tracer kills the program with SIGKILL.
-fn run_sealed(
-    command: &mut Command,
-    (process, nth): (usize, usize),
-    (number, args): (i64, [u64; 6]),
-) -> (Output, bool) {
+/// Runs a sealed program, with getpid(2) in place of the first call of process `process` after its
+/// `nth` filter. No filter allows getpid.
+fn run_with_getpid(command: &mut Command, process: usize, nth: usize) -> Output {
     command.args(["SEALED=1", "REPORT=json", "TIMEOUT=5"]);
-    let (mut filters, mut is_replaced, mut has_passed) = (0, false, false);
-    let output = trace(command, |call, result| {
-        let is_entry = result.is_none();
+    let (mut filters, mut is_replaced) = (0, false);
+    trace(command, |call, result| {
         if call.process != process {
             return Verdict::Pass;
         }
-        if is_entry && is_replaced && !has_passed {
-            has_passed = true; // this is the next call
-            kill(call.pid, Signal::SIGKILL).unwrap();
-        } else if is_entry && filters == nth && !is_replaced {
+        if result.is_none() && filters == nth && !is_replaced {
             is_replaced = true;
-            return Verdict::Replace(number, args);
+            return Verdict::Replace(libc::SYS_getpid, [0; 6]);
         }
         filters += usize::from(result == Some(0) && installs_filter(call));
         Verdict::Pass
-    });
-    (output, has_passed)
+    })
 }
 
 /// Whether a filter allows this value of an argument.
@@ -167,9 +157,7 @@ fn a_call_that_is_not_on_the_list_kills_the_program() {
         if filter.program == "conclusion" {
             let _ = Queue::create(&place.name, 0o600, 32, false);
         }
-        let mut command = place.command(filter.program);
-        let getpid = (libc::SYS_getpid, [0; 6]);
-        let (output, _) = run_sealed(&mut command, (0, filter.nth), getpid);
+        let output = run_with_getpid(&mut place.command(filter.program), 0, filter.nth);
         let _ = Queue::unlink(&place.name);
         assert_eq!(output.status.signal(), Some(SIGSYS as i32), "{}", filter.name);
     }
@@ -227,44 +215,10 @@ fn a_number_on_the_list_kills_the_program_when_it_is_another_architectures() {
 fn a_sketch_removes_the_queue_of_a_premise_that_its_filter_killed() {
     let place = Place::new("seal-sketch");
     for (process, name) in [(1, "premise"), (2, "conclusion")] {
-        let getpid = (libc::SYS_getpid, [0; 6]);
-        let (output, _) = run_sealed(&mut place.command("sketch"), (process, 1), getpid);
+        let output = run_with_getpid(&mut place.command("sketch"), process, 1);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.contains(&format!("sketch: {name} was killed by signal 31 (")), "{error}");
         assert_eq!(code(&output), 159, "{name}");
         assert!(!place.exists());
-    }
-}
-
-#[test]
-fn sealed_programs_talk_as_others_do() {
-    let place = Place::new("seal-talk");
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
-        let args = [wait, "SEALED=1", "REPORT=json", "ITERATIONS=2000"];
-        for program in ["premise", "conclusion"].map(|program| place.start(program, &args)) {
-            let output = finish(program);
-            assert_done(&output);
-            assert_eq!(report(&output)["iterations"], 2000);
-        }
-        assert!(!place.exists());
-        assert_done(&place.run("sketch", &[wait, "SEALED=1"]));
-        assert_done(&place.run("cleanup", &["SEALED=1"]));
-    }
-}
-
-#[test]
-fn the_kernel_says_that_a_program_is_sealed_if_and_only_if_sealed_is_1() {
-    let place = Place::new("seal-status");
-    for (sealed, seccomp, no_new_privileges) in [("SEALED=0", "0", "0"), ("SEALED=1", "2", "1")] {
-        let premise = place.start("premise", &[sealed]);
-        // The first message is sent after the filter's installation.
-        let queue = place.open();
-        wait_until("a message is there", || queue.receive(&mut [0; 32], &Deadline::EXPIRED).ok());
-        let status = std::fs::read_to_string(format!("/proc/{}/status", premise.id())).unwrap();
-        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
-        assert_eq!(field("Seccomp:\t"), seccomp);
-        assert_eq!(field("NoNewPrivs:\t"), no_new_privileges);
-        signal(&premise, SIGTERM);
-        assert_eq!(code(&finish(premise)), 143);
     }
 }
