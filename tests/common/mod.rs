@@ -157,13 +157,18 @@ impl Drop for Place {
 }
 
 /// Waits for a condition, and checks it often.
-pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn wait_until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_for(condition).unwrap_or_else(|| panic!("waited too long until {what}"))
+}
+
+/// As [`wait_until`], but None after [`LONG`].
+fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
-        if let Some(value) = condition() {
+        let value = condition();
+        if value.is_some() || start.elapsed() > LONG {
             return value;
         }
-        assert!(start.elapsed() < LONG, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -235,24 +240,14 @@ pub fn all(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandl
 /// Waits for the end of a program, and reads its output.
 pub fn finish(mut child: Running) -> Output {
     let (stdout, stderr) = (all(child.stdout.take()), all(child.stderr.take()));
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child") {
-            break status;
-        }
-        if start.elapsed() > LONG {
-            drop(child);
-            panic!("the program hangs: {}", String::from_utf8_lossy(&stderr.join().unwrap()));
-        }
-        std::thread::sleep(Duration::from_millis(2));
+    let Some(status) = wait_for(|| child.try_wait().expect("a child")) else {
+        drop(child);
+        panic!("the program hangs: {}", String::from_utf8_lossy(&stderr.join().unwrap()));
     };
     // A child that has outlived it may hold the streams open.
-    while !(stdout.is_finished() && stderr.is_finished()) {
-        if start.elapsed() > LONG {
-            let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
-            panic!("a process has outlived the program that started it");
-        }
-        std::thread::sleep(Duration::from_millis(2));
+    if wait_for(|| (stdout.is_finished() && stderr.is_finished()).then_some(())).is_none() {
+        let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+        panic!("a process has outlived the program that started it");
     }
     Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
