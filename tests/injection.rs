@@ -6,7 +6,6 @@
 //!
 //!     cargo test --test injection -- --ignored --nocapture
 
-#![allow(unsafe_code)] // a signal is ignored between fork and exec
 #![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 
 mod common;
@@ -14,15 +13,15 @@ mod common;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Output;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
 
-use common::{ALL, Place, code, finish, signal, the_one_line, wait_for_state, wait_until};
+use common::{
+    ALL, Place, code, finish, ignoring, signal, the_one_line, wait_for_state, wait_until,
+};
 use mq_sketch::mq::{Queue, QueueName};
 use nix::errno::Errno;
 use nix::sys::ptrace;
@@ -247,29 +246,30 @@ fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize)
     assert!(hits > count / 10, "{hits} of {count}: polls vary, but not so much");
 }
 
+/// The same in each way to wait.
+fn inject_in_each_wait(program: &str, is_wanted: fn(usize, usize) -> bool) {
+    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+        inject_everywhere(program, wait, is_wanted);
+    }
+}
+
 fn is_in_sample(nth: usize, count: usize) -> bool {
     nth <= 2 || nth == count
 }
 
 #[test]
 fn premise_ends_in_order_whatever_call_fails() {
-    inject_everywhere("premise", "WAIT=poll", is_in_sample);
-    inject_everywhere("premise", "WAIT=block", is_in_sample);
-    inject_everywhere("premise", "WAIT=adaptive", is_in_sample);
+    inject_in_each_wait("premise", is_in_sample);
 }
 
 #[test]
 fn conclusion_ends_in_order_whatever_call_fails() {
-    inject_everywhere("conclusion", "WAIT=poll", is_in_sample);
-    inject_everywhere("conclusion", "WAIT=block", is_in_sample);
-    inject_everywhere("conclusion", "WAIT=adaptive", is_in_sample);
+    inject_in_each_wait("conclusion", is_in_sample);
 }
 
 #[test]
 fn sketch_ends_in_order_whatever_call_fails() {
-    inject_everywhere("sketch", "WAIT=poll", is_in_sample);
-    inject_everywhere("sketch", "WAIT=block", is_in_sample);
-    inject_everywhere("sketch", "WAIT=adaptive", is_in_sample);
+    inject_in_each_wait("sketch", is_in_sample);
 }
 
 #[test]
@@ -281,9 +281,7 @@ fn cleanup_ends_in_order_whatever_call_fails() {
 #[ignore = "it takes half a minute; .ci/run has it"]
 fn each_program_ends_in_order_whatever_call_fails_of_all() {
     for program in ALL {
-        for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
-            inject_everywhere(program, wait, |nth, _| nth <= 100);
-        }
+        inject_in_each_wait(program, |nth, _| nth <= 100);
     }
 }
 
@@ -413,30 +411,6 @@ fn an_empty_poll_costs_the_same_whatever_the_queue_is_called() {
     assert_eq!(counts, instructions_of_empty_polls(&long));
 }
 
-/// A delay between the two clocks, at the end of a talk: the kernel has read CLOCK_MONOTONIC, and
-/// the program has not read the cycle counter yet.
-#[test]
-#[cfg_attr(not(freestanding), ignore = "the C library reads the clock without a call")]
-fn a_delay_between_two_clocks_does_not_falsify_the_figures() {
-    let place = Place::new("injection-delay");
-    let args = ["ITERATIONS=60", "REPORT=json"];
-    let conclusion = place.start("conclusion", &args);
-    let (mut is_over, mut is_delayed) = (false, false);
-    let output = trace(place.command("premise").args(args), |call, result| {
-        // Only the check for an empty queue, before the last answer, has a deadline.
-        is_over |= call.number == libc::SYS_mq_timedreceive && call.args[4] != 0;
-        let reads_the_clock = call.number == libc::SYS_clock_gettime && result.is_some();
-        if is_over && reads_the_clock && !is_delayed {
-            is_delayed = true;
-            thread::sleep(Duration::from_millis(200));
-        }
-        Verdict::Pass
-    });
-    let seconds = |output| common::report(&output)["seconds"].as_f64().unwrap();
-    let (ours, theirs) = (seconds(output), seconds(finish(conclusion)));
-    assert!(is_delayed && (0.5..2.0).contains(&(ours / theirs)), "{ours} s and {theirs} s");
-}
-
 /// Without the check a message that was duplicated in the last iteration would go unnoticed.
 #[test]
 fn an_interrupted_check_for_an_empty_queue_is_made_again() {
@@ -485,13 +459,7 @@ fn after_a_signal_nothing_is_written_if_the_poll_before_it_was_interrupted() {
 fn an_ignored_signal_is_ignored_at_every_moment() {
     let place = Place::new("injection-ignored");
     let mut command = place.command("premise");
-    // SAFETY: sets one disposition.
-    unsafe {
-        command.pre_exec(|| {
-            libc::signal(libc::SIGHUP, libc::SIG_IGN);
-            Ok(())
-        });
-    }
+    ignoring(&mut command, libc::SIGHUP);
     let output = trace(command.args(["REPORT=json", "TIMEOUT=1"]), |call, result| {
         if call.number == libc::SYS_rt_sigaction && result.is_some() {
             kill(call.pid, Signal::SIGHUP).unwrap();

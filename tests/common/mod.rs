@@ -17,7 +17,7 @@
 //! hangs.
 
 #![allow(dead_code)] // each test file uses its part
-#![allow(unsafe_code)] // signals are set to their defaults between fork and exec
+#![allow(unsafe_code)] // signals are set between fork and exec
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -188,6 +188,24 @@ fn with_default_signals(mut command: Command) -> Command {
         });
     }
     command
+}
+
+/// `action` may only make system calls.
+pub fn before_exec(
+    command: &mut Command,
+    mut action: impl FnMut() -> nix::Result<()> + Send + Sync + 'static,
+) -> &mut Command {
+    // SAFETY: system calls are async-signal-safe.
+    unsafe { command.pre_exec(move || Ok(action()?)) }
+}
+
+/// A program that is started with this signal ignored.
+pub fn ignoring(command: &mut Command, signal: libc::c_int) -> &mut Command {
+    // SAFETY: sets one disposition.
+    before_exec(command, move || match unsafe { libc::signal(signal, libc::SIG_IGN) } {
+        libc::SIG_ERR => Err(nix::Error::last()),
+        _ => Ok(()),
+    })
 }
 
 /// A program that is running. If its test fails first, it is killed with all its children.

@@ -1,7 +1,7 @@
 //! What can go wrong around a conversation, on real processes. Each case has the documented exit
 //! status and one clear line, and leaves no queue behind.
 
-#![allow(unsafe_code)] // signals, limits and the umask are set between fork and exec
+#![allow(unsafe_code)] // signals are sent by number, and limits set between fork and exec
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -23,8 +23,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::{
-    Peer, Place, Running, assert_done, code, command_of, emulator, finish, program, report,
-    reports, signal, start, state, stdout, stop, the_one_line, wait_for_state, wait_until,
+    Peer, Place, Running, assert_done, before_exec, code, command_of, emulator, finish, ignoring,
+    program, report, reports, signal, start, state, stdout, stop, the_one_line, wait_for_state,
+    wait_until,
 };
 use mq_sketch::chat::seat::Seat;
 use mq_sketch::mq::{Deadline, Queue};
@@ -100,15 +101,6 @@ fn error(output: &Output, status: i32) -> String {
     error.into_owned()
 }
 
-/// `action` may only make system calls.
-fn before_exec(
-    command: &mut Command,
-    mut action: impl FnMut() -> nix::Result<()> + Send + Sync + 'static,
-) -> &mut Command {
-    // SAFETY: system calls are async-signal-safe.
-    unsafe { command.pre_exec(move || Ok(action()?)) }
-}
-
 /// A program with a limit. It has no descriptors but 0, 1 and 2, whatever the test has inherited.
 fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
     before_exec(command, move || {
@@ -118,15 +110,6 @@ fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
             libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
         }
         setrlimit(limit, value, value)
-    })
-}
-
-/// A program that is started with this signal ignored.
-fn ignoring(command: &mut Command, signal: libc::c_int) -> &mut Command {
-    // SAFETY: sets one disposition.
-    before_exec(command, move || match unsafe { libc::signal(signal, libc::SIG_IGN) } {
-        libc::SIG_ERR => Err(nix::Error::last()),
-        _ => Ok(()),
     })
 }
 
