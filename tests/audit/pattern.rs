@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-const PROGRAMS: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
+use crate::common::ALL;
 
 /// A line of a golden file, with the lines that are indented below it.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl Golden {
         let differences = differences.lines().filter(|_| !cfg!(freestanding));
         let differences: Vec<_> = differences.map(|line| without_comment(line).trim()).collect();
         let mut golden = Golden { parts: BTreeMap::new(), runs: Vec::new() };
-        for program in PROGRAMS {
+        for program in ALL {
             for Line { text, below: lines } in tree(&text(program), &differences) {
                 if let Some(name) = text.strip_prefix("part ") {
                     let before = golden.parts.insert(name.into(), lines);
