@@ -35,7 +35,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use pattern::{Golden, Line, installed_filter};
 use scribe::{Scribe, call_in, checked_argument};
-use trace::{Call, ERESTART_RESTARTBLOCK, FILTERS, Verdict, installs_filter, trace};
+use trace::{Call, ERESTART_RESTARTBLOCK, FILTERS, Verdict, trace};
 
 /// The folder of this test.
 fn folder() -> &'static Path {
@@ -112,11 +112,16 @@ fn none() -> Interference {
     Box::new(|_, _, _| Verdict::Pass)
 }
 
-/// Does something before the `nth` call of this number.
-fn at(number: i64, nth: usize, act: impl Fn(&Call) -> Verdict + 'static) -> Interference {
+/// Does something before the `nth` call of this number in this process.
+fn at(
+    process: usize,
+    number: i64,
+    nth: usize,
+    act: impl Fn(&Call) -> Verdict + 'static,
+) -> Interference {
     let mut seen = 0;
     Box::new(move |call, result, _| {
-        if (call.number, result) != (number, None) {
+        if (call.process, call.number, result) != (process, number, None) {
             return Verdict::Pass;
         }
         seen += 1;
@@ -126,12 +131,16 @@ fn at(number: i64, nth: usize, act: impl Fn(&Call) -> Verdict + 'static) -> Inte
 
 /// The first call of this number fails.
 fn refuse(number: i64, errno: Errno) -> Interference {
-    at(number, 1, move |_| Verdict::Refuse(errno))
+    refuse_at(0, number, 1, errno)
 }
 
-/// The second prctl, which installs the filter, fails.
-fn refuse_the_filter() -> Interference {
-    at(libc::SYS_prctl, 2, |_| Verdict::Refuse(Errno::EINVAL))
+fn refuse_at(process: usize, number: i64, nth: usize, errno: Errno) -> Interference {
+    at(process, number, nth, move |_| Verdict::Refuse(errno))
+}
+
+/// The `nth` filter cannot be installed. Each takes two calls of prctl, of which this is the second.
+fn refuse_filter(nth: usize) -> Interference {
+    refuse_at(0, libc::SYS_prctl, 2 * nth, Errno::EINVAL)
 }
 
 fn end(call: &Call) -> Verdict {
@@ -140,21 +149,9 @@ fn end(call: &Call) -> Verdict {
 }
 
 fn kill_premise() -> Interference {
-    Box::new(|call, result, _| {
-        if (call.process, call.number, result) == (1, SYS_mq_timedreceive, None) {
-            kill(call.pid, Signal::SIGKILL).unwrap();
-        }
+    at(1, SYS_mq_timedreceive, 1, |call| {
+        kill(call.pid, Signal::SIGKILL).unwrap();
         Verdict::Pass
-    })
-}
-
-/// The parent in a sketch cannot install its second filter.
-fn refuse_the_second_filter() -> Interference {
-    let mut filters = 0;
-    Box::new(move |call, result, _| {
-        let is_it = call.process == 0 && installs_filter(call) && result.is_none();
-        filters += u32::from(is_it);
-        if is_it && filters == 2 { Verdict::Refuse(Errno::EINVAL) } else { Verdict::Pass }
     })
 }
 
@@ -193,8 +190,8 @@ fn interrupt_a_nap() -> Interference {
 
 /// SIGSTOP and SIGCONT during the first pause, and SIGTERM at the second mq_open.
 fn interrupt_the_search() -> Interference {
-    let mut end = at(SYS_mq_open, 2, end);
-    let mut stop = at(NAP, 1, |call| {
+    let mut end = at(0, SYS_mq_open, 2, end);
+    let mut stop = at(0, NAP, 1, |call| {
         kill(call.pid, Signal::SIGSTOP).unwrap();
         Verdict::Pass
     });
@@ -279,10 +276,10 @@ fn premise_makes_the_documented_calls_and_no_other() {
         ("exists", Messages(&[]), none()),
         ("exists and is closed", Nothing, refuse(SYS_mq_open, Errno::EEXIST)),
         ("too many bytes", Nothing, refuse(SYS_mq_open, Errno::EMFILE)),
-        ("no filter", Nothing, refuse_the_filter()),
-        ("signal", Nothing, at(SYS_mq_timedreceive, 40, end)),
+        ("no filter", Nothing, refuse_filter(1)),
+        ("signal", Nothing, at(0, SYS_mq_timedreceive, 40, end)),
         ("nap", Nothing, interrupt_a_nap()),
-        ("naps", Nothing, at(SYS_mq_timedreceive, 4107, end)),
+        ("naps", Nothing, at(0, SYS_mq_timedreceive, 4107, end)),
         ("silence", Nothing, none()),
         ("refused", Nothing, refuse(SYS_mq_timedsend, Errno::EMSGSIZE)),
         ("no timer", Nothing, refuse(libc::SYS_setitimer, Errno::EPERM)),
@@ -306,8 +303,8 @@ fn conclusion_makes_the_documented_calls_and_no_other() {
         ("forbidden", Messages(&[]), refuse(SYS_mq_open, Errno::EACCES)),
         ("no CPU", Nothing, refuse(libc::SYS_sched_setaffinity, Errno::EINVAL)),
         ("taken", Messages(&[]), refuse(libc::SYS_fcntl, Errno::EAGAIN)),
-        ("no filter", Messages(&[]), refuse_the_filter()),
-        ("signal", Messages(&[]), at(SYS_mq_timedreceive, 40, end)),
+        ("no filter", Messages(&[]), refuse_filter(1)),
+        ("signal", Messages(&[]), at(0, SYS_mq_timedreceive, 40, end)),
         ("no first message", Messages(&[]), none()),
         ("nap", Messages(&[FIRST]), interrupt_a_nap()),
         ("silence", Messages(&[FIRST]), none()),
@@ -324,14 +321,14 @@ fn sketch_makes_the_documented_calls_and_no_other() {
         ("block", Nothing, none()),
         ("adaptive", Nothing, none()),
         ("CPUs", Nothing, none()),
-        ("no CPU", Nothing, at(libc::SYS_sched_setaffinity, 3, |_| Verdict::Refuse(Errno::EINVAL))),
-        ("signal", Nothing, at(libc::SYS_rt_sigtimedwait, 1, end)),
+        ("no CPU", Nothing, refuse_at(2, libc::SYS_sched_setaffinity, 1, Errno::EINVAL)),
+        ("signal", Nothing, at(0, libc::SYS_rt_sigtimedwait, 1, end)),
         ("killed", Nothing, kill_premise()),
         ("signal at the end", Nothing, kill_premise_and_end()),
         ("cannot wait", Nothing, refuse(libc::SYS_rt_sigtimedwait, Errno::EPERM)),
         ("no process", Nothing, refuse(libc::SYS_clone, Errno::EAGAIN)),
-        ("no filter", Nothing, refuse_the_filter()),
-        ("no second filter", Nothing, refuse_the_second_filter()),
+        ("no filter", Nothing, refuse_filter(1)),
+        ("no second filter", Nothing, refuse_filter(2)),
     ];
     audit("sketch", table);
 }
@@ -344,7 +341,7 @@ fn cleanup_makes_the_documented_calls_and_no_other() {
         ("no file", Nothing, none()),
         ("full pipe", Nothing, refuse(libc::SYS_write, Errno::EAGAIN)),
         ("forbidden", Nothing, refuse(libc::SYS_mq_unlink, Errno::EACCES)),
-        ("no filter", Nothing, refuse_the_filter()),
+        ("no filter", Nothing, refuse_filter(1)),
     ];
     audit("cleanup", table);
 }
