@@ -1,7 +1,7 @@
 //! What can go wrong around a conversation, on real processes. Each case has the documented exit
 //! status and one clear line, and leaves no queue behind.
 
-#![allow(unsafe_code)] // signals are sent by number, and limits set between fork and exec
+#![allow(unsafe_code)] // kill(2) by number, close_range(2) and prctl(2)
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -37,6 +37,8 @@ use nix::sys::signal::kill;
 use nix::sys::stat::{Mode, umask};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
+#[cfg(target_os = "linux")]
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
 const WAITS: [&str; 3] = ["WAIT=poll", "WAIT=block", "WAIT=adaptive"];
@@ -48,6 +50,17 @@ fn talking(place: &Place, wait: &str, timeouts: [&str; 2]) -> [Running; 2] {
     let conclusion = place.start("conclusion", &args(timeouts[1]));
     wait_for_talk(place);
     [premise, conclusion]
+}
+
+/// A sketch in the middle of an endless conversation, with these arguments after the usual ones. Also
+/// its children, premise and conclusion.
+fn talking_sketch(place: &Place, args: &[&str]) -> (Running, Vec<Pid>) {
+    let mut command = place.command("sketch");
+    let sketch = start(command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]).args(args));
+    wait_for_talk(place);
+    let both = children(&sketch);
+    assert_eq!(both.len(), 2);
+    (sketch, both)
 }
 
 /// Ends both with SIGTERM. At once, because each would notice the end of the other.
@@ -113,27 +126,15 @@ fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
     })
 }
 
-/// A program under a seccomp(2) filter with this verdict for one call.
+/// A program under a seccomp(2) filter with this action for one call.
 #[cfg(target_os = "linux")]
-fn filtered(command: &mut Command, number: libc::c_long, verdict: u32) -> &mut Command {
-    let instruction =
-        |code: u32, k: u32, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
-    let filter = [
-        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the number
-        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number as u32, 0, 1),
-        instruction(libc::BPF_RET | libc::BPF_K, verdict, 0, 0),
-        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-    ];
-    before_exec(command, move || {
-        let program =
-            libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-        // SAFETY: the kernel reads the filter, which lives through the call.
-        let result = unsafe {
-            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-                | libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
-        };
-        nix::Error::result(result).map(drop)
-    })
+fn filtered(command: &mut Command, number: libc::c_long, action: SeccompAction) -> &mut Command {
+    let rules = [(number, Vec::new())].into();
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture).unwrap();
+    let filter = BpfProgram::try_from(filter).unwrap();
+    // Its errors are those of the two system calls that it makes.
+    before_exec(command, move || seccompiler::apply_filter(&filter).map_err(|_| nix::Error::last()))
 }
 
 /// Adds the words of a command to those of a shell, which will run it.

@@ -101,9 +101,8 @@ fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
 #[test]
 fn a_sketch_tells_the_cause_and_not_its_consequence() {
     let place = Place::new("cause");
-    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    let (sketch, both) = talking_sketch(&place, &[]);
     wait_for_seats(&place);
-    let both = children(&sketch);
     stop(&sketch);
     kill(both[1], SIGKILL).unwrap();
     wait_until("premise has ended", || has_ended(both[0]).then_some(()));
@@ -117,9 +116,7 @@ fn a_sketch_tells_the_cause_and_not_its_consequence() {
 #[test]
 fn the_queue_of_a_sketch_is_in_use_as_long_as_the_sketch_runs() {
     let place = Place::new("sketch-seat");
-    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-    wait_for_talk(&place);
-    let both = children(&sketch);
+    let (sketch, both) = talking_sketch(&place, &[]);
     stop(&sketch);
     both.iter().for_each(|child| kill(*child, SIGKILL).unwrap());
     let have_ended = || both.iter().copied().all(has_ended);
@@ -171,8 +168,8 @@ fn without_record_locks_the_programs_talk_as_before() {
         let place = Place::new("no-locks");
         let refused = |program: &str, args: &[&str]| {
             let mut command = place.command(program);
-            let verdict = libc::SECCOMP_RET_ERRNO | errno as u32;
-            start(filtered(command.args(args), libc::SYS_fcntl, verdict))
+            let action = SeccompAction::Errno(errno as u32);
+            start(filtered(command.args(args), libc::SYS_fcntl, action))
         };
         let both = ["premise", "conclusion"].map(|program| refused(program, &["REPORT=json"]));
         both.into_iter().for_each(|child| assert_done(&finish(child)));

@@ -60,9 +60,7 @@ fn every_signal_to_the_sketch_ends_both_in_order_and_the_queue_is_removed() {
         let place = Place::new("signal-sketch");
         let waits = waits(number);
         let wait = waits[number as usize % waits.len()];
-        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0", wait]);
-        wait_for_talk(&place);
-        let both = children(&sketch);
+        let (sketch, both) = talking_sketch(&place, &[wait]);
         let name = send(&sketch, number);
         let output = finish(sketch);
         // One of the two says it.
@@ -70,7 +68,6 @@ fn every_signal_to_the_sketch_ends_both_in_order_and_the_queue_is_removed() {
         assert!(line.contains(&format!(": ended by {name} after ")), "{line}");
         assert_eq!(code(&output), 128 + number);
         assert_eq!(stdout(&output).matches(r#""end":"signal""#).count(), 2);
-        assert_eq!(both.len(), 2);
         for pid in both {
             assert!(!Path::new(&format!("/proc/{pid}")).exists());
         }
@@ -116,9 +113,8 @@ fn an_ignored_hangup_stays_ignored() {
 fn the_sketch_ends_both_and_removes_the_queue_if_one_is_killed() {
     for (victim, name) in ["premise", "conclusion"].into_iter().enumerate() {
         let place = Place::new("killed-in-sketch");
-        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-        wait_for_talk(&place);
-        kill(children(&sketch)[victim], SIGKILL).unwrap();
+        let (sketch, both) = talking_sketch(&place, &[]);
+        kill(both[victim], SIGKILL).unwrap();
         let output = finish(sketch);
         let error = error(&output, 128 + 9);
         assert!(error.ends_with(&format!("sketch: {name} was killed by signal 9\n")), "{error}");
@@ -129,10 +125,8 @@ fn the_sketch_ends_both_and_removes_the_queue_if_one_is_killed() {
 #[test]
 fn the_first_of_two_killed_children_is_told() {
     let place = Place::new("both-killed");
-    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-    wait_for_talk(&place);
+    let (sketch, both) = talking_sketch(&place, &[]);
     stop(&sketch); // it then finds both at once, and looks for premise first
-    let both = children(&sketch);
     both.iter().for_each(|pid| kill(*pid, SIGKILL).unwrap());
     wait_until("both are dead", || both.iter().copied().all(has_ended).then_some(()));
     signal(&sketch, SIGCONT);
@@ -150,9 +144,7 @@ fn the_sketch_works_where_children_are_ignored() {
 #[test]
 fn the_two_do_not_outlive_the_sketch() {
     let place = Place::new("outlive");
-    let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-    wait_for_talk(&place);
-    let both = children(&sketch);
+    let (sketch, both) = talking_sketch(&place, &[]);
     signal(&sketch, SIGKILL);
     assert_eq!(code(&finish(sketch)), 1000 + 9);
     wait_until("both have ended", || {
@@ -211,7 +203,7 @@ fn a_call_that_a_sandbox_traps_ends_the_program_and_is_no_success() {
     for number in [libc::SYS_mq_open, libc::SYS_mq_timedreceive] {
         let place = Place::new("trap");
         let mut command = place.command("premise");
-        let command = filtered(command.arg("REPORT=json"), number, libc::SECCOMP_RET_TRAP);
+        let command = filtered(command.arg("REPORT=json"), number, SeccompAction::Trap);
         let output = finish(start(command));
         assert_eq!(code(&output), 1000 + libc::SIGSYS, "{output:?}");
         assert_eq!(stdout(&output), "");

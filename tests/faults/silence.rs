@@ -128,9 +128,8 @@ fn the_time_while_a_program_was_stopped_itself_is_no_silence() {
 fn the_sketch_ends_even_if_one_of_the_two_is_stopped() {
     for victim in 0..2 {
         let place = Place::new("stopped-in-sketch");
-        let sketch = place.start("sketch", &[ENDLESS, "REPORT=json", "TIMEOUT=1"]);
-        wait_for_talk(&place);
-        kill(children(&sketch)[victim], SIGSTOP).unwrap();
+        let (sketch, both) = talking_sketch(&place, &["TIMEOUT=1"]);
+        kill(both[victim], SIGSTOP).unwrap();
         error(&finish(sketch), 4);
         assert!(!place.exists());
     }
