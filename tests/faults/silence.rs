@@ -3,18 +3,25 @@
 use super::*;
 
 #[test]
-fn premise_gives_up_if_the_peer_never_comes() {
-    for wait in WAITS {
+fn premise_gives_up_if_the_peer_never_comes_or_leaves_and_says_how_far_it_came() {
+    for (wait, replies) in WAITS.into_iter().zip([0, 3, 0]) {
         let place = Place::new("alone");
-        let output = place.run("premise", &["TIMEOUT=1", "REPORT=json", wait]);
+        let premise = place.start("premise", &[ENDLESS, "TIMEOUT=1", "REPORT=json", wait]);
+        let mut peer = Peer::new(place.open());
+        for _ in 0..replies {
+            let heard = peer.receive();
+            peer.send(&common::md5_hex(&heard));
+        }
+        let output = finish(premise);
         let text = format!(
-            "{}: conclusion sent nothing new for 1 s (TIMEOUT) after 0 iterations: check that \
-             conclusion is running with the same parameters, and not in another container",
+            "{}: conclusion sent nothing new for 1 s (TIMEOUT) after {replies} iterations: check \
+             that conclusion is running with the same parameters, and not in another container",
             place.text
         );
         assert_says(&output, 4, "premise", &text);
         let report = report(&output);
-        assert_eq!((&report["end"], &report["iterations"]), (&"silent".into(), &0.into()));
+        let figures = (&report["end"], &report["iterations"], &report["corrupted"]);
+        assert_eq!(figures, (&"silent".into(), &replies.into(), &0.into()));
         assert!(!place.exists());
     }
 }
@@ -45,23 +52,6 @@ fn conclusion_gives_up_if_there_is_no_queue_or_no_message() {
         assert!(place.exists(), "it is not conclusion's to remove");
         Queue::unlink(&place.name).unwrap();
     }
-}
-
-#[test]
-fn the_report_of_a_broken_talk_says_how_far_it_came() {
-    let place = Place::new("how-far");
-    let premise = place.start("premise", &[ENDLESS, "REPORT=json", "TIMEOUT=1"]);
-    let mut peer = Peer::new(place.open());
-    for _ in 0..3 {
-        let heard = peer.receive();
-        peer.send(&common::md5_hex(&heard));
-    }
-    peer.receive(); // and leave
-    let output = finish(premise);
-    assert_eq!(code(&output), 4);
-    let report = report(&output);
-    assert_eq!(report["end"], "silent");
-    assert_eq!((&report["iterations"], &report["corrupted"]), (&3.into(), &0.into()));
 }
 
 #[test]
