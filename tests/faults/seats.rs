@@ -59,20 +59,6 @@ fn cleanup_spares_a_queue_on_which_a_program_talks() {
     assert_done(&finish(premise));
 }
 
-#[test]
-fn a_queue_without_a_program_is_told_with_the_command_that_removes_it() {
-    let place = Place::new("left-behind");
-    let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0"]);
-    drop(place.open());
-    signal(&premise, SIGKILL);
-    finish(premise);
-    let output = place.run("sketch", &["REPORT=json"]);
-    let words = format!("run cleanup MESSAGE_QUEUE_NAME={}", place.text);
-    assert_ended(&output, 3, "sketch", &words);
-    assert_done(&place.run("cleanup", &[]));
-    assert!(!place.exists());
-}
-
 /// Without a limit by TIMEOUT.
 #[test]
 fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
