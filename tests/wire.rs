@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use common::{Peer, Place, assert_done, finish, md5_hex};
 use mq_sketch::chat::message::Message;
 use mq_sketch::mq::Queue;
-use nix::mqueue::{MQ_OFlag, mq_getattr, mq_open, mq_receive, mq_send};
+use nix::mqueue::{MQ_OFlag, MqdT, mq_getattr, mq_open, mq_receive, mq_send};
 use nix::sys::stat::Mode;
 
 const ITERATIONS: usize = 5;
@@ -20,17 +20,24 @@ fn answer_to(received: &[u8], size: usize) -> Vec<u8> {
     md5_hex(received).repeat(size / 32)
 }
 
+/// The queue without the code under test.
+fn open(place: &Place) -> MqdT {
+    mq_open(place.text.as_str(), MQ_OFlag::O_RDWR, Mode::empty(), None).unwrap()
+}
+
 fn seconds_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 #[test]
-fn premise_sends_the_time_and_then_an_answer_to_each_reply_and_the_last_message() {
+fn premise_creates_the_queue_and_sends_the_time_and_then_an_answer_to_each_reply() {
     for size in SIZES {
         let place = Place::new("wire-premise");
         let before = seconds_now();
         let premise = place.start("premise", &["ITERATIONS=5", &format!("MESSAGE_SIZE={size}")]);
         let mut peer = Peer::new(place.open());
+        let attributes = mq_getattr(&open(&place)).unwrap();
+        assert_eq!((attributes.maxmsg(), attributes.msgsize()), (10, size as i64));
 
         let mut received = peer.receive();
         let mut times = (before..=seconds_now()).map(|time| Message::time(time).text().to_vec());
@@ -82,25 +89,11 @@ fn conclusion_accepts_any_first_message() {
 }
 
 #[test]
-fn the_queue_holds_ten_messages_of_message_size() {
-    for size in SIZES {
-        let place = Place::new("capacity");
-        let premise = place.start("premise", &[&format!("MESSAGE_SIZE={size}")]);
-        drop(place.open());
-        let queue = mq_open(place.text.as_str(), MQ_OFlag::O_RDWR, Mode::empty(), None).unwrap();
-        let attributes = mq_getattr(&queue).unwrap();
-        assert_eq!((attributes.maxmsg(), attributes.msgsize()), (10, size as i64));
-        common::signal(&premise, nix::sys::signal::Signal::SIGTERM);
-        assert_eq!(common::code(&finish(premise)), 143);
-    }
-}
-
-#[test]
 fn all_messages_have_priority_0_and_the_priority_of_the_peer_does_not_matter() {
     let place = Place::new("priority");
     let premise = place.start("premise", &["ITERATIONS=1"]);
     drop(place.open());
-    let queue = mq_open(place.text.as_str(), MQ_OFlag::O_RDWR, Mode::empty(), None).unwrap();
+    let queue = open(&place);
 
     let (mut buffer, mut priority) = ([0; 32], 99);
     let length = mq_receive(&queue, &mut buffer, &mut priority).unwrap();
