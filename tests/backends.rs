@@ -2,10 +2,13 @@
 
 #![allow(unsafe_code)] // descriptors out of nowhere, signal handlers
 
+mod common;
+
 use std::ffi::{CStr, CString};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 
+use common::Place;
 use mq_sketch::mq::{Mqd, attributes, nonblocking};
 use mq_sketch::os::{Disposition, Errno, Fd, SignalSet};
 
@@ -29,23 +32,17 @@ macro_rules! conformance {
             use mq_sketch::mq::$backend as mq;
             use mq_sketch::os::$backend as os;
 
-            /// Runs a test with a name that no other test has. A queue of that name does not exist
-            /// before and after it.
-            fn with_name(test: &str, body: impl FnOnce(&CStr)) {
-                let name = format!("/mq-sketch-{}-{test}-{}", mq::BACKEND, std::process::id());
-                let name = CString::new(name).unwrap();
-                let _ = nix::mqueue::mq_unlink(&*name);
-                body(&name);
-                let _ = nix::mqueue::mq_unlink(&*name);
+            /// A queue name that no other test has.
+            fn place(test: &str) -> Place {
+                Place::new(&format!("{}-{test}", mq::BACKEND))
             }
 
-            /// The same with a queue.
+            /// Runs a test with a queue.
             fn with_queue(test: &str, maxmsg: usize, msgsize: usize, body: impl FnOnce(&Mqd)) {
-                with_name(test, |name| {
-                    let mqd = create(name, maxmsg, msgsize).unwrap();
-                    body(&mqd);
-                    mq::mq_close(mqd).unwrap();
-                });
+                let place = place(test);
+                let mqd = create(place.name.as_c_str(), maxmsg, msgsize).unwrap();
+                body(&mqd);
+                mq::mq_close(mqd).unwrap();
             }
 
             fn create(name: &CStr, maxmsg: usize, msgsize: usize) -> Result<Mqd, Errno> {
@@ -82,28 +79,28 @@ macro_rules! conformance {
 
             #[test]
             fn a_new_queue_has_the_attributes_asked_for() {
-                with_name("attributes", |name| {
-                    let mqd = create(name, 3, 48).unwrap();
-                    let flags = nix::mqueue::MQ_OFlag::O_RDONLY;
-                    let mode = nix::sys::stat::Mode::empty();
-                    let other = nix::mqueue::mq_open(name, flags, mode, None).unwrap();
-                    let found = nix::mqueue::mq_getattr(&other).unwrap();
-                    assert_eq!((found.maxmsg(), found.msgsize(), found.curmsgs()), (3, 48, 0));
-                    mq::mq_close(mqd).unwrap();
-                });
+                let place = place("attributes");
+                let name = place.name.as_c_str();
+                let mqd = create(name, 3, 48).unwrap();
+                let flags = nix::mqueue::MQ_OFlag::O_RDONLY;
+                let mode = nix::sys::stat::Mode::empty();
+                let other = nix::mqueue::mq_open(name, flags, mode, None).unwrap();
+                let found = nix::mqueue::mq_getattr(&other).unwrap();
+                assert_eq!((found.maxmsg(), found.msgsize(), found.curmsgs()), (3, 48, 0));
+                mq::mq_close(mqd).unwrap();
             }
 
             #[test]
             fn what_exists_cannot_be_created_and_what_does_not_cannot_be_opened_or_unlinked() {
-                with_name("exists", |name| {
-                    assert_eq!(mq::mq_open(name, libc::O_RDWR, 0, None), Err(Errno::ENOENT));
-                    assert_eq!(mq::mq_unlink(name), Err(Errno::ENOENT));
-                    let mqd = create(name, 1, 1).unwrap();
-                    assert_eq!(create(name, 1, 1), Err(Errno::EEXIST));
-                    mq::mq_close(mqd).unwrap();
-                    mq::mq_unlink(name).unwrap();
-                    assert_eq!(mq::mq_unlink(name), Err(Errno::ENOENT));
-                });
+                let place = place("exists");
+                let name = place.name.as_c_str();
+                assert_eq!(mq::mq_open(name, libc::O_RDWR, 0, None), Err(Errno::ENOENT));
+                assert_eq!(mq::mq_unlink(name), Err(Errno::ENOENT));
+                let mqd = create(name, 1, 1).unwrap();
+                assert_eq!(create(name, 1, 1), Err(Errno::EEXIST));
+                mq::mq_close(mqd).unwrap();
+                mq::mq_unlink(name).unwrap();
+                assert_eq!(mq::mq_unlink(name), Err(Errno::ENOENT));
             }
 
             #[test]
@@ -133,22 +130,22 @@ macro_rules! conformance {
 
             #[test]
             fn with_o_nonblock_no_call_waits_whatever_the_deadline_is() {
-                with_name("nonblock", |name| {
-                    let maker = create(name, 1, 4).unwrap();
-                    let flags = libc::O_RDWR | libc::O_NONBLOCK;
-                    let mqd = mq::mq_open(name, flags, 0, None).unwrap();
-                    let mut buffer = [0; 4];
-                    for deadline in [None, Some(&EXPIRED), Some(&soon(20))] {
-                        let empty = mq::mq_timedreceive(&mqd, &mut buffer, deadline);
-                        assert_eq!(empty, Err(Errno::EAGAIN));
-                        mq::mq_timedsend(&mqd, b"one", 0, deadline).unwrap();
-                        let full = mq::mq_timedsend(&mqd, b"two", 0, deadline);
-                        assert_eq!(full, Err(Errno::EAGAIN));
-                        assert_eq!(mq::mq_timedreceive(&mqd, &mut buffer, deadline), Ok(3));
-                    }
-                    mq::mq_close(maker).unwrap();
-                    mq::mq_close(mqd).unwrap();
-                });
+                let place = place("nonblock");
+                let name = place.name.as_c_str();
+                let maker = create(name, 1, 4).unwrap();
+                let flags = libc::O_RDWR | libc::O_NONBLOCK;
+                let mqd = mq::mq_open(name, flags, 0, None).unwrap();
+                let mut buffer = [0; 4];
+                for deadline in [None, Some(&EXPIRED), Some(&soon(20))] {
+                    let empty = mq::mq_timedreceive(&mqd, &mut buffer, deadline);
+                    assert_eq!(empty, Err(Errno::EAGAIN));
+                    mq::mq_timedsend(&mqd, b"one", 0, deadline).unwrap();
+                    let full = mq::mq_timedsend(&mqd, b"two", 0, deadline);
+                    assert_eq!(full, Err(Errno::EAGAIN));
+                    assert_eq!(mq::mq_timedreceive(&mqd, &mut buffer, deadline), Ok(3));
+                }
+                mq::mq_close(maker).unwrap();
+                mq::mq_close(mqd).unwrap();
             }
 
             #[test]
