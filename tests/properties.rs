@@ -86,7 +86,9 @@ fn known_lines() -> Vec<(Vec<Vec<u8>>, Outcome)> {
         known.push((vec![name.into(), b"=".to_vec(), value.to_vec()], outcome));
     };
     let limits = (1..39).flat_map(|power| [1 << power, 1 << (3 * power), 10_u128.pow(power)]);
-    let limits = limits.chain([8192, 8224]).flat_map(|limit| [limit - 1, limit, limit + 1]);
+    let limits = limits
+        .chain([8192, 8224, CpuSet::CPUS as u128])
+        .flat_map(|limit| [limit - 1, limit, limit + 1]);
     for number in (0..600).chain(limits) {
         let (decimal, octal) = (number.to_string(), format!("{number:o}"));
         for (name, digits, is_good) in [
