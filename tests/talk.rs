@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Instant;
 
 use common::{
     Place, assert_done, emulator, finish, reports, start, stdout, wait_for_state, wait_until,
@@ -92,54 +93,21 @@ fn readme_shows_the_whole_output_of_a_run() {
     let text = text.replace("backend ffi", "backend raw");
     assert_eq!(form(&text).join("\n"), form(example).join("\n"));
     assert!(text.contains("#########\n") && example.contains("#########\n"));
-}
 
-#[test]
-fn each_program_by_itself_prints_a_page_with_one_column() {
-    let place = Place::new("alone");
-    let premise = place.start("premise", &[]);
-    let conclusion = place.run("conclusion", &[]);
-    for (program, output) in [("premise", finish(premise)), ("conclusion", conclusion)] {
-        assert_done(&output);
-        let text = stdout(&output);
-        assert_eq!(lines(&text, program).len(), 1);
-        assert!(text.contains(&format!("\nround trip{program:>15}\nmin ")), "{text}");
-        assert_eq!(row(&text, "p50").len(), 1);
-        assert_eq!(row(&text, "yields").len(), 1);
-    }
-}
-
-#[test]
-fn the_histogram_counts_every_round_trip() {
-    let place = Place::new("histogram");
-    let output = place.run("sketch", &["ITERATIONS=200000"]);
-    assert_done(&output);
-    let text = stdout(&output);
+    // The histogram counts every round trip but those of the warm-up, a tenth.
     let steps = text.lines().skip_while(|line| !line.starts_with("max ")).skip(2);
     let steps = steps.take_while(|line| !line.is_empty()).filter(|line| *line != "   ...");
-    let counts: Vec<[u64; 2]> = steps
-        .map(|line| {
-            let mut counts = line[15..].split_whitespace().map(|word| word.replace(',', ""));
-            [(); 2].map(|()| counts.next().unwrap().parse().unwrap())
-        })
-        .collect();
+    let steps: Vec<String> = steps.map(|line| line[15..].replace(',', "")).collect();
     for program in 0..2 {
-        let total = counts.iter().map(|counts| counts[program]).sum::<u64>();
-        assert_eq!(total, 179_999, "{text}"); // a tenth is warm-up
+        let count = |step: &String| step.split_whitespace().nth(program).unwrap().parse::<u64>();
+        assert_eq!(steps.iter().map(|step| count(step).unwrap()).sum::<u64>(), 89_999, "{text}");
     }
 }
 
 #[test]
-fn a_percentile_that_the_sample_cannot_give_is_a_dash_and_null() {
-    // Four replies are three round trips: enough for p50, not for p90.
+fn a_percentile_that_the_sample_cannot_give_is_null() {
     let place = Place::new("few");
-    let output = place.run("sketch", &["ITERATIONS=4"]);
-    assert_done(&output);
-    let text = stdout(&output);
-    for (label, is_known) in [("min", true), ("p50", true), ("p90", false), ("max", true)] {
-        assert_eq!(row(&text, label).len(), 2, "{text}");
-        assert_eq!(row(&text, label)[0] != "-", is_known, "{text}");
-    }
+    // Four replies are three round trips: enough for p50, not for p90.
     for (iterations, known) in [(4, ["min", "p50", "max"].as_slice()), (1, &[])] {
         let output = place.run("sketch", &["REPORT=json", &format!("ITERATIONS={iterations}")]);
         assert_done(&output);
@@ -154,29 +122,34 @@ fn a_percentile_that_the_sample_cannot_give_is_a_dash_and_null() {
 }
 
 #[test]
-fn either_may_be_started_first() {
-    for (first, second) in [("premise", "conclusion"), ("conclusion", "premise")] {
-        let place = Place::new(&format!("{first}-first"));
-        let args = ["ITERATIONS=2000", "REPORT=json"];
-        let mut one = place.start(first, &args);
-        if first == "premise" {
+fn either_may_be_started_first_and_each_prints_a_page_with_one_column() {
+    for names in [["premise", "conclusion"], ["conclusion", "premise"]] {
+        let place = Place::new(&format!("{}-first", names[0]));
+        let mut first = place.start(names[0], &["ITERATIONS=2000"]);
+        if names[0] == "premise" {
             drop(place.open()); // it has created the queue
         } else {
-            wait_for_state(&one, 'S'); // it has looked for the queue, and sleeps
+            wait_for_state(&first, 'S'); // it has looked for the queue, and sleeps
         }
-        assert!(one.try_wait().unwrap().is_none());
-        let two = place.start(second, &args);
-        assert_done(&finish(two));
-        assert_done(&finish(one));
+        assert!(first.try_wait().unwrap().is_none());
+        let second = place.run(names[1], &["ITERATIONS=2000"]);
+        for (program, output) in names.into_iter().zip([finish(first), second]) {
+            assert_done(&output);
+            let text = stdout(&output);
+            assert_eq!(lines(&text, program).len(), 1);
+            assert!(text.contains(&format!("\nround trip{program:>15}\nmin ")), "{text}");
+            assert_eq!((row(&text, "p50").len(), row(&text, "yields").len()), (1, 1));
+        }
         assert!(!place.exists());
     }
 }
 
 #[test]
 fn the_json_report_is_one_object_a_program_and_nothing_else() {
-    let place = Place::new("json");
+    let (place, start) = (Place::new("json"), Instant::now());
     let output = place.run("sketch", &["REPORT=json", "VERBOSE=1", "ITERATIONS=20000"]);
     assert_done(&output);
+    let elapsed = start.elapsed().as_secs_f64();
     // A pipe takes no more at once without the other program's line between.
     assert!(stdout(&output).lines().all(|line| line.len() < 4096));
     let reports = reports(&output);
@@ -184,15 +157,11 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
     for report in &reports {
         programs.push(report["program"].as_str().unwrap());
         assert_eq!(report["backend"], if cfg!(freestanding) { "raw" } else { "ffi" });
-        assert_eq!(report["wait"], "poll");
-        assert_eq!(report["message_size"], 32);
-        assert_eq!(report["sealed"], false);
-        assert_eq!(report["pace_us"], 0);
-        assert!(report["cpus"].is_null() && report["sent_late"].is_null());
         assert_eq!(report["end"], "done");
         assert_eq!(report["iterations"], 20000);
         assert_eq!(report["corrupted"], 0);
         let seconds = report["seconds"].as_f64().unwrap();
+        assert!(seconds <= elapsed, "{elapsed}: {report}");
         let rate = report["iterations_per_second"].as_f64().unwrap();
         assert_eq!(report["warm_up_iterations"], 2000);
         // 18000 replies after that are 17999 round trips. The rate is a whole number.
@@ -204,20 +173,11 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
         assert!(ascending[0] > 0 && ascending.is_sorted(), "{report}");
         let (half, longest) = (ascending[1] as f64 / 1e9 * 8999.0, ascending[6] as f64 / 1e9);
         assert!(half * 0.99 <= seconds && longest <= seconds, "{report}");
-        // Each bucket has its greatest time and a count. Together they give the percentiles.
+        // Each bucket has its greatest time and a count.
         let buckets = report["histogram_ns"].as_array().unwrap();
         let column = |i: usize| buckets.iter().map(move |bucket| bucket[i].as_u64().unwrap());
         assert_eq!(column(1).sum::<u64>(), 17999, "{report}");
         assert!(column(1).all(|count| count > 0) && column(0).is_sorted(), "{report}");
-        for (part, percentile) in [(0.5, ascending[1]), (0.99, ascending[3]), (1.0, ascending[6])] {
-            let mut reached = 0;
-            let limit = column(0).zip(column(1)).find(|(_, count)| {
-                reached += count;
-                reached as f64 >= part * 17999.0
-            });
-            let limit = limit.unwrap().0 as f64;
-            assert!((limit * 0.96..=limit).contains(&(percentile as f64)), "{part}: {report}");
-        }
         assert_eq!(report["queue"], place.text);
         assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
@@ -239,21 +199,16 @@ fn on_one_cpu_each_iteration_has_a_switch_and_the_page_says_so() {
     if emulator().is_some() {
         return; // it has threads of its own
     }
-    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-    let this_thread = nix::unistd::Pid::from_raw(0);
-    let allowed = sched_getaffinity(this_thread).unwrap();
-    let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap()).unwrap();
-    let mut one = CpuSet::new();
-    one.set(first).unwrap();
-    sched_setaffinity(this_thread, &one).unwrap(); // the programs inherit it
+    let cpu = common::allowed_cpus()[0];
     for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
         let place = Place::new("one-cpu");
-        let output = place.run("sketch", &["ITERATIONS=2000", wait]);
+        let output = place.run("sketch", &["ITERATIONS=2000", wait, &format!("CPUS={cpu}")]);
         assert_done(&output);
         let text = stdout(&output);
         for switches in row(&text, "switches") {
             assert!((1900..).contains(&switches.parse::<u64>().unwrap()), "{text}");
         }
+        assert!(text.contains(&format!("\nCPUs          {cpu} and {cpu}\n")), "{text}");
         assert!(text.contains("\nThe programs shared one CPU in "), "{text}");
     }
 }
@@ -301,23 +256,6 @@ fn verbose_says_every_message_in_turn() {
             assert_eq!(pair[1].1.as_bytes(), answer, "{program}");
         }
     }
-}
-
-#[test]
-fn counts_match_the_messages_said() {
-    let place = Place::new("counts");
-    let (json, text) = (["REPORT=json", "ITERATIONS=50"], ["VERBOSE=1", "ITERATIONS=50"]);
-    let premise = place.start("premise", &text);
-    // Read from the beginning: otherwise the pipe would become full.
-    let premise = std::thread::spawn(|| finish(premise));
-    assert_done(&place.run("conclusion", &json));
-    let output = premise.join().unwrap();
-    assert_done(&output);
-    let text = stdout(&output);
-    let lines = lines(&text, "premise");
-    let count = |verb: &str| lines.iter().filter(|line| line.starts_with(verb)).count();
-    let back: usize = row(&text, "own received")[0].parse().unwrap();
-    assert_eq!((count("Received "), count("Sending ")), (50 + back, 51 + back));
 }
 
 #[test]
@@ -399,12 +337,4 @@ fn cleanup_removes_a_queue_and_says_so() {
     let output = place.run("cleanup", &[]);
     assert_done(&output);
     assert_eq!(stdout(&output), "queue doesn't need cleanup\nAll clean!\n");
-}
-
-#[test]
-fn standard_error_is_not_needed() {
-    let place = Place::new("no-stderr");
-    let mut command = place.command("sketch");
-    let output = finish(start(command.stderr(Stdio::null())));
-    assert_done(&output);
 }

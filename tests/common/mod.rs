@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use mq_sketch::mq::{Deadline, Queue, QueueName};
 use mq_sketch::os::Errno;
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -76,6 +77,12 @@ pub fn is_installed(tool: &str) -> bool {
         leave_out(&format!("there is no {tool}"));
     }
     is_there
+}
+
+/// The CPUs on which this process, and what it starts, may run.
+pub fn allowed_cpus() -> Vec<usize> {
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap()).collect()
 }
 
 /// A queue name that no other test has. No queue of that name exists before and after.

@@ -2,7 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sched::{CpuSet, sched_setaffinity};
 
 use super::*;
 use common::Random;
@@ -52,11 +52,9 @@ fn a_talk_in_a_storm_ends_well() {
 #[ignore = "it takes minutes: cargo test --release --test faults storm -- --ignored"]
 fn eight_pairs_in_a_long_storm_end_well() {
     let seed: u64 = std::env::var("SOAK_SEED").map_or(1, |seed| seed.parse().expect("a number"));
-    let (here, mut two) = (Pid::from_raw(0), CpuSet::new());
-    let allowed = sched_getaffinity(here).unwrap();
-    let cpus = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap());
-    cpus.take(2).for_each(|cpu| two.set(cpu).unwrap());
-    sched_setaffinity(here, &two).unwrap();
+    let mut two = CpuSet::new();
+    common::allowed_cpus().iter().take(2).for_each(|cpu| two.set(*cpu).unwrap());
+    sched_setaffinity(Pid::from_raw(0), &two).unwrap();
     std::thread::scope(|scope| {
         for pair in 0..8 {
             scope.spawn(move || {
