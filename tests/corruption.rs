@@ -39,24 +39,34 @@ fn shown(message: &[u8]) -> String {
     format!("{} bytes \"{}\"", message.len(), Escaped(message))
 }
 
-/// The program ends as it must, shows this message, and has not answered it.
-fn assert_corrupted(what: &str, child: Running, peer: &Peer, expected: &[u8], received: &[u8]) {
+/// The program ends as it must after so many replies, shows this message, and has not answered it.
+fn assert_corrupted(
+    child: Running,
+    peer: &Peer,
+    replies: usize,
+    expected: &[u8],
+    (what, received): &(&str, Vec<u8>),
+) {
     let output = finish(child);
     let line = the_one_line(&output);
     assert_eq!(code(&output), 1, "{what}: {line}");
-    let words = format!("expected {}, received {}: ", shown(expected), shown(received));
+    let (expected, received) = (shown(expected), shown(received));
+    let words = format!("after {replies} iterations: expected {expected}, received {received}: ");
     assert!(line.contains(&words), "{what}: {line}");
     assert!(line.is_ascii(), "{what}: {line}");
+    let report = common::report(&output);
+    assert_eq!((&report["iterations"], &report["corrupted"]), (&replies.into(), &1.into()));
     assert!(peer.is_silent(), "{what}: it was answered");
 }
 
 /// Talks to premise up to before the reply with this number. Returns what it sent last.
-fn premise_at(place: &Place, moment: usize) -> (Running, Peer, Vec<u8>) {
-    let child = place.start("premise", &["ITERATIONS=5", "REPORT=json"]);
+fn premise_at(place: &Place, moment: usize, size: usize) -> (Running, Peer, Vec<u8>) {
+    let size_wanted = format!("MESSAGE_SIZE={size}");
+    let child = place.start("premise", &["ITERATIONS=5", "REPORT=json", &size_wanted]);
     let mut peer = Peer::new(place.open());
     let mut received = peer.receive();
     for _ in 0..moment {
-        peer.send(&md5_hex(&received));
+        peer.send(&md5_hex(&received).repeat(size / 32));
         received = peer.receive();
     }
     (child, peer, received)
@@ -82,12 +92,12 @@ fn premise_never_answers_a_corrupted_message() {
     for moment in MOMENTS {
         for kind in 0..10 {
             let place = Place::new("corrupted-premise");
-            let (child, mut peer, received) = premise_at(&place, moment);
+            let (child, mut peer, received) = premise_at(&place, moment, 32);
             let right = md5_hex(&received);
-            let (what, wrong) = &wrong_ones(&right)[kind];
-            peer.send(wrong);
-            assert_corrupted(what, child, &peer, &right, wrong);
-            assert!(!place.exists(), "{what}: it leaves no queue behind");
+            let wrong = &wrong_ones(&right)[kind];
+            peer.send(&wrong.1);
+            assert_corrupted(child, &peer, moment, &right, wrong);
+            assert!(!place.exists(), "{}: it leaves no queue behind", wrong.0);
         }
     }
 }
@@ -100,44 +110,30 @@ fn conclusion_never_answers_a_corrupted_message() {
             let (child, mut peer, received) = conclusion_at(&place, moment);
             let right = md5_hex(&received);
             let too_long = ("a byte too many", [&right[..], b"x"].concat());
-            let (what, wrong) = wrong_ones(&right).into_iter().chain([too_long]).nth(kind).unwrap();
-            peer.send(&wrong);
-            assert_corrupted(what, child, &peer, &right, &wrong);
-            assert!(place.exists(), "{what}: it has removed a queue of premise");
+            let wrong = wrong_ones(&right).into_iter().chain([too_long]).nth(kind).unwrap();
+            peer.send(&wrong.1);
+            assert_corrupted(child, &peer, moment, &right, &wrong);
+            assert!(place.exists(), "{}: it has removed a queue of premise", wrong.0);
         }
     }
 }
 
-#[test]
-fn no_longer_message_fits_into_the_queue_that_premise_creates() {
-    let place = Place::new("too-long");
-    let (child, peer, _) = premise_at(&place, 0);
-    let refused = peer.queue.send(&[b'x'; 33], &Deadline::EXPIRED);
-    assert_eq!(refused, Err(mq_sketch::os::Errno::EMSGSIZE));
-    common::signal(&child, Signal::SIGTERM);
-    assert_eq!(code(&finish(child)), 143);
-}
-
-/// Sends the same message twice to a program that is stopped meanwhile, so both are on the queue
-/// when it looks.
-fn send_twice(child: &Running, peer: &mut Peer, message: &[u8]) {
-    stop(child);
-    peer.send(message);
-    peer.send(message);
-    common::signal(child, Signal::SIGCONT);
-}
-
+/// Both are on the queue when premise looks, because it is stopped meanwhile.
 #[test]
 fn premise_notices_a_reply_that_comes_twice_even_the_last_one() {
-    for moment in MOMENTS {
+    let last = ITERATIONS - 1;
+    for (moment, size) in MOMENTS.map(|moment| (moment, 32)).into_iter().chain([(last, 8192)]) {
         let place = Place::new("twice-premise");
-        let (child, mut peer, received) = premise_at(&place, moment);
-        let reply = md5_hex(&received);
-        send_twice(&child, &mut peer, &reply);
+        let (child, mut peer, received) = premise_at(&place, moment, size);
+        let reply = md5_hex(&received).repeat(size / 32);
+        stop(&child);
+        peer.send(&reply);
+        peer.send(&reply);
+        common::signal(&child, Signal::SIGCONT);
         let output = finish(child);
         let line = the_one_line(&output);
         assert_eq!(code(&output), 1, "{line}");
-        let is_last = moment == ITERATIONS - 1;
+        let is_last = moment == last;
         assert_eq!(line.contains("expected nothing more, "), is_last, "{line}");
         assert!(line.contains(&format!("received {}", shown(&reply))), "{line}");
         assert_eq!(peer.is_silent(), is_last, "the first of the two was right");
@@ -146,83 +142,27 @@ fn premise_notices_a_reply_that_comes_twice_even_the_last_one() {
 }
 
 #[test]
-fn conclusion_notices_a_message_that_comes_twice() {
-    for moment in 1..ITERATIONS {
-        let place = Place::new("twice-conclusion");
-        let (child, mut peer, received) = conclusion_at(&place, moment);
-        let message = md5_hex(&received);
-        send_twice(&child, &mut peer, &message);
-        let output = finish(child);
-        if moment + 1 == ITERATIONS {
-            // The first of the two was its last message. Premise has to find the second.
-            assert_eq!(code(&output), 0);
-            continue;
-        }
-        let line = the_one_line(&output);
-        assert_eq!(code(&output), 1, "{line}");
-        assert!(line.contains(&format!("received {}", shown(&message))), "{line}");
-    }
-}
-
-#[test]
-fn a_corrupted_run_reports_what_went_well_before() {
-    let place = Place::new("report");
-    let (child, mut peer, _) = premise_at(&place, 3);
-    peer.send(b"???");
-    let output = finish(child);
-    let report = common::report(&output);
-    assert_eq!((&report["iterations"], &report["corrupted"]), (&3.into(), &1.into()));
-    assert!(the_one_line(&output).contains("corrupted after 3 iterations"));
-}
-
-#[test]
-fn a_message_of_any_bytes_is_shown_by_its_beginning_if_it_is_long() {
-    let place = Place::new("long");
-    let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, false).unwrap());
-    let child = place.start("conclusion", &["REPORT=json"]);
-    peer.send(b"first");
-    peer.receive();
-    peer.send(&[0xff; 8192]);
-    let line = the_one_line(&finish(child));
-    assert!(line.contains("received 8192 bytes \"\\xff\\xff"), "{line}");
-    assert!(line.contains("\\xff...\": another program"), "{line}");
-}
-
-#[test]
 fn a_long_message_is_checked_in_full_and_shown_from_where_it_is_wrong() {
-    for (size, wrong) in [(64, 63), (256, 40), (8192, 31), (8192, 4100), (8192, 8191)] {
+    let ranges =
+        [(64, 63..64), (256, 40..41), (8192, 31..32), (8192, 4100..4101), (8192, 8191..8192)];
+    for (size, wrong) in ranges.into_iter().chain([(8192, 0..8192)]) {
         let place = Place::new("long-corrupted");
-        let args = ["ITERATIONS=5", "REPORT=json", &format!("MESSAGE_SIZE={size}")];
-        let premise = place.start("premise", &args);
-        let mut peer = Peer::new(place.open());
-        let digits = md5_hex(&peer.receive());
+        let (premise, mut peer, received) = premise_at(&place, 0, size);
+        let digits = md5_hex(&received);
         let mut message = digits.repeat(size / 32);
-        message[wrong] = b'!';
+        message[wrong.clone()].fill(0xff);
         peer.send(&message);
         let line = the_one_line(&finish(premise));
         let text = digits.escape_ascii();
         assert!(line.contains(&format!("expected {size} bytes ...\"{text}\", received")), "{line}");
         // The whole message; or the part from where it is wrong; or its end, where that is short.
-        let from = if size <= 256 { 0 } else { (wrong / 32 * 32).min(size - 256) };
+        let from = if size <= 256 { 0 } else { (wrong.start / 32 * 32).min(size - 256) };
         let dots = if from == 0 { "" } else { "..." };
         let rest = Escaped(&message[from..]);
-        assert!(
-            line.contains(&format!("received {size} bytes {dots}\"{rest}\": another")),
-            "{line}"
-        );
+        let words = format!("received {size} bytes {dots}\"{rest}\": another program");
+        assert!(line.contains(&words), "{line}");
         assert!(peer.is_silent(), "it was answered");
     }
-}
-
-#[test]
-fn a_long_message_after_the_last_reply_is_noticed_too() {
-    let place = Place::new("long-after");
-    let premise = place.start("premise", &["ITERATIONS=1", "REPORT=json", "MESSAGE_SIZE=8192"]);
-    let mut peer = Peer::new(place.open());
-    let reply = md5_hex(&peer.receive()).repeat(256);
-    send_twice(&premise, &mut peer, &reply);
-    let line = the_one_line(&finish(premise));
-    assert!(line.contains("expected nothing more, received 8192 bytes \""), "{line}");
 }
 
 #[test]
@@ -249,9 +189,16 @@ fn programs_with_different_message_sizes_say_so() {
 
 /// An intruder between two real programs takes a message and puts others in its place. Whichever
 /// program notices, the run must end with 1.
-fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
-        let place = Place::new(test);
+#[test]
+fn an_intruder_that_flips_doubles_or_adds_a_message_is_noticed() {
+    type Act = fn(&[u8]) -> Vec<Vec<u8>>;
+    let flipped = |message: &[u8]| vec![[&[message[0] ^ 1], &message[1..]].concat()];
+    let doubled = |message: &[u8]| vec![message.to_vec(), message.to_vec()];
+    let added = |message: &[u8]| vec![b"spam".to_vec(), message.to_vec()];
+    let acts: [Act; 3] = [flipped, doubled, added];
+    let waits = ["WAIT=poll", "WAIT=block", "WAIT=adaptive"];
+    for (wait, act) in waits.iter().flat_map(|wait| acts.map(|act| (wait, act))) {
+        let place = Place::new("intruder");
         let sketch =
             place.start("sketch", &["ITERATIONS=1000000000", "REPORT=json", "TIMEOUT=60", wait]);
         let queue = place.open();
@@ -267,26 +214,11 @@ fn intrude(test: &str, replaced: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
                 Err(_) => None,
             }
         });
-        for message in replaced(&buffer) {
+        for message in act(&buffer) {
             queue.send(&message, &Deadline::EXPIRED).unwrap();
         }
         let output = finish(sketch);
         assert_eq!(code(&output), 1, "{}", String::from_utf8_lossy(&output.stderr));
         assert!(!place.exists());
     }
-}
-
-#[test]
-fn an_intruder_that_flips_a_bit_is_noticed() {
-    intrude("intruder-flips", |message| vec![[&[message[0] ^ 1], &message[1..]].concat()]);
-}
-
-#[test]
-fn an_intruder_that_doubles_a_message_is_noticed() {
-    intrude("intruder-doubles", |message| vec![message.to_vec(), message.to_vec()]);
-}
-
-#[test]
-fn an_intruder_that_adds_a_message_is_noticed() {
-    intrude("intruder-adds", |message| vec![b"spam".to_vec(), message.to_vec()]);
 }
