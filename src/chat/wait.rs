@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::mq::QueueName;
 
+    /// Each call gives another `test`, as the tests run side by side.
     fn queue(test: &str) -> Queue {
         let name = std::format!("/mq-sketch-wait-{test}-{}", std::process::id());
         let name = QueueName::new(name.as_bytes()).unwrap();
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "system calls")]
     fn every_32nd_empty_poll_is_followed_by_a_yield() {
-        let (mut waiting, mut queue) = (Waiting::new(Wait::Poll), queue("poll"));
+        let (mut waiting, mut queue) = (Waiting::new(Wait::Poll), queue("empty"));
         for reply in 1..3 {
             assert_eq!(poll(&mut waiting, &mut queue, 31), 0);
             assert_eq!(poll(&mut waiting, &mut queue, 69), 3);
@@ -236,7 +237,8 @@ mod tests {
     #[cfg_attr(miri, ignore = "system calls")]
     fn only_adaptive_changes_between_polling_and_sleeping() {
         for wait in Wait::ALL {
-            let (mut waiting, mut queue) = (Waiting::new(wait), queue(wait.name()));
+            let (mut waiting, mut queue) =
+                (Waiting::new(wait), queue(&std::format!("change-{wait:?}")));
             queue.set_nonblocking(wait.begins_nonblocking()).unwrap();
             for _ in 0..2 {
                 poll(&mut waiting, &mut queue, ROUNDS_BEFORE_SLEEP - 1);
@@ -254,7 +256,8 @@ mod tests {
     #[cfg_attr(miri, ignore = "system calls")]
     fn after_many_rounds_a_program_that_may_sleep_naps_instead_of_yielding() {
         for (wait, yields) in [(Wait::Poll, 1), (Wait::Block, 0)] {
-            let (mut waiting, mut queue) = (Waiting::new(wait), queue(&std::format!("{wait:?}")));
+            let (mut waiting, mut queue) =
+                (Waiting::new(wait), queue(&std::format!("nap-{wait:?}")));
             poll(&mut waiting, &mut queue, ROUNDS_BEFORE_NAP - 1);
             let before = waiting.yields;
             waiting.received_own();
