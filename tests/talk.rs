@@ -266,13 +266,13 @@ fn eight_pairs_at_once_do_not_disturb_each_other() {
     assert!(!places.iter().any(Place::exists));
 }
 
-/// What an endless sketch shows on a terminal of so many columns, up to its end by SIGTERM. The
-/// progress line must have appeared.
-fn shown_on_a_terminal(columns: u16) -> String {
-    let place = Place::new(&format!("progress{columns}"));
+/// What an endless program shows on a terminal of so many columns, up to its end by SIGTERM. One of
+/// `words` must have appeared.
+fn shown_on_a_terminal(program: &str, columns: u16, words: [&str; 2]) -> String {
+    let place = Place::new(&format!("{program}{columns}"));
     let size = nix::pty::Winsize { ws_row: 5, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let terminal = nix::pty::openpty(Some(&size), None).unwrap();
-    let mut command: Command = place.command("sketch");
+    let mut command: Command = place.command(program);
     command.args(["ITERATIONS=9000000000000000000", "REPORT=json"]).stderr(terminal.slave);
     let child = start(&mut command);
     drop(command); // and with it this process's end of the terminal
@@ -287,7 +287,7 @@ fn shown_on_a_terminal(columns: u16) -> String {
             Err(nix::errno::Errno::EAGAIN) => {}
             Ok(_) | Err(_) => return Some(()),
         }
-        let is_shown = shown.contains(" of 90000") || shown.contains(" %");
+        let is_shown = words.iter().any(|words| shown.contains(words));
         if !is_ended && is_shown && shown.ends_with('\r') {
             is_ended = true;
             common::signal(&child, nix::sys::signal::Signal::SIGTERM);
@@ -308,7 +308,7 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_no_wider_than_that() {
         words.contains(&rest) && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
     };
     for (columns, width, fewest) in [(0, 79, 4), (25, 24, 2), (40, 39, 1), (200, 79, 4)] {
-        let shown = shown_on_a_terminal(columns);
+        let shown = shown_on_a_terminal("sketch", columns, [" of 90000", " %"]);
         let (lines, after) = shown.rsplit_once("\x1b[K\r").expect("the cursor at its beginning");
         for line in lines.split("\x1b[K\r") {
             let fields = line.strip_prefix("premise: ").expect("the program's name").split(", ");
@@ -323,6 +323,20 @@ fn a_long_run_shows_its_progress_on_a_terminal_and_no_wider_than_that() {
         }
         // The line of conclusion may have covered it before premise erases the rest.
         assert!(after.contains("\x1b[K"), "{shown:?}");
+    }
+}
+
+#[test]
+fn a_program_that_waits_for_its_peer_says_so_on_a_terminal_once_a_second() {
+    for program in ["premise", "conclusion"] {
+        let line = format!("{program}: waiting for the peer\x1b[K\r");
+        let start = Instant::now();
+        let shown = shown_on_a_terminal(program, 80, [&line.repeat(2); 2]);
+        let (lines, end) = shown.rsplit_once("\x1b[K\r").unwrap();
+        assert!(end.starts_with("\x1b[K") && end.contains(": ended by SIGTERM"), "{shown:?}");
+        let count = shown.matches(&line).count();
+        assert_eq!(lines.len(), count * line.len() - 4, "nothing else: {shown:?}");
+        assert!(count as f64 <= start.elapsed().as_secs_f64(), "{shown:?}");
     }
 }
 
