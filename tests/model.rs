@@ -27,7 +27,7 @@
 //!
 //! Two or three such acts may undo each other, but if premise is done, all that both programs
 //! received was right. This does not hold if the intruder calculates md5: it can speak in
-//! conclusion's place, unnoticed (the last test). md5 finds accidents, not forgeries.
+//! conclusion's place, unnoticed. md5 finds accidents, not forgeries.
 //!
 //! The model has no clock and no full queue: a program gives up only when it waits in vain, and a
 //! message may be longer than mq_msgsize.
