@@ -94,9 +94,15 @@ fn run(
     output
 }
 
+/// A place for one run: several tests run the same program at once.
+fn place() -> Place {
+    static PLACES: AtomicUsize = AtomicUsize::new(0);
+    Place::new(&format!("injection-{}", PLACES.fetch_add(1, Relaxed)))
+}
+
 /// How often each process of a program makes each call.
 fn count_calls(program: &str, args: &[&str]) -> BTreeMap<(usize, i64), usize> {
-    let place = Place::new(&format!("injection-{program}"));
+    let place = place();
     let mut counts = BTreeMap::new();
     let output = run(&place, program, args, |call, result| {
         *counts.entry((call.process, call.number)).or_insert(0) += usize::from(result.is_none());
@@ -174,10 +180,12 @@ fn statuses(program: &str, number: i64, fault: Fault) -> &'static [i32] {
 /// Runs a program with one fault, and checks its end. Returns whether the call was made.
 fn inject(program: &str, args: &[&str], case: Case) -> bool {
     let Case { process, number, nth, fault } = case;
-    static CASES: AtomicUsize = AtomicUsize::new(0);
-    let place = Place::new(&format!("injection-{}", CASES.fetch_add(1, Relaxed)));
+    let place = place();
     let mut calls = 0;
-    let output = run(&place, program, args, |call, result| {
+    // Only a message that is lost needs the timeout.
+    let is_lost = number == libc::SYS_mq_timedsend && matches!(fault, Fault::Zero);
+    let args = [args, &[if is_lost { "TIMEOUT=1" } else { "TIMEOUT=30" }]].concat();
+    let output = run(&place, program, &args, |call, result| {
         let is_such = (call.process, call.number) == (process, number) && result.is_none();
         calls += usize::from(is_such);
         match fault {
@@ -192,12 +200,12 @@ fn inject(program: &str, args: &[&str], case: Case) -> bool {
     let status = code(&output);
     // The kernel interrupts a sleep only at an empty queue. Here the last message of a peer that has
     // ended may be on it.
-    let is_lost = matches!(fault, Fault::Error(Errno::EINTR))
+    let is_given_up = matches!(fault, Fault::Error(Errno::EINTR))
         && number == libc::SYS_mq_timedreceive
         && args[0] != "WAIT=poll"
         && error.contains(" has ended ");
     let is_expected = match calls >= nth {
-        true => statuses(program, number, fault).contains(&status) || is_lost && status == 4,
+        true => statuses(program, number, fault).contains(&status) || is_given_up && status == 4,
         false => status == 0,
     };
     assert!(is_expected, "{program}: {case:?}: {status}: {error}");
@@ -221,7 +229,7 @@ fn inject(program: &str, args: &[&str], case: Case) -> bool {
 /// Tries every fault at those calls of a program that `is_wanted` picks by their position and their
 /// count, several at a time.
 fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize) -> bool) {
-    let args = [wait, "ITERATIONS=2", "TIMEOUT=1"];
+    let args = [wait, "ITERATIONS=2"];
     let mut cases = Vec::new();
     for ((process, number), count) in count_calls(program, &args) {
         for nth in (1..=count).filter(|nth| is_wanted(*nth, count)) {

@@ -120,7 +120,12 @@ fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
         #[cfg(target_os = "linux")]
         // SAFETY: it sets FD_CLOEXEC and nothing else.
         unsafe {
-            libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int);
+            libc::syscall(
+                libc::SYS_close_range,
+                3 as libc::c_uint,
+                libc::c_uint::MAX,
+                libc::CLOSE_RANGE_CLOEXEC,
+            );
         }
         setrlimit(limit, value, value)
     })
