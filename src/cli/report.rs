@@ -343,6 +343,7 @@ pub(super) mod tests {
     use super::*;
     use crate::chat::clock::Reading;
     use crate::chat::dialogue::Dialogue;
+    use crate::chat::histogram::Histogram;
     use crate::chat::message::Message;
     use std::string::ToString;
 
@@ -408,6 +409,22 @@ pub(super) mod tests {
                  \"histogram_ns\":[[1503,998],[30207,1],[4030463,1]]}}"
             )
         );
+    }
+
+    /// The round trip at each percentile has a time that no other has. The figure is the middle of
+    /// its bucket.
+    #[test]
+    fn each_percentile_is_that_of_its_name() {
+        let mut session = session();
+        session.stats.round_trips = Histogram::new();
+        let counts = [4_999, 1, 3_999, 1, 899, 1, 89, 1, 8, 1, 1];
+        for (doubled, count) in (0..).zip(counts) {
+            (0..count).for_each(|_| session.stats.round_trips.record(2_000 << doubled));
+        }
+        let json = json(&session, End::Done);
+        let times = "\"min\":1000,\"p50\":2008,\"p90\":8032,\"p99\":32128,\"p99_9\":128512,\
+                     \"p99_99\":514048,\"max\":1024000}";
+        assert!(json.contains(times), "{json}");
     }
 
     #[test]
