@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
 use common::{
@@ -148,22 +147,6 @@ fn a_file_that_does_not_fit_is_refused_and_one_that_just_fits_is_read() {
     content.push(b'\n');
     let line = refused_file("too-large", &content);
     assert_eq!(line, "FILE: it has more than 16384 bytes: remove comments");
-}
-
-#[test]
-fn an_unreadable_file_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("secret.txt");
-    std::fs::write(&path, "ITERATIONS=5").unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
-    let place = Place::new("unreadable");
-    let mut command = place.command_of_nobody(folder.path(), "premise");
-    let output = finish(start(command.arg(&path)));
-    let line = the_one_line(&output);
-    assert_eq!(code(&output), 2, "{line}");
-    assert!(line.ends_with(
-        "secret.txt: EACCES: this user may not read it: change its mode, or give another file"
-    ));
 }
 
 #[test]

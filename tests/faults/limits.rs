@@ -247,7 +247,9 @@ fn in_a_directory_that_the_user_may_not_search_the_defaults_hold() {
         if status == 0 {
             assert_done(&output);
         } else {
-            assert_ended(&output, status, "cleanup", "params.txt: EACCES: this user may not read");
+            let text = "params.txt: EACCES: this user may not read it: change its mode, or give \
+                        another file";
+            assert_says(&output, status, "cleanup", text);
         }
         fs::set_permissions(folder.path().join("closed"), fs::Permissions::from_mode(0o700))
             .unwrap();
