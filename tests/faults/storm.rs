@@ -7,11 +7,11 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use super::*;
 use common::Random;
 
-/// Up to so many signals to either of two programs, until one has ended. The pauses between them are
+/// Up to so many signals to either of two programs, until both have ended. The pauses between them are
 /// mostly short, and shorter than `longest` microseconds. Returns how many signals there were.
 fn storm(both: &[Running; 2], random: &mut Random, most: usize, longest: usize) -> usize {
     for signals in 0..most {
-        if both.iter().any(|child| state(child.id()) == 'Z') {
+        if both.iter().all(|child| state(child.id()) == 'Z') {
             return signals;
         }
         signal(&both[random.below(2)], [SIGSTOP, SIGCONT][random.below(2)]);
