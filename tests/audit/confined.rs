@@ -14,8 +14,8 @@ use crate::common::{self, Place, assert_done, code, finish, start};
 use crate::published::{list, names_in};
 use crate::scribe::call_named;
 
-/// A command that runs under an OCI list, less the call `without`, from its execve(2) on. The
-/// kernel gets the filter that a container runtime would make from the list.
+/// A command that runs under an OCI list, less the call `without`, from its execve(2) on: under a
+/// filter that allows the calls of the list, and kills the process at any other.
 fn under(mut command: Command, program: &str, without: &str) -> Command {
     let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
     let names = names_in(&serde_json::from_str(&oci).unwrap(), "x86_64");

@@ -9,8 +9,9 @@
 //! - A pointer to what the kernel returns is left out. So is a result that is as it should be: 0,
 //!   or the length of all that was to be written.
 //! - In a text PROGRAM and /NAME are the names of the program and of the queue, N is the time, MESSAGE
-//!   is a message that VERBOSE=1 shows. A whole report is `a page` or `a line of json`, what is written
-//!   to standard error `a line of error`, and what a child of sketch writes to the pipe `its record`.
+//!   is a message that VERBOSE=1 shows. A whole report is `a page` or `a line of json`, and what a child
+//!   of sketch writes to the pipe is `its record`. An error is shown up to what failed: other tests hold
+//!   its cause and its remedy.
 
 use std::ffi::c_int;
 
@@ -315,18 +316,24 @@ impl Scribe {
         if text.starts_with('\n') {
             return "a page".into();
         }
+        let shown = |program: &str| match program == self.programs[call.process] {
+            true => "PROGRAM".to_string(),
+            false => program.to_string(),
+        };
         if call.args[0] == 2 {
             assert!(text.ends_with('\n') && text.lines().count() == 1, "{text}");
-            return "a line of error".into();
+            let (program, error) = text.split_once(": ").expect("the program's name");
+            let what = error.split(": ").next().unwrap();
+            let what = what.split(|letter: char| letter.is_ascii_digit()).next().unwrap();
+            return format!("\"{}: {}...\"", shown(program), what.trim_end());
         }
         let Some((program, line)) = text.split_once('@') else { return format!("{text:?}") };
         let (_, said) = line.split_once(": ").expect("a time");
-        let program = if program == self.programs[call.process] { "PROGRAM" } else { program };
         let said = match said.split_once(' ') {
             Some((verb @ ("Sending" | "Received"), _)) => format!("{verb} MESSAGE\n"),
             _ => said.to_string(),
         };
-        format!("{:?}", format!("{program}@N: {said}"))
+        format!("{:?}", format!("{}@N: {said}", shown(program)))
     }
 }
 

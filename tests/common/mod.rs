@@ -64,7 +64,8 @@ pub fn emulator() -> Option<OsString> {
     std::env::var_os("MQ_SKETCH_EMULATOR")
 }
 
-/// Says that a part of a test is left out, and why. `.ci/run` has every tool: there it is a failure.
+/// Says that a part of a test is left out, and why. In `.ci/run`, which installs the tools, that is a
+/// failure.
 pub fn leave_out(why: &str) {
     assert!(std::env::var_os("MQ_SKETCH_COMPLETE").is_none(), "left out: {why}");
     println!("left out: {why}");

@@ -135,7 +135,7 @@ fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
 #[cfg(target_os = "linux")]
 fn filtered(command: &mut Command, number: libc::c_long, action: SeccompAction) -> &mut Command {
     let rules = [(number, Vec::new())].into();
-    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let architecture = std::env::consts::ARCH.try_into().expect("a processor with such filters");
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture).unwrap();
     let filter = BpfProgram::try_from(filter).unwrap();
     // Its errors are those of the two system calls that it makes.
