@@ -118,7 +118,27 @@ fn conclusion_never_answers_a_corrupted_message() {
     }
 }
 
-/// Both are on the queue when premise looks, because it is stopped meanwhile.
+/// Sends the same message twice to a program that is stopped meanwhile, so both are on the queue
+/// when it looks.
+fn send_twice(child: &Running, peer: &mut Peer, message: &[u8]) {
+    stop(child);
+    peer.send(message);
+    peer.send(message);
+    common::signal(child, Signal::SIGCONT);
+}
+
+#[test]
+fn conclusion_notices_a_message_that_comes_twice() {
+    let place = Place::new("twice-conclusion");
+    let (child, mut peer, received) = conclusion_at(&place, 2);
+    let message = md5_hex(&received);
+    send_twice(&child, &mut peer, &message);
+    let output = finish(child);
+    let line = the_one_line(&output);
+    assert_eq!(code(&output), 1, "{line}");
+    assert!(line.contains(&format!("received {}", shown(&message))), "{line}");
+}
+
 #[test]
 fn premise_notices_a_reply_that_comes_twice_even_the_last_one() {
     let last = ITERATIONS - 1;
@@ -126,10 +146,7 @@ fn premise_notices_a_reply_that_comes_twice_even_the_last_one() {
         let place = Place::new("twice-premise");
         let (child, mut peer, received) = premise_at(&place, moment, size);
         let reply = md5_hex(&received).repeat(size / 32);
-        stop(&child);
-        peer.send(&reply);
-        peer.send(&reply);
-        common::signal(&child, Signal::SIGCONT);
+        send_twice(&child, &mut peer, &reply);
         let output = finish(child);
         let line = the_one_line(&output);
         assert_eq!(code(&output), 1, "{line}");

@@ -47,7 +47,7 @@ pub fn draw(
         save("sizes.svg", stacked(&size_panels(&parts.sizes), 250, &frame)?)?;
     }
     if has(&parts.pairs) {
-        let title = format!("Rate of many pairs at once, with {cpus} CPUs");
+        let title = format!("Rate of many pairs at once, CPUs: {cpus}");
         let frame = frame(&title, RATES);
         save("pairs.svg", stacked(&[pairs_panel(&parts.pairs)], 330, &frame)?)?;
     }
@@ -102,11 +102,14 @@ fn by_placement(
     groups.filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
-/// A row that gives the value of each dot in figures, too, in the same order.
-fn row_with_figures(name: String, mut dots: Vec<(Dot, Look)>) -> Row {
-    dots.sort_by(|(one, _), (other, _)| one.value.total_cmp(&other.value));
-    let values: Vec<_> = dots.iter().map(|(dot, _)| microseconds(dot.value)).collect();
-    Row { name, dots, figures: values.join("; ") }
+/// A row that gives the value of each dot in figures, too, in the same order. A missing one is a dash.
+pub fn row_with_figures(name: String, dots: Vec<Option<(Dot, Look)>>) -> Row {
+    let figure = |dot: &Option<(Dot, Look)>| match dot {
+        Some((dot, _)) => microseconds(dot.value),
+        None => "-".to_string(),
+    };
+    let figures: Vec<_> = dots.iter().map(figure).collect();
+    Row { name, figures: figures.join("; "), dots: dots.into_iter().flatten().collect() }
 }
 
 /// The time of an iteration. With all CPUs it is much as with two.
@@ -125,8 +128,8 @@ fn throughput(all: &[Measured]) -> Rows {
             let is_awake = |other: &Contender| other.is_awake_beside(contender);
             let kept_awake = find(all, placement, is_awake);
             let (kept_awake, colour) = (kept_awake.and_then(dot_of_times), colour_of(contender));
-            let kept_awake = kept_awake.map(|dot| (dot, awake(colour)));
-            let left_alone = (dot_of_times(one)?, asleep(colour));
+            let kept_awake = kept_awake.map(|dot| Some((dot, awake(colour))));
+            let left_alone = Some((dot_of_times(one)?, asleep(colour)));
             let dots = kept_awake.into_iter().chain([left_alone]).collect();
             Some(row_with_figures(contender.name(), dots))
         };
@@ -138,7 +141,7 @@ fn throughput(all: &[Measured]) -> Rows {
             ("ours", asleep(BLUE)),
             ("others", asleep(ORANGE)),
             ("without a peer", asleep(GREY)),
-            ("CPUs kept awake", awake(INK)),
+            ("CPUs kept awake: the first of two figures", awake(INK)),
         ]
         .map(|(name, look)| (name.to_string(), look))
         .into(),
@@ -189,8 +192,7 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
     let avg = Look::new(GREEN, None, Marker::Ring);
     let max = Look::new(PINK, None, Marker::Diamond);
     let group = |pace: u64| {
-        let here = all.iter().filter(|one| one.case.pace == pace && !one.outcomes.is_empty());
-        let ours = here.map(|one| {
+        let ours = all.iter().filter(|one| one.case.pace == pace).map(|one| {
             let dots = looks.iter().filter_map(|(index, look)| {
                 Some((dot(one.all_percentiles(PERCENTILES[*index])?)?, *look))
             });
@@ -208,7 +210,7 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
                 figures: format!("{:.2}", one.avg),
             }
         });
-        let rows = ours.chain(theirs).collect();
+        let rows = ours.chain(theirs).filter(|row| !row.dots.is_empty()).collect();
         (format!("{} messages a second", table::grouped(messages_per_second(pace))), rows)
     };
     let names = ["p50", "p99", "p99.99"].map(String::from).into_iter();
@@ -230,7 +232,7 @@ fn of_transports(all: &[Measured]) -> Rows {
     ];
     let rows = |placement: Placement| {
         let row = |(transport, _): &(&str, _)| {
-            let dots = ways.iter().filter_map(|(way, _, look)| {
+            let dots = ways.iter().map(|(way, _, look)| {
                 let name = format!("{transport} {way}");
                 let one = find(all, placement, |contender| contender.name() == name)?;
                 Some((dot_of_times(one)?, *look))

@@ -68,7 +68,7 @@ pub enum Kind {
     Floor,
     /// What each program calculates in an iteration.
     Md5,
-    /// Our programs as they are by default: the others are compared with these.
+    /// Our programs as they are by default. The others are compared with these.
     Reference,
     /// Our programs otherwise.
     Ours,
@@ -197,8 +197,8 @@ impl Contender {
         let commands = commands.each_ref().map(|program| {
             [program, "REPORT=json", &how, seal(sealed), &queue, &iterations, &size, &pace]
         });
-        let kind = match (wait, backend) {
-            ("poll", mq::BACKEND) => Kind::Reference,
+        let kind = match (wait, backend, sealed) {
+            ("poll", mq::BACKEND, false) => Kind::Reference,
             _ => Kind::Ours,
         };
         let ours = Contender::new(&format!("ours {wait} ({backend})"), kind, &commands);
@@ -269,7 +269,7 @@ impl Contender {
 
     /// The one that the others are compared with.
     pub fn is_reference(&self) -> bool {
-        self.kind == Kind::Reference && !self.sealed
+        self.kind == Kind::Reference
     }
 
     pub fn is_floor(&self) -> bool {

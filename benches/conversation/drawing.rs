@@ -22,15 +22,12 @@ pub const GRID: Colour = (0xd9dce0, 0x3b4148);
 /// Colours that colour-blind readers can tell apart, darker on white and lighter in the dark.
 pub const GREY: Colour = (0x6a7178, 0xa9b1b9);
 pub const BLUE: Colour = (0x0062b1, 0x62b5f5);
-pub const SKY: Colour = (0x3287bd, 0x9ad4ff);
 pub const GREEN: Colour = (0x00785a, 0x3fcfa4);
 pub const VIOLET: Colour = (0x7b3fa0, 0xcf9df0);
 pub const ORANGE: Colour = (0xb85c00, 0xf7a64a);
 pub const RED: Colour = (0xb3261e, 0xff8d85);
-pub const OLIVE: Colour = (0x6f6a00, 0xd8cf4a);
 pub const PINK: Colour = (0xa82c74, 0xf596c8);
-const COLOURS: [Colour; 12] =
-    [GROUND, INK, GRID, GREY, BLUE, SKY, GREEN, VIOLET, ORANGE, RED, OLIVE, PINK];
+const COLOURS: [Colour; 10] = [GROUND, INK, GRID, GREY, BLUE, GREEN, VIOLET, ORANGE, RED, PINK];
 
 const WIDTH: i32 = 400;
 const MARGIN: i32 = 12;
@@ -142,10 +139,12 @@ impl Axis {
         Axis { low, high: values.fold(1.01 * low, f64::max), step: None }
     }
 
-    /// On a log scale, with some space at both ends.
+    /// On a log scale, with some space at both ends, and at least one tick: there is one between any
+    /// value and its double.
     pub fn log_with_margins(values: impl Iterator<Item = f64> + Clone) -> Axis {
         let Axis { low, high, step } = Axis::log(values);
-        let margin = (high / low).powf(0.04).max(1.2);
+        let ratio = high / low;
+        let margin = ratio.powf(0.04).max(1.2).max((2.1 / ratio).sqrt());
         Axis { low: low / margin, high: high * margin, step }
     }
 

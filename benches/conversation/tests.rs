@@ -20,7 +20,7 @@ mod run;
 mod start;
 mod table;
 
-use charts::{curves, microseconds, short, time};
+use charts::{curves, microseconds, row_with_figures, short, time};
 use contender::{Contender, Kind, Placement};
 use drawing::{Axis, BLUE, Dot, Look, Marker};
 use options::{Options, options};
@@ -208,7 +208,8 @@ fn a_number_is_rounded_and_has_a_comma_every_three_digits() {
 #[test]
 fn a_comparison_has_every_figure_in_its_column() {
     let (floor, ours) = (contender("alone", Kind::Floor), contender("ours", Kind::Reference));
-    let (floor, ours, sealed) = (&floor, &ours, &Contender { sealed: true, ..ours.clone() });
+    let (floor, ours, sealed) =
+        (&floor, &ours, &Contender { sealed: true, kind: Kind::Ours, ..ours.clone() });
     let mut all = vec![
         measured(floor, &[&[1_000.0], &[1_000.0], &[1_000.0]]),
         measured(ours, &[&[2_000.0], &[2_200.0], &[1_800.0]]),
@@ -383,8 +384,9 @@ fn a_log_axis_has_equal_lengths_for_equal_ratios() {
 
 #[test]
 fn an_axis_with_margins_has_no_value_at_its_ends() {
-    for values in [[1e3, 1e3], [1e3, 2e3], [1e3, 1e9]] {
+    for values in [[1e3, 1e3], [1_400.0, 1_410.0], [2_450.0; 2], [1e3, 2e3], [1e3, 1e9]] {
         let axis = Axis::log_with_margins(values.into_iter());
+        assert!(!axis.ticks().is_empty(), "{values:?}");
         let [low, high] = values.map(|value| axis.at(value, (0, 1_000)));
         assert!(30 < low && low <= high && high < 970, "{values:?}: {low} {high}");
     }
@@ -431,4 +433,11 @@ fn a_contender_is_compared_with_the_one_that_differs_in_one_thing() {
     };
     assert_eq!(pairs(Contender::is_awake_beside), [(1, 0)]);
     assert_eq!(pairs(Contender::is_sealed_beside), [(2, 0)]);
+}
+
+#[test]
+fn figures_are_in_the_order_of_the_legend_and_a_missing_one_is_a_dash() {
+    let dot = |value| Some((Dot { value, rounds: Vec::new() }, Look::new(BLUE, None, Marker::Dot)));
+    let row = row_with_figures("pipe".to_string(), vec![dot(2_040.0), None, dot(1_950.0)]);
+    assert_eq!((&*row.figures, row.dots.len()), ("2.04; -; 1.95", 2));
 }
