@@ -39,7 +39,7 @@ fn shown(message: &[u8]) -> String {
     format!("{} bytes \"{}\"", message.len(), Escaped(message))
 }
 
-/// The program ends as it must after so many replies, shows this message, and has not answered it.
+/// The program ends with status 1 after so many replies, shows this message, and does not answer it.
 fn assert_corrupted(
     child: Running,
     peer: &Peer,
@@ -97,7 +97,7 @@ fn premise_never_answers_a_corrupted_message() {
             let wrong = &wrong_ones(&right)[kind];
             peer.send(&wrong.1);
             assert_corrupted(child, &peer, moment, &right, wrong);
-            assert!(!place.exists(), "{}: it leaves no queue behind", wrong.0);
+            assert!(!place.exists(), "{}: premise has left its queue behind", wrong.0);
         }
     }
 }
@@ -113,7 +113,7 @@ fn conclusion_never_answers_a_corrupted_message() {
             let wrong = wrong_ones(&right).into_iter().chain([too_long]).nth(kind).unwrap();
             peer.send(&wrong.1);
             assert_corrupted(child, &peer, moment, &right, &wrong);
-            assert!(place.exists(), "{}: it has removed a queue of premise", wrong.0);
+            assert!(place.exists(), "{}: conclusion has removed the queue of premise", wrong.0);
         }
     }
 }

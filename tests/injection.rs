@@ -127,8 +127,8 @@ fn faults(number: i64) -> impl Iterator<Item = Fault> {
     errors.iter().map(|errno| Fault::Error(*errno)).chain(zero).chain([Fault::Signal])
 }
 
-/// The exit statuses that can follow. 1015: SIGTERM killed it, before its handler was installed or in
-/// cleanup.
+/// The exit statuses that this fault may cause. 1015: SIGTERM killed the program before its handler
+/// was installed, or `cleanup`, which has none.
 #[allow(non_upper_case_globals)] // the names of calls
 fn statuses(program: &str, number: i64, fault: Fault) -> &'static [i32] {
     use Fault::{Error, Signal, Zero};
@@ -142,19 +142,19 @@ fn statuses(program: &str, number: i64, fault: Fault) -> &'static [i32] {
         (SYS_read, Zero) => &[0],
         (_, Zero) => &[0, 3],
 
-        // It is made again, or was not needed.
+        // The program repeats the call, or did not need it.
         (
             SYS_mq_timedsend | SYS_mq_timedreceive | SYS_nanosleep | SYS_write
             | SYS_rt_sigtimedwait | SYS_read,
             Error(Errno::EINTR),
         ) => &[0],
         (SYS_write, Error(Errno::EAGAIN)) => &[0],
-        // Where it would sleep the kernel does not say EAGAIN.
+        // A call that may sleep never fails with EAGAIN in the kernel.
         (SYS_mq_timedsend | SYS_mq_timedreceive, Error(Errno::EAGAIN)) => &[0, 3],
         // Another program is in the seat.
         (SYS_fcntl, Error(Errno::EAGAIN)) => &[0, 3],
 
-        // The parameters cannot be read. A child's report is not the parent's end.
+        // The parameters cannot be read. A `sketch` that cannot read a child's report still succeeds.
         (SYS_openat | SYS_read, Error(Errno::ENOMEM)) => &[0, 3],
         (SYS_openat | SYS_read, _) => &[0, 2],
         // cleanup removes a queue that it cannot open, too.
@@ -165,7 +165,7 @@ fn statuses(program: &str, number: i64, fault: Fault) -> &'static [i32] {
             | SYS_pipe2 | SYS_dup3 | SYS_nanosleep,
             _,
         ) => &[3],
-        // After the conversation it does no harm.
+        // A failure after the conversation does no harm.
         (SYS_rt_sigprocmask | SYS_setitimer | SYS_write, _) => &[0, 3],
         (
             SYS_clock_gettime | SYS_close | SYS_fcntl | SYS_fstat | SYS_getrusage | SYS_ioctl

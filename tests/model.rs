@@ -564,7 +564,7 @@ mod real {
                     self.take_messages();
                     self.put(messages);
                 }
-                GivesUp(_) => {} // it would, after TIMEOUT
+                GivesUp(_) => {} // TIMEOUT=0: it waits on
                 Looks(_) | Polls(_) => unreachable!("not among the steps"),
             }
         }

@@ -105,7 +105,7 @@ fn a_bad_value_is_shown_with_what_would_be_a_good_one() {
             "MESSAGE_QUEUE_NAME=/a/b",
             "'/a/b' is not a queue name: use '/' and 1 to 255 bytes without '/', not '.' or '..'",
         ),
-        // A part of a name is enough for a suggestion.
+        // A misspelt name, or a part of a name, is enough for a suggestion.
         ("ITERATONS=5", "no such parameter (did you mean ITERATIONS?)"),
         ("SIZE=64", "no such parameter (did you mean MESSAGE_SIZE?)"),
         ("queue=/a", "no such parameter (did you mean MESSAGE_QUEUE_NAME?)"),

@@ -74,7 +74,7 @@ pub fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// Microseconds with three digits; from a second on, seconds with their unit.
+/// Microseconds with at least three digits; from a second on, seconds with their unit.
 pub fn microseconds(nanoseconds: f64) -> String {
     match nanoseconds / 1e3 {
         us @ 1e6.. => format!("{:.2} s", us / 1e6),
@@ -150,7 +150,8 @@ fn throughput(all: &[Measured]) -> Rows {
     }
 }
 
-/// Round trips of some contenders; the tables have all. p90 would lie upon p50.
+/// Round trips of some contenders; the tables have all. p90 is left out, because its marker would cover
+/// that of p50.
 fn percentiles(all: &[Measured]) -> Rows {
     let looks = [
         (0, Look::new(BLUE, None, Marker::Dot)),

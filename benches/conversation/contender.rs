@@ -233,7 +233,7 @@ impl Contender {
         Contender { missing, ..Contender::new(&name, Kind::Other, &[command]) }
     }
 
-    /// It, and the same with CPUs that do not sleep.
+    /// This contender, and the same one with CPUs kept awake.
     fn with_cpus_awake(self) -> [Contender; 2] {
         let missing = self.missing.clone().or_else(|| machine::keep_awake().err());
         let awake = Contender { awake: true, missing, ..self.clone() };

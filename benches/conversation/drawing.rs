@@ -165,7 +165,7 @@ impl Axis {
         from + (part * f64::from(to - from)).round() as i32
     }
 
-    /// Powers of ten, and the more of what lies between them the fewer there are.
+    /// Powers of ten. The fewer decades the axis has, the more ticks lie between them.
     pub fn ticks(&self) -> Vec<f64> {
         let is_inside = |tick: &f64| (self.low..=1.001 * self.high).contains(tick);
         match self.step {
@@ -229,8 +229,8 @@ fn draw_marker(area: &Area, look: Look, (x, y): Point) -> Drawn {
     Ok(())
 }
 
-/// A value, and the values of the rounds of which it is the median. They are thin strokes, longer
-/// than a marker: so they are seen though they lie under it, and also if they fall into two groups.
+/// A value, and the values of the rounds of which it is the median. The rounds are thin strokes, longer
+/// than a marker, so they stay visible beneath it.
 pub struct Dot {
     pub value: f64,
     pub rounds: Vec<f64>,

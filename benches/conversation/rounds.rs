@@ -117,7 +117,7 @@ impl<'a> Measured<'a> {
         Spread::of(self.all_nanoseconds_each())
     }
 
-    /// Of all pairs together in each round, by the time in which all of them have done all.
+    /// The rate of all pairs together in each round, by the time until the last of them ended.
     pub fn all_rates_by_wall(&self) -> Vec<f64> {
         let all = (self.iterations * self.case.pairs as u64) as f64;
         self.outcomes.iter().map(|outcome| all / outcome.wall_seconds).collect()

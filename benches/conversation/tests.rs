@@ -373,7 +373,7 @@ fn a_linear_axis_begins_at_0_and_has_round_steps() {
 fn a_log_axis_has_equal_lengths_for_equal_ratios() {
     let axis = Axis::log([1e3, 1e6, 1e4].into_iter());
     assert_eq!([1e3, 1e4, 1e5, 1e6].map(|value| axis.at(value, (10, 310))), [10, 110, 210, 310]);
-    // Many decades have no ticks between, and few have more.
+    // Many decades have ticks only at powers of ten. Few decades have more.
     assert_eq!(Axis::log([1e3, 1e7].into_iter()).ticks(), [1e3, 1e4, 1e5, 1e6, 1e7]);
     assert_eq!(Axis::log([1e3, 1e4].into_iter()).ticks(), [1e3, 2e3, 5e3, 1e4]);
     assert_eq!(Axis::log([1.9, 5.5].into_iter()).ticks(), [2.0, 3.0, 4.0, 5.0]);

@@ -25,7 +25,7 @@ fn makers(program: &str) -> String {
 }
 
 #[test]
-#[ignore = "settings of cargo make other programs; .ci/run has none"]
+#[ignore = "settings of cargo change the programs; .ci/run sets none"]
 fn the_published_sums_are_those_of_the_programs() {
     let path = folder().join(std::env::consts::ARCH).join(SUMS);
     let mut sha256sum = Command::new("sha256sum");

@@ -14,7 +14,7 @@ use crate::trace::{Verdict, trace};
 /// it.
 const ERESTARTSYS: i64 = 512;
 
-const FAILED: &str = "the tracer goes on: its own panic is above";
+const FAILED: &str = "the tracer has panicked: its message is above";
 
 /// If this is dropped, the program is killed.
 pub struct Held {
@@ -35,7 +35,7 @@ pub enum Next {
 }
 
 impl Held {
-    /// Starts a program, for which it is `seconds` after 1970 up to its first call.
+    /// Starts a program, up to its first call on the queue. Until then CLOCK_REALTIME says `seconds`.
     pub fn start(mut command: Command, seconds: u64) -> Held {
         let ((go_on, may_go_on), (tell, calls)) = (channel(), channel());
         thread::spawn(move || {
@@ -73,7 +73,7 @@ impl Held {
         Held { go_on, calls, next }
     }
 
-    /// Lets the program make its call, up to the next one.
+    /// Lets the program make this call, and waits for its next call or its end.
     pub fn call(&mut self) {
         self.go_on.send(()).unwrap();
         self.next = self.calls.recv().expect(FAILED);

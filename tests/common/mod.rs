@@ -71,7 +71,7 @@ pub fn leave_out(why: &str) {
     println!("left out: {why}");
 }
 
-/// Whether an optional tool is installed.
+/// Whether an optional tool is installed; see [`leave_out`].
 pub fn is_installed(tool: &str) -> bool {
     let is_there = Command::new(tool).arg("--version").output().is_ok();
     if !is_there {

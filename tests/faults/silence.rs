@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn premise_gives_up_if_the_peer_never_comes_or_leaves_and_says_how_far_it_came() {
+fn premise_gives_up_if_the_peer_leaves_or_never_comes_and_reports_its_iterations() {
     for (wait, replies) in WAITS.map(|wait| (wait, 3)).into_iter().chain([(WAITS[0], 0)]) {
         let place = Place::new("alone");
         let premise = place.start("premise", &[ENDLESS, "TIMEOUT=1", "REPORT=json", wait]);
@@ -71,8 +71,9 @@ fn a_program_that_is_stopped_and_continued_talks_on() {
     }
 }
 
-/// premise has nothing to do. One polls until it has had half a second of a CPU. The others have had
-/// less by then: less than a tenth of that, or on a busy machine less than a twentieth of the time.
+/// The peer of each `premise` is stopped. The test ends when the polling `premise` has used half a
+/// second of a CPU. By then each other one has used less than a tenth of that, or less than a
+/// twentieth of the time that has passed, whichever is more.
 #[test]
 fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
     let places = WAITS.map(|wait| Place::new(&format!("idle-{}", &wait[5..])));

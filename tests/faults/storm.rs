@@ -55,8 +55,7 @@ fn a_talk_in_a_storm_ends_well() {
     assert!(signals >= 5 * talks, "no storm: {signals} signals");
 }
 
-/// On two CPUs, so that a machine with more shows what one with two does. STORM_SEED=N makes it
-/// another storm.
+/// On two CPUs, so the result is comparable on larger machines. STORM_SEED=N chooses another storm.
 #[test]
 #[ignore = "it takes minutes: cargo test --release --test faults storm -- --ignored"]
 fn eight_pairs_in_a_long_storm_end_well() {
@@ -68,7 +67,7 @@ fn eight_pairs_in_a_long_storm_end_well() {
         for pair in 0..8 {
             scope.spawn(move || {
                 sched_setaffinity(Pid::from_raw(0), &two).unwrap();
-                // An iteration that blocks takes twenty times as long.
+                // An iteration with WAIT=block takes longer.
                 let iterations = if pair % 3 == 1 { 1_000_000 } else { 10_000_000 };
                 let args = ["TIMEOUT=10", ["SEALED=0", "SEALED=1"][pair % 2]];
                 let seed = 8 * seed + pair as u64 + 1;
