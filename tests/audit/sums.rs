@@ -41,6 +41,6 @@ fn the_published_sums_are_those_of_the_programs() {
     if comments == makers {
         assert_eq!(sums, published, "{REMEDY}");
     } else {
-        common::leave_out(&format!("the sums are for another compiler or linker: {published}"));
+        println!("left out: the sums are for another compiler or linker: {published}");
     }
 }
