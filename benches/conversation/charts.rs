@@ -60,6 +60,14 @@ fn dot(rounds: Vec<f64>) -> Option<Dot> {
     Some(Dot { value, rounds })
 }
 
+/// Percentiles by their index in [`PERCENTILES`]; those that are known.
+fn dots_of_percentiles(one: &Measured, looks: &[(usize, Look)]) -> Vec<(Dot, Look)> {
+    let known = |(index, look): &(usize, Look)| {
+        Some((dot(one.all_percentiles(PERCENTILES[*index])?)?, *look))
+    };
+    looks.iter().filter_map(known).collect()
+}
+
 fn dot_of_times(one: &Measured) -> Option<Dot> {
     dot(one.all_nanoseconds_each())
 }
@@ -168,11 +176,8 @@ fn percentiles(all: &[Measured]) -> Rows {
     let rows = |placement: Placement| {
         let here = all.iter().filter(|one| one.case.placement == placement);
         let row = |one: &Measured| {
-            let dots = looks.iter().filter_map(|(index, look)| {
-                Some((dot(one.all_percentiles(PERCENTILES[*index])?)?, *look))
-            });
             let name = one.case.contender.name();
-            Row { name, dots: dots.collect(), figures: String::new() }
+            Row { name, dots: dots_of_percentiles(one, &looks), figures: String::new() }
         };
         let shown = here.filter(|one| is_shown(one.case.contender));
         shown.map(row).filter(|row| !row.dots.is_empty()).collect()
@@ -193,15 +198,10 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
     let avg = Look::new(GREEN, None, Marker::Ring);
     let max = Look::new(PINK, None, Marker::Diamond);
     let group = |pace: u64| {
-        let ours = all.iter().filter(|one| one.case.pace == pace).map(|one| {
-            let dots = looks.iter().filter_map(|(index, look)| {
-                Some((dot(one.all_percentiles(PERCENTILES[*index])?)?, *look))
-            });
-            Row {
-                name: one.case.contender.name(),
-                dots: dots.collect(),
-                figures: one.percentile(PERCENTILES[0]).map_or(String::new(), microseconds),
-            }
+        let ours = all.iter().filter(|one| one.case.pace == pace).map(|one| Row {
+            name: one.case.contender.name(),
+            dots: dots_of_percentiles(one, &looks),
+            figures: one.percentile(PERCENTILES[0]).map_or(String::new(), microseconds),
         });
         let theirs = pmqtest.iter().filter(|one| one.pace == pace).map(|one| {
             let alone = |us: f64| Dot { value: 1e3 * us, rounds: Vec::new() };
