@@ -213,8 +213,7 @@ fn an_intruder_that_flips_doubles_or_adds_a_message_is_noticed() {
     let doubled = |message: &[u8]| vec![message.to_vec(), message.to_vec()];
     let added = |message: &[u8]| vec![b"spam".to_vec(), message.to_vec()];
     let acts: [Act; 3] = [flipped, doubled, added];
-    let waits = ["WAIT=poll", "WAIT=block", "WAIT=adaptive"];
-    for (wait, act) in waits.iter().flat_map(|wait| acts.map(|act| (wait, act))) {
+    for (wait, act) in common::WAITS.iter().flat_map(|wait| acts.map(|act| (wait, act))) {
         let place = Place::new("intruder");
         let sketch =
             place.start("sketch", &["ITERATIONS=1000000000", "REPORT=json", "TIMEOUT=60", wait]);

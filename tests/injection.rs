@@ -256,7 +256,7 @@ fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize)
 
 /// The same in each way to wait.
 fn inject_in_each_wait(program: &str, is_wanted: fn(usize, usize) -> bool) {
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+    for wait in common::WAITS {
         inject_everywhere(program, wait, is_wanted);
     }
 }

@@ -658,7 +658,7 @@ mod real {
                     let (_, to_an_end) =
                         on.into_iter().find(|(state, _)| state.has_ended()).unwrap();
                     let way = [way.clone(), vec![step], to_an_end].concat();
-                    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+                    for wait in common::WAITS {
                         go(&conversation, wait, &way);
                     }
                     steps += 1;

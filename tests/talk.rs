@@ -63,7 +63,7 @@ fn form(text: &str) -> Vec<String> {
 
 #[test]
 fn the_sketch_is_performed_and_leaves_nothing_behind() {
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+    for wait in common::WAITS {
         let place = Place::new("sketch");
         let output = place.run("sketch", &[wait]);
         assert_done(&output);
@@ -195,7 +195,7 @@ fn on_one_cpu_each_iteration_has_a_switch_and_the_page_says_so() {
         return; // it has threads of its own
     }
     let cpu = common::allowed_cpus()[0];
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+    for wait in common::WAITS {
         let place = Place::new("one-cpu");
         let output = place.run("sketch", &["ITERATIONS=2000", wait, &format!("CPUS={cpu}")]);
         assert_done(&output);

@@ -1,16 +1,14 @@
 //! The programs under their published lists, as container runtimes, minijail and systemd read them.
 
-#![allow(unsafe_code)] // a filter is installed between fork and exec
-
 use std::fs;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use mq_sketch::mq::Queue;
 use nix::sys::signal::Signal;
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::SeccompAction;
 
-use crate::common::{self, Place, assert_done, code, finish, start};
+use crate::common::{self, Place, assert_done, code, filtered, finish, start};
 use crate::published::{list, names_in};
 use crate::scribe::call_named;
 
@@ -20,13 +18,8 @@ fn under(mut command: Command, program: &str, without: &str) -> Command {
     let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
     let names = names_in(&serde_json::from_str(&oci).unwrap(), "x86_64");
     let names = names.iter().filter(|name| **name != without);
-    let numbers = names.map(|name| (call_named(name).0, Vec::new())); // any arguments
-    let (kill, allow) = (SeccompAction::KillProcess, SeccompAction::Allow);
-    let filter = SeccompFilter::new(numbers.collect(), kill, allow, TargetArch::x86_64).unwrap();
-    let filter = BpfProgram::try_from(filter).unwrap();
-    let install = move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other);
-    // SAFETY: the closure makes two system calls, and allocates only if one of them fails.
-    unsafe { command.pre_exec(install) };
+    let numbers = names.map(|name| call_named(name).0);
+    filtered(&mut command, numbers, SeccompAction::Allow, SeccompAction::KillProcess);
     command
 }
 
@@ -36,7 +29,7 @@ fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
     let place = Place::new(test);
     let begin = |program, args: &[&str]| start(place.prepare(prefix(program)).args(args));
     let run = |program, args: &[&str]| finish(begin(program, args));
-    for wait in ["WAIT=poll", "WAIT=block", "WAIT=adaptive"] {
+    for wait in common::WAITS {
         for sealed in ["SEALED=0", "SEALED=1"] {
             let args = [wait, sealed, "ITERATIONS=500"];
             let premise = begin("premise", &args);

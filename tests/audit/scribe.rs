@@ -24,7 +24,7 @@ use nix::sys::signal::Signal;
 
 use crate::common::{Place, md5_hex};
 use crate::pattern::Run;
-use crate::trace::{Call, ERESTART_RESTARTBLOCK, FILTERS, Filter, memory, string};
+use crate::trace::{Call, ERESTART_RESTARTBLOCK, ERESTARTSYS, FILTERS, Filter, memory, string};
 
 type Named = &'static [(u32, &'static str)];
 
@@ -241,7 +241,7 @@ impl Scribe {
     fn result(&mut self, name: &str, call: &Call, result: i64) -> String {
         match (name, result) {
             ("rt_sigreturn", _) => String::new(),
-            (_, -512) => "ERESTARTSYS".into(), // include/linux/errno.h: only a tracer sees it
+            (_, ..0) if result == -ERESTARTSYS => "ERESTARTSYS".into(),
             (_, ..0) if result == -ERESTART_RESTARTBLOCK => "ERESTART_RESTARTBLOCK".into(),
             (_, ..0) => format!("{:?}", Errno::from_raw(-result as i32)),
             ("write", _) if result == call.args[2] as i64 => String::new(),

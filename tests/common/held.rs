@@ -8,11 +8,7 @@ use nix::sys::ptrace::{self, AddressType};
 use nix::sys::signal::{Signal, kill};
 
 use crate::common::code;
-use crate::trace::{Verdict, trace};
-
-/// What the kernel returns before it looks for a handler (include/linux/errno.h). Only a tracer sees
-/// it.
-const ERESTARTSYS: i64 = 512;
+use crate::trace::{ERESTARTSYS, Verdict, trace};
 
 const FAILED: &str = "the tracer has panicked: its message is above";
 

@@ -33,6 +33,8 @@ use mq_sketch::os::Errno;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+#[cfg(target_os = "linux")]
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 pub mod programs;
 
@@ -40,6 +42,8 @@ pub mod programs;
 pub const LONG: Duration = Duration::from_secs(60);
 
 pub const ALL: [&str; 4] = ["premise", "conclusion", "sketch", "cleanup"];
+
+pub const WAITS: [&str; 3] = ["WAIT=poll", "WAIT=block", "WAIT=adaptive"];
 
 /// The path of a program.
 pub fn program(name: &str) -> PathBuf {
@@ -205,6 +209,22 @@ pub fn before_exec(
 ) -> &mut Command {
     // SAFETY: system calls are async-signal-safe.
     unsafe { command.pre_exec(move || Ok(action()?)) }
+}
+
+/// A program under a seccomp(2) filter with one action for these calls and another for the rest.
+#[cfg(target_os = "linux")]
+pub fn filtered(
+    command: &mut Command,
+    numbers: impl IntoIterator<Item = i64>,
+    action: SeccompAction,
+    rest: SeccompAction,
+) -> &mut Command {
+    let rules = numbers.into_iter().map(|number| (number, Vec::new())).collect(); // any arguments
+    let architecture = std::env::consts::ARCH.try_into().expect("a processor with such filters");
+    let filter = SeccompFilter::new(rules, rest, action, architecture).unwrap();
+    let filter = BpfProgram::try_from(filter).unwrap();
+    // Its errors are those of the two system calls that it makes.
+    before_exec(command, move || seccompiler::apply_filter(&filter).map_err(|_| nix::Error::last()))
 }
 
 /// A program that is started with this signal ignored.

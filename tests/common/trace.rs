@@ -2,7 +2,7 @@
 //! to the last, by ptrace(2).
 
 #![allow(dead_code)] // each test file uses its part
-#![allow(unsafe_code)] // limits and ptrace(2) between fork and exec; a union is read
+#![allow(unsafe_code)] // a union is read
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,7 +20,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::common::{LONG, all};
+use crate::common::{LONG, all, before_exec};
 
 /// A system call.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +62,9 @@ pub fn trace(
     mut watch: impl FnMut(&Call, Option<i64>) -> Verdict,
 ) -> Output {
     // A program that is killed here must leave no core file.
-    let prepare = || Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0).and_then(|()| ptrace::traceme())?);
-    // SAFETY: setrlimit(2) and ptrace(2) are mere system calls.
-    unsafe { command.pre_exec(prepare) };
+    before_exec(command, || {
+        setrlimit(Resource::RLIMIT_CORE, 0, 0).and_then(|()| ptrace::traceme())
+    });
     let mut child = command.process_group(0).spawn().expect("it can be started");
     let (stdout, stderr) = (all(child.stdout.take()), all(child.stderr.take()));
     let first = Pid::from_raw(child.id() as i32);
@@ -209,6 +209,10 @@ pub fn string(pid: Pid, address: u64) -> String {
     let bytes = (address..).map(|at| memory(pid, at, 1)[0]).take_while(|byte| *byte != 0);
     String::from_utf8(bytes.collect()).unwrap()
 }
+
+/// The result of a call that a signal interrupts, before the kernel looks for a handler
+/// (include/linux/errno.h). Only a tracer sees it.
+pub const ERESTARTSYS: i64 = 512;
 
 /// The result of a nanosleep that SIGSTOP and SIGCONT interrupt, before the kernel continues it
 /// (include/linux/errno.h). Only a tracer sees it.

@@ -22,10 +22,12 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use common::filtered;
 use common::{
-    Peer, Place, Running, assert_done, before_exec, code, command_of, emulator, finish, ignoring,
-    program, report, reports, signal, start, state, stdout, stop, the_one_line, wait_for_state,
-    wait_until,
+    Peer, Place, Running, WAITS, assert_done, before_exec, code, command_of, emulator, finish,
+    ignoring, program, report, reports, signal, start, state, stdout, stop, the_one_line,
+    wait_for_state, wait_until,
 };
 use mq_sketch::chat::seat::Seat;
 use mq_sketch::mq::{Deadline, Queue};
@@ -38,10 +40,9 @@ use nix::sys::stat::{Mode, umask};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 #[cfg(target_os = "linux")]
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use seccompiler::SeccompAction;
 
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
-const WAITS: [&str; 3] = ["WAIT=poll", "WAIT=block", "WAIT=adaptive"];
 
 /// premise and conclusion in the middle of an endless conversation.
 fn talking(place: &Place, wait: &str, timeouts: [&str; 2]) -> [Running; 2] {
@@ -129,17 +130,6 @@ fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
         }
         setrlimit(limit, value, value)
     })
-}
-
-/// A program under a seccomp(2) filter with this action for one call.
-#[cfg(target_os = "linux")]
-fn filtered(command: &mut Command, number: libc::c_long, action: SeccompAction) -> &mut Command {
-    let rules = [(number, Vec::new())].into();
-    let architecture = std::env::consts::ARCH.try_into().expect("a processor with such filters");
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture).unwrap();
-    let filter = BpfProgram::try_from(filter).unwrap();
-    // Its errors are those of the two system calls that it makes.
-    before_exec(command, move || seccompiler::apply_filter(&filter).map_err(|_| nix::Error::last()))
 }
 
 /// Adds the words of a command to those of a shell, which will run it.

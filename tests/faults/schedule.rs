@@ -72,9 +72,8 @@ fn each_program_runs_on_its_cpu() {
     let cpus = common::allowed_cpus();
     let both = [cpus[0], cpus[1 % cpus.len()]];
     let wanted = format!("CPUS={},{}", both[0], both[1]);
-    let sketch = place.start("sketch", &[&*wanted, ENDLESS, "REPORT=json"]);
-    wait_for_talk(&place);
-    let found: Vec<_> = children(&sketch).iter().map(|child| allowed(child.as_raw())).collect();
+    let (sketch, children) = talking_sketch(&place, &[&wanted]);
+    let found: Vec<_> = children.iter().map(|child| allowed(child.as_raw())).collect();
     assert_eq!(found, both.map(|cpu| cpu.to_string()));
     signal(&sketch, SIGTERM);
     let output = finish(sketch);
