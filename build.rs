@@ -3,10 +3,9 @@
 //! Two things depend on the target and on the feature `ffi`. Both become a `cfg` here, so no other
 //! file repeats the condition:
 //!
-//! - `raw_backend`: the calls by number can be compiled (Linux, and a processor with a file in
-//!   src/arch).
-//! - `freestanding`: the programs use them, start at their own `_start`, and link no C library. Not
-//!   with `--features ffi`, and not for musl.
+//! - `raw_backend`: the calls by number can be compiled, because the processor has a file in src/arch.
+//! - `freestanding`: the programs use these calls, start at their own `_start`, and link no C library.
+//!   It is not set with `--features ffi`, and not for musl.
 
 use std::{env, ffi::OsStr, fs, path::Path};
 
@@ -20,13 +19,12 @@ fn main() {
     println!("cargo:rustc-env=MQ_SKETCH_TARGET={}", env::var("TARGET").unwrap_or_default());
 
     let target = |key: &str| env::var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
-    let (os, arch, pointer) = (target("OS"), target("ARCH"), target("POINTER_WIDTH"));
+    let (arch, is_gnu) = (target("ARCH"), target("ENV") == "gnu");
 
     // x32 is x86_64 with 32-bit pointers and its own system call numbers.
     let has_file = Path::new("src/arch").join(format!("{arch}.rs")).exists();
-    let raw_backend = os == "linux" && has_file && pointer == "64";
+    let raw_backend = has_file && target("POINTER_WIDTH") == "64";
     // For musl, rustc always links its own crt1.o, so there would be two definitions of `_start`.
-    let is_gnu = target("ENV") == "gnu";
     let freestanding = raw_backend && is_gnu && env::var_os("CARGO_FEATURE_FFI").is_none();
 
     if raw_backend {
@@ -44,27 +42,14 @@ fn main() {
             println!("cargo:rustc-link-lib=gcc_s");
         }
     }
-    link_realtime_library(&os, &target("ENV"));
-}
-
-/// Links librt on the systems where mq_open(3) and the related functions are in it.
-///
-/// - glibc had them in librt until 2.33. Since 2.34 they are in libc and librt is empty, so linking
-///   librt is right for all versions.
-/// - FreeBSD has them in librt, and musl in libc. On any other system `src/mq/mod.rs` stops the
-///   build.
-fn link_realtime_library(os: &str, env: &str) {
-    let in_librt = match os {
-        "linux" => env == "gnu",
-        "freebsd" => true,
-        _ => false,
-    };
-    if in_librt {
+    // Until 2.33 glibc had mq_open(3) and its siblings in librt. Since 2.34 librt is empty, so linking
+    // it is right for all versions. musl has them in libc.
+    if is_gnu {
         println!("cargo:rustc-link-lib=rt");
     }
 }
 
-/// Link arguments of the freestanding programs. They are given per program, because the test
+/// Passes the link arguments of the freestanding programs. They apply per program, because the test
 /// binaries are ordinary programs and would crash with them.
 fn link_without_a_c_library(arch: &str) {
     // The crate `libc` puts -lc and the like on every command line. That is wrong for these
@@ -89,12 +74,12 @@ fn link_without_a_c_library(arch: &str) {
         &format!("-L{}", shadows.display()),
     ];
     let linker = linker();
-    // A linker without a compiler in front of it. rustc decides by the same names.
+    // A linker that is called without a compiler. rustc decides by the same names.
     let is_bare = linker == "ld" || linker.ends_with("-ld") || linker.contains("lld");
     if linker == "mold" {
         println!("cargo::error=rustc takes `mold` for a compiler: use -C link-arg=-fuse-ld=mold");
     }
-    // clang can link for every processor, and must be told for which.
+    // clang links for any processor, so it must be told for which.
     let target = format!("--target={arch}-linux-gnu");
     let of_clang = linker.starts_with("clang").then_some(&*target);
     for argument in arguments.into_iter().chain(of_clang) {
@@ -114,8 +99,8 @@ fn link_without_a_c_library(arch: &str) {
 /// The name of the chosen linker, without its folder and its ending (`ld` for /usr/bin/ld.bfd);
 /// empty if none was chosen.
 ///
-/// It is chosen by an environment variable, by flags, or in cargo's configuration. If that file
-/// changes, cargo does not run this script again: run `cargo clean`.
+/// An environment variable, flags, or cargo's configuration choose it. If the configuration changes,
+/// cargo does not run this script again: run `cargo clean`.
 fn linker() -> String {
     let target = env::var("TARGET").unwrap_or_default().to_uppercase().replace('-', "_");
     println!("cargo:rerun-if-env-changed=CARGO_TARGET_{target}_LINKER");

@@ -1,16 +1,16 @@
-//! What one call costs, through each package: `cargo bench -p benches --bench calls`, about two minutes.
+//! The time of one call, through each package: `cargo bench -p benches --bench calls`, two minutes.
 //!
 //! - pair: one send and one receive in one process, half of what the kernel does in an iteration
 //! - empty poll: a receive from an empty queue that does not wait, by O_NONBLOCK and by two
 //!   deadlines in the past, {0, 0} and {1, 0}
 //! - create: mq_open, mq_unlink and the close between them
 //! - digest: the md5 of 32 bytes as hex digits; two digests ahead: what our programs calculate
-//!   after each send; floor: getppid(2), which does little but enter the kernel and return
+//!   after each send
+//! - lower bound: getppid(2), which does little but enter the kernel and return
 //!
-//! `raw` and `ffi` are the two backends of `src/mq`. criterion measures one after the other, not in
-//! turns, so a machine that slows down meanwhile slows the later ones: compare what stands close
-//! together, and run it twice. Every queue holds ten messages of 32 bytes, every message has 32
-//! bytes and priority 0.
+//! `raw` and `ffi` are the two backends of `src/mq`. criterion measures one after the other, without
+//! alternating, so a machine that slows down meanwhile slows the later ones. Compare neighbours,
+//! and run it twice. A queue has space for ten messages; each is 32 bytes long, with priority 0.
 
 #![allow(unsafe_code)] // a call by number
 
@@ -100,7 +100,7 @@ fn name() -> String {
     format!("/mq-sketch-calls-{}", std::process::id())
 }
 
-/// A queue that has no name any more.
+/// A queue whose name has been removed.
 fn queue<P: Package>(polls: bool) -> P {
     let queue = P::create(&name(), polls);
     P::unlink(&name());
@@ -170,16 +170,16 @@ fn main() {
         });
     });
     let mut dialogue = Dialogue::premise(Message::time(0), u64::MAX, DIGEST_SIZE);
-    dialogue.sent();
+    dialogue.calculate_ahead();
     criterion.bench_function("two digests ahead", |bencher| {
         bencher.iter(|| {
             // Each time another message, and the comparison with it.
             let reply = *dialogue.expected().unwrap();
             dialogue.receive(reply.text());
-            dialogue.sent();
+            dialogue.calculate_ahead();
         });
     });
-    criterion.bench_function("floor/getppid", |bencher| {
+    criterion.bench_function("lower bound/getppid", |bencher| {
         // SAFETY: the call takes no argument and touches no memory.
         bencher.iter(|| unsafe { mq_sketch::os::raw::syscall(libc::SYS_getppid, []) });
     });

@@ -6,7 +6,7 @@ mod common;
 
 use std::ffi::{CStr, CString};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
 use common::Place;
 use mq_sketch::mq::{Mqd, attributes, nonblocking};
@@ -20,9 +20,15 @@ const NOBODYS: i32 = 1 << 20;
 
 /// The deadline so many milliseconds from now.
 fn soon(milliseconds: u64) -> libc::timespec {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let then = now + std::time::Duration::from_millis(milliseconds);
+    let then = std::time::SystemTime::now() + std::time::Duration::from_millis(milliseconds);
+    let then = then.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     libc::timespec { tv_sec: then.as_secs() as i64, tv_nsec: then.subsec_nanos().into() }
+}
+
+/// The descriptor of something that lives to the end of a test.
+fn borrowed(owner: &impl AsRawFd) -> Fd {
+    // SAFETY: nothing closes it before its owner.
+    unsafe { Fd::from_raw(owner.as_raw_fd()) }
 }
 
 macro_rules! conformance {
@@ -200,7 +206,7 @@ macro_rules! conformance {
                 assert_eq!(os::write(&fd(), b"x"), Err(bad));
                 assert_eq!(os::link_count(&fd()), Err(bad));
                 assert_eq!(os::poll_output(&fd(), 0), Ok(libc::POLLNVAL)); // write(2): EBADF
-                assert_eq!(os::terminal_columns(&fd()), None);
+                assert!(!os::is_terminal(&fd()));
                 assert_eq!(os::close(fd()), Err(bad));
             }
 
@@ -224,46 +230,25 @@ macro_rules! conformance {
             #[test]
             fn a_pipe_is_writable_until_it_is_full_and_again_without_a_reader() {
                 let (reader, writer) = nix::unistd::pipe().unwrap();
-                // SAFETY: `writer` lives to the end of the test.
-                let fd = unsafe { Fd::from_raw(writer.as_raw_fd()) };
+                let fd = borrowed(&writer);
                 assert_eq!(os::poll_output(&fd, 60), Ok(libc::POLLOUT)); // without waiting
                 (0..16).for_each(|_| assert_eq!(os::write(&fd, &[0; 4096]), Ok(4096)));
                 assert_eq!(os::poll_output(&fd, 0), Ok(0));
                 drop(reader);
-                assert_eq!(
-                    os::poll_output(&fd, 60).map(|events| events & libc::POLLERR),
-                    Ok(libc::POLLERR)
-                );
+                let events = os::poll_output(&fd, 60).unwrap();
+                assert_eq!(events & libc::POLLERR, libc::POLLERR);
             }
 
             #[test]
-            fn a_pipe_brings_what_was_written_and_nothing_waits() {
-                let (reader, writer) = os::pipe().unwrap();
-                let mut buffer = [0; 8];
-                assert_eq!(os::read(&reader, &mut buffer), Err(Errno::EAGAIN));
-                assert_eq!(os::write(&writer, b"five!"), Ok(5));
-                assert_eq!(os::read(&reader, &mut buffer), Ok(5));
-                assert_eq!(&buffer[..5], b"five!");
-                os::close(writer).unwrap();
-                assert_eq!(os::read(&reader, &mut buffer), Ok(0));
-                os::close(reader).unwrap();
-            }
-
-            #[test]
-            fn a_terminal_has_columns_and_a_pipe_has_none() {
-                let mut size =
-                    nix::pty::Winsize { ws_row: 5, ws_col: 25, ws_xpixel: 0, ws_ypixel: 0 };
-                for columns in [25, 0] {
-                    size.ws_col = columns;
-                    let terminal = nix::pty::openpty(Some(&size), None).unwrap();
-                    // SAFETY: `terminal` lives longer than this.
-                    let fd = unsafe { Fd::from_raw(terminal.slave.as_raw_fd()) };
-                    assert_eq!(os::terminal_columns(&fd), Some(columns));
-                }
+            fn a_terminal_is_told_from_a_pipe() {
+                let terminal = nix::pty::openpty(None, None).unwrap();
                 let (_reader, writer) = nix::unistd::pipe().unwrap();
-                // SAFETY: `writer` lives to the end of the test.
-                let fd = unsafe { Fd::from_raw(writer.as_raw_fd()) };
-                assert_eq!(os::terminal_columns(&fd), None);
+                for (fd, is_terminal) in
+                    [(terminal.slave.as_raw_fd(), true), (writer.as_raw_fd(), false)]
+                {
+                    // SAFETY: both live to the end of the test.
+                    assert_eq!(os::is_terminal(&unsafe { Fd::from_raw(fd) }), is_terminal);
+                }
             }
 
             #[test]
@@ -341,6 +326,28 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn a_mapping_is_zeroed_and_shared_with_a_later_child() {
+                // SAFETY: the mapping has this length and stays; atomics may be shared.
+                let words = unsafe { &*os::mmap(16).unwrap().cast::<[AtomicU64; 2]>() };
+                assert_eq!([words[0].load(SeqCst), words[1].load(SeqCst)], [0, 0]);
+                // SAFETY: the child stores a number, exits, and does nothing else.
+                match unsafe { os::fork() }.unwrap() {
+                    0 => {
+                        words[1].store(7, SeqCst);
+                        os::exit(0)
+                    }
+                    pid => while os::wait_child(pid) == Ok(None) {},
+                }
+                assert_eq!([words[0].load(SeqCst), words[1].load(SeqCst)], [0, 7]);
+                assert_eq!(os::mmap(0), Err(Errno::EINVAL));
+            }
+
+            #[test]
+            fn the_parent_is_the_process_that_started_this_one() {
+                assert_eq!(os::parent(), std::os::unix::process::parent_id() as libc::pid_t);
+            }
+
+            #[test]
             #[allow(clippy::zombie_processes)] // it is waited for below
             fn a_child_is_waited_for_by_its_process_id() {
                 let mut child = std::process::Command::new("cat")
@@ -350,12 +357,8 @@ macro_rules! conformance {
                 let pid = child.id() as libc::pid_t;
                 assert_eq!(os::wait_child(pid), Ok(None));
                 drop(child.stdin.take());
-                let status = loop {
-                    if let Some(status) = os::wait_child(pid).unwrap() {
-                        break status;
-                    }
-                };
-                assert_eq!(status, 0);
+                let status = || os::wait_child(pid).unwrap();
+                assert_eq!(common::wait_until("it has ended", status), 0);
                 assert_eq!(os::wait_child(pid), Err(Errno::ECHILD));
             }
 
@@ -371,6 +374,15 @@ macro_rules! conformance {
 #[cfg(raw_backend)]
 conformance!(raw);
 conformance!(ffi);
+
+#[test]
+fn shared_words_are_zero_and_can_be_stored_to() {
+    let words = mq_sketch::os::map_shared(3).unwrap();
+    words[2].store(5, SeqCst);
+    assert_eq!(words.iter().map(|word| word.load(SeqCst)).collect::<Vec<_>>(), [0, 0, 5]);
+    assert_eq!(mq_sketch::os::map_shared(0).err(), Some(Errno::EINVAL));
+    assert_eq!(mq_sketch::os::map_shared(usize::MAX).err(), Some(Errno::ENOMEM));
+}
 
 #[test]
 fn durations_use_the_monotonic_clock_and_times_the_wall_clock() {

@@ -8,6 +8,8 @@
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 
+#[path = "common/calls.rs"]
+mod calls;
 mod common;
 #[path = "common/trace.rs"]
 mod trace;
@@ -19,6 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
+use calls::{On, Row};
 use common::{
     ALL, Place, code, finish, ignoring, signal, the_one_line, wait_for_state, wait_until,
 };
@@ -27,7 +30,6 @@ use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
 use trace::{Call, Verdict, trace};
 
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
@@ -100,80 +102,29 @@ fn place() -> Place {
     Place::new(&format!("injection-{}", PLACES.fetch_add(1, Relaxed)))
 }
 
-/// How often each process of a program makes each call.
-fn count_calls(program: &str, args: &[&str]) -> BTreeMap<(usize, i64), usize> {
-    let place = place();
-    let mut counts = BTreeMap::new();
-    let output = run(&place, program, args, |call, result| {
-        *counts.entry((call.process, call.number)).or_insert(0) += usize::from(result.is_none());
-        Verdict::Pass
-    });
-    assert_eq!(code(&output), 0);
-    counts
-}
-
-/// The faults that a call can meet. exit_group and rt_sigreturn cannot fail.
+/// The faults that a call can meet.
 fn faults(number: i64) -> impl Iterator<Item = Fault> {
     use Errno::*;
-    let errors = match number {
-        libc::SYS_exit_group | libc::SYS_rt_sigreturn => &[][..],
-        _ => &[EINTR, EIO, EPERM, ENOMEM, EAGAIN],
-    };
-    let zero = match number {
-        libc::SYS_read | libc::SYS_write => Some(Fault::Zero),
-        libc::SYS_mq_timedsend | libc::SYS_mq_timedreceive => Some(Fault::Zero),
-        _ => None,
-    };
-    errors.iter().map(|errno| Fault::Error(*errno)).chain(zero).chain([Fault::Signal])
+    let ends = row(number).ends;
+    let errors = [EINTR, EIO, EPERM, ENOMEM, EAGAIN].into_iter().filter(|_| !ends.is_empty());
+    let zero = ends.iter().any(|(on, _)| *on == On::Zero).then_some(Fault::Zero);
+    errors.map(Fault::Error).chain(zero).chain([Fault::Signal])
+}
+
+/// The row of a call. The C library makes calls that have none.
+fn row(number: i64) -> &'static Row {
+    let row = calls::by_number(number);
+    let row = row.or((!cfg!(freestanding)).then(|| calls::by_name("set_tid_address")));
+    row.unwrap_or_else(|| panic!("call {number} has no row in tests/common/calls.rs: add one"))
 }
 
 /// The exit statuses that this fault may cause. 1015: SIGTERM killed the program before its handler
 /// was installed, or `cleanup`, which has none.
-#[allow(non_upper_case_globals)] // the names of calls
 fn statuses(program: &str, number: i64, fault: Fault) -> &'static [i32] {
-    use Fault::{Error, Signal, Zero};
-    use libc::*;
-    match (number, fault) {
-        (_, Signal) => &[0, 143, 1015],
-
-        // An empty message is corrupted. A message that was not sent is missed, unless it is the last.
-        (SYS_mq_timedreceive, Zero) => &[1],
-        (SYS_mq_timedsend, Zero) => &[0, 4],
-        (SYS_read, Zero) => &[0],
-        (_, Zero) => &[0, 3],
-
-        // The program repeats the call, or did not need it.
-        (
-            SYS_mq_timedsend | SYS_mq_timedreceive | SYS_nanosleep | SYS_write
-            | SYS_rt_sigtimedwait | SYS_read,
-            Error(Errno::EINTR),
-        ) => &[0],
-        (SYS_write, Error(Errno::EAGAIN)) => &[0],
-        // A call that may sleep never fails with EAGAIN in the kernel.
-        (SYS_mq_timedsend | SYS_mq_timedreceive, Error(Errno::EAGAIN)) => &[0, 3],
-        // Another program is in the seat.
-        (SYS_fcntl, Error(Errno::EAGAIN)) => &[0, 3],
-
-        // The parameters cannot be read. A `sketch` that cannot read a child's report still succeeds.
-        (SYS_openat | SYS_read, Error(Errno::ENOMEM)) => &[0, 3],
-        (SYS_openat | SYS_read, _) => &[0, 2],
-        // cleanup removes a queue that it cannot open, too.
-        (SYS_mq_open, _) if program == "cleanup" => &[0],
-        (
-            SYS_mq_open | SYS_mq_timedsend | SYS_mq_timedreceive | SYS_mq_unlink
-            | SYS_mq_getsetattr | SYS_rt_sigaction | SYS_rt_sigtimedwait | SYS_clone | SYS_wait4
-            | SYS_pipe2 | SYS_dup3 | SYS_nanosleep,
-            _,
-        ) => &[3],
-        // A failure after the conversation does no harm.
-        (SYS_rt_sigprocmask | SYS_setitimer | SYS_write, _) => &[0, 3],
-        (
-            SYS_clock_gettime | SYS_close | SYS_fcntl | SYS_fstat | SYS_getrusage | SYS_ioctl
-            | SYS_kill | SYS_ppoll | SYS_prctl | SYS_sched_yield | SYS_umask | SYS_uname,
-            _,
-        ) => &[0],
-        _ if cfg!(freestanding) => panic!("what follows if {number} fails?"),
-        _ => &[0, 1, 2, 3, 4], // a call of the C library
+    match fault {
+        Fault::Signal => &[0, 143, 1015],
+        Fault::Zero => row(number).statuses(program, On::Zero),
+        Fault::Error(errno) => row(number).statuses(program, On::Error(errno)),
     }
 }
 
@@ -230,8 +181,15 @@ fn inject(program: &str, args: &[&str], case: Case) -> bool {
 /// count, several at a time.
 fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize) -> bool) {
     let args = [wait, "ITERATIONS=2"];
+    // How often each process makes each call.
+    let mut counts = BTreeMap::new();
+    let output = run(&place(), program, &args, |call, result| {
+        *counts.entry((call.process, call.number)).or_insert(0) += usize::from(result.is_none());
+        Verdict::Pass
+    });
+    assert_eq!(code(&output), 0);
     let mut cases = Vec::new();
-    for ((process, number), count) in count_calls(program, &args) {
+    for ((process, number), count) in counts {
         for nth in (1..=count).filter(|nth| is_wanted(*nth, count)) {
             let case = |fault| Case { process, number, nth, fault };
             cases.extend(faults(number).map(case));
@@ -254,30 +212,26 @@ fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize)
     assert!(hits > count / 10, "{hits} of {count}: polls vary, but not so much");
 }
 
-/// The same in each way to wait.
-fn inject_in_each_wait(program: &str, is_wanted: fn(usize, usize) -> bool) {
-    for wait in common::WAITS {
-        inject_everywhere(program, wait, is_wanted);
-    }
-}
-
-fn is_in_sample(nth: usize, count: usize) -> bool {
-    nth <= 2 || nth == count
+/// The first two calls of a kind and the last, in each way to wait.
+fn inject_into_a_sample(program: &str) {
+    common::WAITS.iter().for_each(|wait| {
+        inject_everywhere(program, wait, |nth, count| nth <= 2 || nth == count);
+    });
 }
 
 #[test]
 fn premise_ends_in_order_whatever_call_fails() {
-    inject_in_each_wait("premise", is_in_sample);
+    inject_into_a_sample("premise");
 }
 
 #[test]
 fn conclusion_ends_in_order_whatever_call_fails() {
-    inject_in_each_wait("conclusion", is_in_sample);
+    inject_into_a_sample("conclusion");
 }
 
 #[test]
 fn sketch_ends_in_order_whatever_call_fails() {
-    inject_in_each_wait("sketch", is_in_sample);
+    inject_into_a_sample("sketch");
 }
 
 #[test]
@@ -288,8 +242,9 @@ fn cleanup_ends_in_order_whatever_call_fails() {
 #[test]
 #[ignore = "it takes half a minute; .ci/run has it"]
 fn each_program_ends_in_order_whatever_call_fails_of_all() {
-    for program in ALL {
-        inject_in_each_wait(program, |nth, _| nth <= 100);
+    for (program, wait) in ALL.iter().flat_map(|program| common::WAITS.map(|wait| (program, wait)))
+    {
+        inject_everywhere(program, wait, |nth, _| nth <= 100);
     }
 }
 
@@ -301,21 +256,16 @@ fn a_sketch_that_cannot_wait_for_its_children_ends_them_and_says_why() {
             let (mut calls, mut children) = (0, BTreeSet::new());
             let args = [ENDLESS, "REPORT=json", "TIMEOUT=0"];
             let output = run(&place, "sketch", &args, |call, result| {
+                let wait = (call.process, call.number, result) == (0, libc::SYS_wait4, None);
+                calls += usize::from(wait);
                 match (call.process, call.number, result) {
-                    (0, libc::SYS_wait4, None) => {
-                        calls += 1;
-                        if calls <= times {
-                            return Verdict::Refuse(errno);
-                        }
-                    }
+                    (0, libc::SYS_wait4, None) if calls <= times => return Verdict::Refuse(errno),
                     (0, libc::SYS_exit_group, None) => {
                         let is_there = |pid| Path::new(&format!("/proc/{pid}/exe")).exists();
                         let have_ended = || (!children.iter().any(is_there)).then_some(());
                         wait_until("both have ended", have_ended);
                     }
-                    (0, libc::SYS_clone, Some(pid)) => {
-                        children.insert(Pid::from_raw(pid as i32));
-                    }
+                    (0, libc::SYS_clone, Some(pid)) => drop(children.insert(pid)),
                     _ => {}
                 }
                 Verdict::Pass
@@ -358,15 +308,10 @@ fn a_panic_is_told_once_and_a_sketch_removes_the_queue() {
                 let panics = call.process == usize::from(program == "sketch");
                 match (call.number, call.args[0], result) {
                     (libc::SYS_mq_timedreceive, _, None) if panics => return TOO_LONG,
-                    (libc::SYS_write, 2, None) if panics => {
-                        lines += 1;
-                        if panics_again {
-                            return TOO_LONG;
-                        }
-                    }
-                    _ => {}
+                    (libc::SYS_write, 2, None) if panics => lines += 1,
+                    _ => return Verdict::Pass,
                 }
-                Verdict::Pass
+                if panics_again { TOO_LONG } else { Verdict::Pass }
             });
             let error = String::from_utf8_lossy(&output.stderr);
             assert_eq!((code(&output), lines), (128 + libc::SIGABRT, 1), "{error}");
@@ -423,12 +368,13 @@ fn an_empty_poll_costs_the_same_whatever_the_queue_is_called() {
 #[test]
 fn an_interrupted_check_for_an_empty_queue_is_made_again() {
     let place = Place::new("injection-check");
-    let args = ["ITERATIONS=3", "REPORT=json"];
+    let args = ["ITERATIONS=3", "REPORT=json", "WAIT=block"];
     let conclusion = place.start("conclusion", &args);
-    let mut checks = 0;
+    let (mut is_nonblocking, mut checks) = (false, 0);
     let output = trace(place.command("premise").args(args), |call, result| {
-        // Only this check has a deadline.
-        let is_check = call.number == libc::SYS_mq_timedreceive && call.args[4] != 0;
+        // Only before this check does a blocking program set O_NONBLOCK.
+        is_nonblocking |= call.number == libc::SYS_mq_getsetattr;
+        let is_check = call.number == libc::SYS_mq_timedreceive && is_nonblocking;
         checks += u32::from(is_check && result.is_none());
         let is_interrupted = is_check && result.is_none() && checks == 1;
         if is_interrupted { Verdict::Refuse(Errno::EINTR) } else { Verdict::Pass }
@@ -445,16 +391,19 @@ fn after_a_signal_nothing_is_written_if_the_poll_before_it_was_interrupted() {
     let (mut receives, mut polls, mut writes) = (0, 0, 0);
     let args = ["TIMEOUT=0", "REPORT=json"];
     let output = trace(place.command("premise").args(args), |call, result| {
-        if result.is_none() {
-            receives += u32::from(call.number == libc::SYS_mq_timedreceive);
-            writes += u32::from((call.number, call.args[0]) == (libc::SYS_write, 1) && polls > 0);
-            if receives == 40 && call.number == libc::SYS_mq_timedreceive {
-                kill(call.pid, Signal::SIGTERM).unwrap();
+        match (call.number, call.args[0], result) {
+            (libc::SYS_mq_timedreceive, _, None) => {
+                receives += 1;
+                if receives == 40 {
+                    kill(call.pid, Signal::SIGTERM).unwrap();
+                }
             }
-            if receives >= 40 && call.number == libc::SYS_ppoll {
+            (libc::SYS_write, 1, None) if polls > 0 => writes += 1,
+            (libc::SYS_ppoll, _, None) if receives >= 40 => {
                 polls += 1;
                 return Verdict::Refuse(Errno::EINTR);
             }
+            _ => {}
         }
         Verdict::Pass
     });

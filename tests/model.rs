@@ -3,12 +3,12 @@
 //!
 //! Tests of whole programs see the orders that the scheduler chooses; here all are tried. A step is
 //! one call on the queue: a receive that takes the first message, or a send that appends one. (A
-//! poll of an empty queue is a step only after a look at a seat; else it changes nothing.) The test
+//! poll of an empty queue is a step only after a look at a lock; else it changes nothing.) The test
 //! judges by a log and an md5 of its own. [`Side::call`] does what the module `conversation` does
 //! around a [`Dialogue`]: the tests in `real` let the programs themselves take the same steps.
 //!
 //! Left alone, both programs finish in every order, and at most one message is in flight, so no two
-//! can change places. A program may look at its peer's seat at any moment, and never reports the end
+//! can change places. A program may look at its peer's lock at any moment, and never reports the end
 //! of a peer that has ended well. Then an intruder may do one thing to the queue at any moment:
 //! [`TABLE`] and [`TABLE_OF_ONE_ITERATION`] list exactly what can follow. If the intruder copies and
 //! alters messages, but calculates no md5:
@@ -47,9 +47,9 @@ use std::rc::Rc;
 use Phase::{Bereaved, ChecksQueue, Corrupted, Done, HandsBack, Receives, Sends, Silent};
 use Step::{Calls, GivesUp, Intrudes, Looks, Polls};
 use common::md5_hex;
-use mq_sketch::chat::dialogue::{Dialogue, Received};
+use mq_sketch::chat::dialogue::{Dialogue, Received, Side as Of};
 use mq_sketch::chat::message::{DIGEST_SIZE, Message};
-use mq_sketch::chat::seat::{PeerWatch, Seat, Sitter};
+use mq_sketch::chat::watchdog::{Holder, LockWatch};
 
 /// What can follow one act of an intruder, in a conversation of at least three iterations.
 ///
@@ -109,13 +109,13 @@ struct Side {
     phase: Phase,
     /// What it has sent and what it has accepted as a reply, in turn.
     log: Vec<String>,
-    /// What it knows of its peer's seat, and its rounds without a reply since it found the seat free.
-    watch: PeerWatch,
+    /// What it knows of its peer's lock, and its misses since it found the lock free.
+    watch: LockWatch,
     rounds_since: Option<u64>,
 }
 
 impl Side {
-    /// Looks at the seat of its peer, which has ended.
+    /// Looks at the lock of its peer, which has ended.
     fn look(&mut self) {
         let rounds = *self.rounds_since.get_or_insert(0);
         if self.watch.check(None, self.dialogue.replies(), rounds).is_some() {
@@ -123,7 +123,7 @@ impl Side {
         }
     }
 
-    /// A round without a reply. Only the first one after a look makes a difference.
+    /// A miss. Only the first one after a look makes a difference.
     fn idle_round(&mut self) {
         self.rounds_since = self.rounds_since.map(|_| 1);
     }
@@ -138,7 +138,7 @@ impl Side {
                 if self.dialogue.is_over() {
                     Done
                 } else {
-                    self.dialogue.sent();
+                    self.dialogue.calculate_ahead();
                     Receives
                 }
             }
@@ -213,7 +213,7 @@ impl State {
 enum Step {
     Calls(usize),
     GivesUp(usize),
-    /// At the seat of its peer, which has ended.
+    /// At the lock of its peer, which has ended.
     Looks(usize),
     /// Finds the queue empty, after a look.
     Polls(usize),
@@ -246,7 +246,7 @@ impl Conversation {
             dialogue,
             phase,
             log: Vec::new(),
-            watch: PeerWatch::new(Some(Sitter { seat: Seat::Premise, pid: None })),
+            watch: LockWatch::new(Some(Holder { side: Of::Premise, pid: None })),
             rounds_since: None,
         });
         let begin = State { sides, queue: Vec::new(), acts };
@@ -256,7 +256,7 @@ impl Conversation {
     /// The side has received and sent all that it had to, and nothing else.
     fn went_well(&self, side: &Side) -> bool {
         // Conclusion does not receive the last answer.
-        let length = self.chain.len() - usize::from(!side.dialogue.is_premise());
+        let length = self.chain.len() - usize::from(side.dialogue.side() == Of::Conclusion);
         side.log == self.chain[..length] && side.dialogue.replies() == self.chain.len() as u64 / 2
     }
 
@@ -286,7 +286,7 @@ impl Conversation {
         steps
     }
 
-    /// The looks at a seat. With an intruder none are made: what follows is then the end by TIMEOUT.
+    /// The looks at a lock. With an intruder none are made: what follows is then the end by TIMEOUT.
     fn watch_peers(&self, state: &State, steps: &mut Vec<Step>) {
         for program in [PREMISE, CONCLUSION] {
             let (side, peer) = (&state.sides[program], &state.sides[1 - program]);
@@ -534,7 +534,7 @@ mod real {
 
     use common::Place;
     use held::{Held, Next};
-    use mq_sketch::mq::{Deadline, Queue};
+    use mq_sketch::mq::Queue;
 
     use super::*;
 
@@ -572,7 +572,7 @@ mod real {
         fn take_messages(&self) -> Vec<String> {
             let next = || {
                 let mut buffer = [0; 8192];
-                let length = self.queue.receive(&mut buffer, &Deadline::EXPIRED).ok()?;
+                let length = self.queue.receive(&mut buffer).ok()?;
                 Some(text(&buffer[..length]))
             };
             std::iter::from_fn(next).collect()
@@ -580,7 +580,7 @@ mod real {
 
         fn put(&self, messages: &[String]) {
             for message in messages {
-                self.queue.send(message.as_bytes(), &Deadline::EXPIRED).unwrap();
+                self.queue.send(message.as_bytes()).unwrap();
             }
         }
 
@@ -589,8 +589,7 @@ mod real {
             for (side, held) in state.sides.iter().zip(&self.held) {
                 let expected = match side.phase {
                     Sends | HandsBack => Next::Send,
-                    Receives | Silent => Next::Receive,
-                    ChecksQueue => Next::Check,
+                    Receives | Silent | ChecksQueue => Next::Receive,
                     Done => Next::Ended(0),
                     Corrupted => Next::Ended(1),
                     Bereaved => unreachable!("no look"),

@@ -9,13 +9,12 @@ mod common;
 mod trace;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
 use common::{Place, code};
 use mq_sketch::mq::Queue;
-use mq_sketch::runtime::seal::filter;
+use mq_sketch::runtime::filter::filter;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal::SIGSYS;
 use nix::sys::wait::waitpid;
@@ -40,11 +39,6 @@ fn run_with_getpid(command: &mut Command, process: usize, nth: usize) -> Output 
     })
 }
 
-/// Whether a filter allows this value of an argument.
-fn is_allowed(value: u32, values: &[RangeInclusive<u32>]) -> bool {
-    values.iter().any(|range| range.contains(&value))
-}
-
 /// The bit that marks a call of x32 (__X32_SYSCALL_BIT).
 const X32: i64 = 0x4000_0000;
 
@@ -58,9 +52,11 @@ const KILLED: i32 = libc::EOWNERDEAD;
 /// by errors, so that no call is made.
 fn verdicts(filter: &[libc::sock_filter], calls: &[(i64, [u64; 6])]) -> Vec<bool> {
     let verdict = |errno: i32| libc::SECCOMP_RET_ERRNO | errno as u32;
-    let replaced = filter.iter().map(|instruction| match instruction.code {
-        RETURN if instruction.k == libc::SECCOMP_RET_ALLOW => with_k(instruction, verdict(ALLOWED)),
-        RETURN => with_k(instruction, verdict(KILLED)),
+    let replaced = filter.iter().map(|instruction| match (instruction.code, instruction.k) {
+        (RETURN, libc::SECCOMP_RET_ALLOW) => {
+            libc::sock_filter { k: verdict(ALLOWED), ..*instruction }
+        }
+        (RETURN, _) => libc::sock_filter { k: verdict(KILLED), ..*instruction },
         _ => *instruction,
     });
     let replaced: Vec<_> = replaced.collect();
@@ -101,10 +97,6 @@ fn verdicts(filter: &[libc::sock_filter], calls: &[(i64, [u64; 6])]) -> Vec<bool
 /// The instruction that returns a verdict.
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
-fn with_k(instruction: &libc::sock_filter, k: u32) -> libc::sock_filter {
-    libc::sock_filter { k, ..*instruction }
-}
-
 /// Memory that a child shares, for so many answers. It stays to the end of the test.
 fn memory_for_child(answers: usize) -> *mut i32 {
     let (length, protection) = (answers * size_of::<i32>(), libc::PROT_READ | libc::PROT_WRITE);
@@ -136,22 +128,24 @@ fn the_kernel_allows_the_calls_of_a_list_and_kills_at_any_other() {
                 for upper in [0, 0xabcd << 32] {
                     let mut args = [u64::MAX; 6];
                     args[index] = u64::from(value) | upper;
-                    let is_right = values.is_empty() || is_allowed(value, values);
+                    let is_right =
+                        values.is_empty() || values.iter().any(|range| range.contains(&value));
                     calls.push(((number, args), rules.contains_key(&number) && is_right));
                 }
             }
         }
         let (calls, expected): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-        let found = verdicts(&filter(known.list()), &calls);
+        let found = verdicts(&filter(known.list), &calls);
         for ((call, expected), found) in calls.iter().zip(expected).zip(found) {
             assert_eq!(found, expected, "{}, call {} {:x?}", known.name, call.0, call.1);
         }
     }
 }
 
-/// One call of each filter in a real program, where nothing is replaced.
+/// One call of each filter in a real program, where nothing is replaced. If a child is killed, sketch
+/// removes the queue.
 #[test]
-fn a_call_that_is_not_on_the_list_kills_the_program() {
+fn a_call_that_is_not_on_the_list_kills_the_program_and_a_sketch_removes_the_queue() {
     let place = Place::new("seal-kills");
     for filter in FILTERS {
         if filter.program == "conclusion" {
@@ -160,6 +154,13 @@ fn a_call_that_is_not_on_the_list_kills_the_program() {
         let output = run_with_getpid(&mut place.command(filter.program), 0, filter.nth);
         let _ = Queue::unlink(&place.name);
         assert_eq!(output.status.signal(), Some(SIGSYS as i32), "{}", filter.name);
+    }
+    for (process, name) in [(1, "premise"), (2, "conclusion")] {
+        let output = run_with_getpid(&mut place.command("sketch"), process, 1);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(&format!("sketch: {name} was killed by signal 31 (")), "{error}");
+        assert_eq!(code(&output), 159, "{name}");
+        assert!(!place.exists());
     }
 }
 
@@ -170,7 +171,7 @@ fn a_call_that_is_not_on_the_list_kills_the_program() {
 fn the_kernel_need_not_run_a_filter_for_the_calls_of_the_hot_loop() {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     for known in FILTERS {
-        let mut filter = filter(known.list()).to_vec();
+        let mut filter = filter(known.list).to_vec();
         let loads_argument = |i: &libc::sock_filter| i.code == LOAD && i.k >= 16;
         // Whatever reaches an argument is killed.
         for instruction in filter.iter_mut().filter(|instruction| loads_argument(instruction)) {
@@ -209,16 +210,4 @@ fn a_number_on_the_list_kills_the_program_when_it_is_another_architectures() {
     });
     assert!(is_through_the_gate);
     assert_eq!(output.status.signal(), Some(SIGSYS as i32));
-}
-
-#[test]
-fn a_sketch_removes_the_queue_of_a_premise_that_its_filter_killed() {
-    let place = Place::new("seal-sketch");
-    for (process, name) in [(1, "premise"), (2, "conclusion")] {
-        let output = run_with_getpid(&mut place.command("sketch"), process, 1);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(error.contains(&format!("sketch: {name} was killed by signal 31 (")), "{error}");
-        assert_eq!(code(&output), 159, "{name}");
-        assert!(!place.exists());
-    }
 }

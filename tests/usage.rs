@@ -3,30 +3,36 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::process::{Output, Stdio};
 
 use common::{
     ALL, Place, assert_done, code, command_of, finish, program, start, stdout, the_one_line,
 };
+use mq_sketch::cli::params::{PARAMETERS, Params};
 
-/// Runs premise, which must refuse, create no queue and print nothing else. Returns the reason.
-fn refused(test: &str, args: &[&str]) -> String {
-    let place = Place::new(test);
-    let output = place.run("premise", args);
+/// Runs a program, which must refuse, create no queue and print nothing else. Returns the reason. The
+/// first argument is the name of the queue.
+fn refused_by(program: &str, args: &[&str]) -> String {
+    let place = Place::new("usage");
+    let output = place.run(program, args);
     let line = the_one_line(&output);
     assert_eq!((code(&output), stdout(&output).as_str()), (2, ""), "{line}");
     assert!(!place.exists());
-    line.strip_prefix("premise: ").expect("the program's name").to_string()
+    let reason = line.strip_prefix(program).and_then(|rest| rest.strip_prefix(": "));
+    reason.expect("the program's name").to_string()
 }
 
-/// Runs premise with a parameter file of this content. FILE stands for its path in what is
-/// returned.
-fn refused_file(test: &str, content: &[u8]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("p.txt");
-    std::fs::write(&path, content).unwrap();
-    let path = path.to_str().unwrap();
-    refused(test, &[path]).replace(path, "FILE")
+fn refused(argument: &str) -> String {
+    refused_by("premise", &[argument])
+}
+
+/// The same with a parameter file of this content, for whose path FILE stands in what is returned.
+fn refused_file(content: &[u8]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    let path = file.path().to_str().unwrap();
+    refused(path).replace(path, "FILE")
 }
 
 /// Runs a program with these arguments only.
@@ -60,6 +66,42 @@ fn help_and_version_say_what_to_do() {
     }
 }
 
+/// The rows of the first table with this heading, as cells without the outer bars.
+fn table<'a>(page: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let (_, rows) = page.split_once(heading).expect(heading);
+    let rows = rows.trim_start().lines().skip(1).take_while(|line| line.starts_with("| "));
+    rows.map(|row| row[1..].split(" |").map(str::trim).collect()).collect()
+}
+
+#[test]
+fn every_parameter_is_in_readme_in_the_help_and_in_params_txt() {
+    let readme = table(include_str!("../README.md"), "| name | default | meaning |");
+    let names: Vec<_> = readme.iter().map(|row| (row[0], row[1])).collect();
+    assert_eq!(names, PARAMETERS.map(|parameter| (parameter.name, parameter.default)));
+    // The user may have changed the values.
+    let file = include_str!("../params.txt");
+    assert_eq!(Params::default().set_all(file.as_bytes()), Ok(()));
+    let help = stdout(&run("sketch", &["--help"]));
+    for (name, default) in names {
+        assert!(file.contains(&format!("\n{name}=")), "params.txt: {name}");
+        assert!(help.contains(&format!("\n  {name}={default}")), "{name}: {help}");
+    }
+}
+
+#[test]
+fn every_name_in_json_is_on_the_page_of_figures_and_every_name_there_is_in_json() {
+    let rows = table(include_str!("../benches/README.md"), "| name | unit | meaning |");
+    let names = rows.iter().flat_map(|row| row[0].split('`').skip(1).step_by(2));
+    let on_page: BTreeSet<String> = names.map(str::to_string).collect();
+    let place = Place::new("names");
+    let report = &common::reports(&place.succeed("sketch", &["REPORT=json"]))[0];
+    let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect();
+    let (mut in_json, round_trips): (BTreeSet<_>, BTreeSet<_>) =
+        (names(report), names(&report["round_trip_ns"]));
+    in_json.extend(round_trips);
+    assert_eq!(on_page, in_json);
+}
+
 #[test]
 fn help_that_cannot_be_printed_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -74,17 +116,20 @@ fn help_that_cannot_be_printed_is_an_error() {
 }
 
 #[test]
-fn every_program_names_itself_and_points_to_the_help() {
-    for name in ALL {
-        for (args, words) in [
-            (["help"], "help: ENOENT: no such file: give a parameter file, NAME=VALUE, or --help"),
-            (["-x"], "argument 1: '-x' is not an option: see --help"),
-            (["COLOUR=red"], "argument 1: COLOUR: no such parameter (--help lists them)"),
-        ] {
-            let output = run(name, &args);
-            assert_eq!(code(&output), 2);
-            assert_eq!(the_one_line(&output), format!("{name}: {words}"));
-        }
+fn every_program_names_itself_and_says_what_to_give_instead() {
+    for (args, words) in [
+        (&["help"][..], "help: ENOENT: no such file: give a parameter file, NAME=VALUE, or --help"),
+        (&["-x"], "argument 2: '-x' is not an option: see --help"),
+        (&[""], "argument 2: '' is empty: give a parameter file, or NAME=VALUE"),
+        (&["a", "b"], "argument 3: 'b' is a second parameter file: give one, or NAME=VALUE"),
+        (&["/"], "/: EISDIR: it is a directory: give the parameter file in it"),
+        (
+            &["\u{e9}=5"],
+            "argument 2: \\xc3\\xa9: no such parameter: the names are ITERATIONS, MESSAGE_QUEUE_NAME, \
+             PERMISSIONS, WAIT, TIMEOUT, VERBOSE, REPORT, MESSAGE_SIZE, SEALED, PACE, CPUS",
+        ),
+    ] {
+        ALL.iter().for_each(|program| assert_eq!(refused_by(program, args), words, "{program}"));
     }
 }
 
@@ -105,63 +150,43 @@ fn a_bad_value_is_shown_with_what_would_be_a_good_one() {
             "MESSAGE_QUEUE_NAME=/a/b",
             "'/a/b' is not a queue name: use '/' and 1 to 255 bytes without '/', not '.' or '..'",
         ),
-        // A misspelt name, or a part of a name, is enough for a suggestion.
-        ("ITERATONS=5", "no such parameter (did you mean ITERATIONS?)"),
-        ("SIZE=64", "no such parameter (did you mean MESSAGE_SIZE?)"),
-        ("queue=/a", "no such parameter (did you mean MESSAGE_QUEUE_NAME?)"),
+        ("ITERATIONS=+5", "'+5' is not a whole number: use digits only, like 1000000"),
+        ("PERMISSIONS=+600", "'+600' is not an octal number: use digits 0 to 7, like 0600"),
+        ("CPUS=+0,+1", "'+0,+1' is not one CPU or two: use numbers below 768, like 0,1"),
     ] {
         let name = value.split('=').next().unwrap();
-        assert_eq!(refused("value", &[value]), format!("argument 2: {name}: {reason}"));
+        assert_eq!(refused(value), format!("argument 2: {name}: {reason}"));
     }
 }
 
 #[test]
-fn an_argument_that_is_neither_a_file_nor_a_parameter_is_refused() {
-    for (args, words) in [
-        (&[""][..], "argument 2: '' is empty: give a parameter file, or NAME=VALUE"),
-        (&["a", "b"], "argument 3: 'b' is a second parameter file: give one, or NAME=VALUE"),
-        (&["/"], "/: EISDIR: it is a directory: give the parameter file in it"),
-        (&["\u{e9}=5"], "argument 2: \\xc3\\xa9: no such parameter (--help lists them)"),
-    ] {
-        assert_eq!(refused("argument", args), words);
-    }
-}
-
-#[test]
-fn a_bad_line_of_a_file_is_named_by_its_number() {
+fn a_bad_line_of_a_file_is_named_by_its_number_and_a_file_that_just_fits_is_read() {
+    let fits = format!("{:#>width$}\nITERATIONS=xx", "", width = (16 << 10) - 14);
+    let too_large = format!("{fits}\n");
     for (content, words) in [
         (&b"# \xff\nVERBOSE=\x000\n"[..], "FILE:2: VERBOSE: '\\x000' is not a flag: use 0 or 1"),
-        (b"# one\nVERBOSE=0\n\nITERATONS=5\nTIMEOUT=1\n", "FILE:4: ITERATONS: no such parameter ("),
+        (
+            b"# one\nVERBOSE=0\n\nITERATONS=5\nTIMEOUT=1\n",
+            "FILE:4: ITERATONS: no such parameter: the names are ",
+        ),
         (b"\nITERATIONS 5\n", "FILE:2: 'ITERATIONS 5' has no '=': write NAME=VALUE, or # before"),
+        (fits.as_bytes(), "FILE:2: ITERATIONS: 'xx' is not a whole number"),
+        (too_large.as_bytes(), "FILE: the file is longer than 16384 bytes: remove comments"),
     ] {
-        let line = refused_file("line", content);
+        let line = refused_file(content);
         assert!(line.starts_with(words), "{line}");
     }
-}
-
-#[test]
-fn a_file_that_does_not_fit_is_refused_and_one_that_just_fits_is_read() {
-    let mut content = vec![b'#'; 16 * 1024];
-    content[16 * 1024 - 14..].copy_from_slice(b"\nITERATIONS=xx");
-    assert!(refused_file("fits", &content).contains("'xx'"));
-    content.push(b'\n');
-    let line = refused_file("too-large", &content);
-    assert_eq!(line, "FILE: it has more than 16384 bytes: remove comments");
 }
 
 #[test]
 fn the_file_is_read_the_command_line_wins_and_a_later_line_wins() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.txt");
-    // With the byte order mark of some editors.
-    let content = "\u{feff}iterations=3\n  Report = json # for programs\nITERATIONS=4\n";
+    let content = "iterations=3\n  Report = json # for programs\nITERATIONS=4\n";
     std::fs::write(&path, content).unwrap();
     let iterations = |args: &[&str]| {
         let place = Place::new("wins");
-        let output = place.run("sketch", args);
-        assert_done(&output);
-        let first = stdout(&output).lines().next().unwrap().to_string();
-        serde_json::from_str::<serde_json::Value>(&first).unwrap()["iterations"].as_u64().unwrap()
+        common::reports(&place.succeed("sketch", args))[0]["iterations"].as_u64().unwrap()
     };
     let path = path.to_str().unwrap();
     assert_eq!(iterations(&[path]), 4);
@@ -171,37 +196,33 @@ fn the_file_is_read_the_command_line_wins_and_a_later_line_wins() {
 #[test]
 fn params_txt_of_the_current_folder_is_read_if_there_is_one() {
     let folder = tempfile::tempdir().unwrap();
-    let run = || {
+    let run = |content: Option<&str>| {
+        let write = |text| std::fs::write(folder.path().join("params.txt"), text).unwrap();
+        content.into_iter().for_each(write);
         let place = Place::new("here");
         let mut command = place.command("sketch");
         finish(start(command.arg("REPORT=text").current_dir(folder.path())))
     };
-    let iterations = |count: &str| {
-        let output = run();
+    for (content, count) in [(None, "1,000"), (Some("ITERATIONS=7"), "7")] {
+        let output = run(content);
         assert_done(&output);
         let words = format!("\n{count} iterations, no corruption\n");
         assert!(stdout(&output).contains(&words), "{}", stdout(&output));
-    };
-    iterations("1,000");
-    std::fs::write(folder.path().join("params.txt"), "ITERATIONS=7").unwrap();
-    iterations("7");
-    std::fs::write(folder.path().join("params.txt"), "\nITERATIONS=none").unwrap();
-    let line = the_one_line(&run());
+    }
+    let line = the_one_line(&run(Some("\nITERATIONS=none")));
     assert!(line.starts_with("sketch: params.txt:2: ITERATIONS: 'none' is not"), "{line}");
 }
 
 #[test]
 fn the_cause_is_named_however_long_the_mistake_is() {
     let long = "x".repeat(5000);
-    let line = refused("long-value", &[&format!("ITERATIONS={long}")]);
-    assert!(
-        line.ends_with("xxx...' is not a whole number: use digits only, like 1000000"),
-        "{line}"
-    );
-    let line = refused("long-name", &[&format!("{long}=1")]);
-    assert!(line.ends_with("xxx...: no such parameter (--help lists them)"), "{line}");
-    let line = refused("long-file", &[&long]);
-    assert!(line.contains("xxx...: ENAMETOOLONG: "), "{line}");
-    let line = refused_file("long-line", long.as_bytes());
-    assert!(line.contains("xxx...' has no '=': write NAME=VALUE"), "{line}");
+    let [value, name] = [format!("ITERATIONS={long}"), format!("{long}=1")];
+    for (line, words) in [
+        (refused(&value), "' is not a whole number: use digits only, like 1000000\n"),
+        (refused(&name), ": no such parameter: the names are ITERATIONS, "),
+        (refused(&long), ": ENAMETOOLONG: "),
+        (refused_file(long.as_bytes()), "' has no '=': write NAME=VALUE"),
+    ] {
+        assert!(format!("{line}\n").contains(&format!("xxx...{words}")), "{line}");
+    }
 }

@@ -25,14 +25,11 @@ fn open(place: &Place) -> MqdT {
     mq_open(place.text.as_str(), MQ_OFlag::O_RDWR, Mode::empty(), None).unwrap()
 }
 
-fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
 #[test]
 fn premise_creates_the_queue_and_sends_the_time_and_then_an_answer_to_each_reply() {
     for size in SIZES {
         let place = Place::new("wire-premise");
+        let seconds_now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let before = seconds_now();
         let premise = place.start("premise", &["ITERATIONS=5", &format!("MESSAGE_SIZE={size}")]);
         let mut peer = Peer::new(place.open());
@@ -59,7 +56,7 @@ fn conclusion_answers_each_message_and_leaves_the_queue_alone() {
     for size in SIZES {
         let place = Place::new("wire-conclusion");
         // As large as a queue with the system's defaults, such as that of the Python demo.
-        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, false).unwrap());
+        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, true).unwrap());
         let args = ["ITERATIONS=5", &format!("MESSAGE_SIZE={size}")];
         let conclusion = place.start("conclusion", &args);
 
@@ -80,7 +77,7 @@ fn conclusion_answers_each_message_and_leaves_the_queue_alone() {
 fn conclusion_accepts_any_first_message() {
     for first in [&b""[..], b"x", b"\xff\0", &[b'l'; 8192]] {
         let place = Place::new("first");
-        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, false).unwrap());
+        let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, true).unwrap());
         let conclusion = place.start("conclusion", &["ITERATIONS=1"]);
         peer.send(first);
         assert_eq!(peer.receive(), md5_hex(first));

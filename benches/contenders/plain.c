@@ -23,7 +23,7 @@
 
 enum { SIZE = 32 };
 
-static long own_handed_back;
+static long own_messages;
 
 static void fail(const char *what)
 {
@@ -101,7 +101,7 @@ static size_t hear(mqd_t queue, const char *own, size_t own_length, char *heard,
             fail("mq_receive");
         if (!is(heard, (size_t)length, own, own_length))
             return (size_t)length;
-        own_handed_back++;
+        own_messages++;
         say(queue, own, own_length);
         if (yields)
             sched_yield();
@@ -158,7 +158,7 @@ static void talk_like_an_expert(mqd_t queue, char *own, size_t length, long iter
             memcpy(own, answer, SIZE);
         } else {
             check(is(heard, (size_t)heard_length, own, length));
-            own_handed_back++;
+            own_messages++;
             shares_cpu = 1;
             say(queue, own, length);
             sched_yield();
@@ -217,7 +217,7 @@ static void report(void)
     qsort(times, (size_t)round_trips, sizeof *times, in_order);
     printf("{\"iterations\":%ld,\"seconds\":%.9f,\"round_trip_ns\":{", replies, elapsed);
     for (int i = 0; i < 6; i++) {
-        /* The smallest value that so many of ten thousand do not exceed. */
+        /* The smallest value that `part` of ten thousand do not exceed. */
         long place = (round_trips * percentiles[i].part + 9999) / 10000 - 1;
         printf("%s\"%s\":%lu", i > 0 ? "," : "", percentiles[i].name, (unsigned long)times[place]);
     }
@@ -230,7 +230,7 @@ static void report(void)
             i++;
         printf("%s[%ld,%ld]", from > 0 ? "," : "", limit, i - from);
     }
-    printf("],\"own_handed_back\":%ld,\"user_seconds\":%f,\"system_seconds\":%f}\n", own_handed_back,
+    printf("],\"own_messages\":%ld,\"user_seconds\":%f,\"system_seconds\":%f}\n", own_messages,
            seconds(end.ru_utime) - seconds(usage.ru_utime),
            seconds(end.ru_stime) - seconds(usage.ru_stime));
 }

@@ -18,13 +18,13 @@ def md5_hex(text):
 
 
 def hear(queue, own):
-    """The next message that is not the own one, and how often that one was sent back."""
-    own_handed_back = 0
+    """The next message of the peer, and how often the own message was sent back."""
+    own_messages = 0
     while True:
         heard, _priority = queue.receive()
         if heard != own:
-            return heard, own_handed_back
-        own_handed_back += 1
+            return heard, own_messages
+        own_messages += 1
         queue.send(own)
 
 
@@ -33,12 +33,12 @@ def premise(queue_name, iterations):
         queue_name, posix_ipc.O_CREX, mode=0o600, max_messages=10, max_message_size=32
     )
     own = b"Sun Nov 22 23:42:00 2026"
-    own_handed_back = 0
+    own_messages = 0
     times = [0] * iterations  # the clock after each reply
     queue.send(own)
     for i in range(iterations):
         heard, handed_back = hear(queue, own)
-        own_handed_back += handed_back
+        own_messages += handed_back
         if heard != md5_hex(own):
             sys.exit(f"corrupted: {heard!r}")
         own = md5_hex(heard)
@@ -52,7 +52,7 @@ def premise(queue_name, iterations):
     round_trips = sorted(after - before for before, after in zip(times, times[1:]))
 
     def percentile(part):
-        """The smallest value that so many of ten thousand do not exceed."""
+        """The smallest value that `part` of ten thousand do not exceed."""
         return round_trips[-(-len(round_trips) * part // 10_000) - 1]
 
     # In buckets, each up to a power of two: the limit, and how many are below it.
@@ -70,7 +70,7 @@ def premise(queue_name, iterations):
             "max": round_trips[-1],
         },
         "histogram_ns": sorted(histogram.items()),
-        "own_handed_back": own_handed_back,
+        "own_messages": own_messages,
         "user_seconds": usage_at_end.ru_utime - usage.ru_utime,
         "system_seconds": usage_at_end.ru_stime - usage.ru_stime,
     }

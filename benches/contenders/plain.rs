@@ -33,9 +33,9 @@ fn side<P: Package>(is_premise: bool, polls: bool, queue_name: &str, iterations:
         let first = b"Sun Nov 22 23:42:00 2026";
         queue.send(first);
         let mut stopwatch = Stopwatch::new(iterations);
-        let own_handed_back = talk(&queue, first, iterations, &mut || stopwatch.note_a_reply());
+        let own_messages = talk(&queue, first, iterations, &mut || stopwatch.note_a_reply());
         P::unlink(queue_name);
-        println!("{}", stopwatch.report(own_handed_back));
+        println!("{}", stopwatch.report(own_messages));
     } else {
         let queue = loop {
             match P::open(queue_name, polls) {
@@ -59,7 +59,7 @@ fn plainly<P: Package>(
         let digest: [u8; 16] = Md5::digest(text).into();
         format!("{:032x}", u128::from_be_bytes(digest)).into_bytes()
     };
-    let (mut own, mut own_handed_back) = (first.to_vec(), 0);
+    let (mut own, mut own_messages) = (first.to_vec(), 0);
     let mut buffer = [0; SIZE];
     for _ in 0..iterations {
         let received = loop {
@@ -67,7 +67,7 @@ fn plainly<P: Package>(
             if buffer[..length] != *own {
                 break &buffer[..length];
             }
-            own_handed_back += 1;
+            own_messages += 1;
             queue.send(&own);
         };
         assert!(own.is_empty() || *received == md5_hex(&own));
@@ -75,7 +75,7 @@ fn plainly<P: Package>(
         queue.send(&own);
         after_reply();
     }
-    own_handed_back
+    own_messages
 }
 
 /// The same, like the function of this name in `plain.c`.
@@ -102,7 +102,7 @@ fn like_an_expert<P: Package>(
     own[..first.len()].copy_from_slice(first);
     let mut length = first.len();
     let (mut expected, mut answer) = ahead(first);
-    let (mut empty_polls, mut own_handed_back, mut shares_cpu) = (0_u32, 0, false);
+    let (mut empty_polls, mut own_messages, mut shares_cpu) = (0_u32, 0, false);
     let mut buffer = [0; SIZE];
     let mut replies = 0;
     while replies < iterations {
@@ -121,7 +121,7 @@ fn like_an_expert<P: Package>(
             own = answer;
         } else {
             assert_eq!(received, &own[..length]);
-            own_handed_back += 1;
+            own_messages += 1;
             shares_cpu = true;
             queue.send(&own[..length]);
             std::thread::yield_now();
@@ -137,7 +137,7 @@ fn like_an_expert<P: Package>(
             std::thread::yield_now();
         }
     }
-    own_handed_back
+    own_messages
 }
 
 /// The clock after each reply, and the CPU time after the first.
@@ -159,7 +159,7 @@ impl Stopwatch {
         self.times.push(Instant::now());
     }
 
-    fn report(&self, own_handed_back: u64) -> Value {
+    fn report(&self, own_messages: u64) -> Value {
         let usage_at_end = getrusage(UsageWho::RUSAGE_SELF).unwrap();
         let usage = self.usage.expect("there was a reply");
         let times = &self.times;
@@ -188,7 +188,7 @@ impl Stopwatch {
                 "max": percentile(10_000),
             },
             "histogram_ns": histogram,
-            "own_handed_back": own_handed_back,
+            "own_messages": own_messages,
             "user_seconds": user.num_microseconds() as f64 / 1e6,
             "system_seconds": system.num_microseconds() as f64 / 1e6,
         })

@@ -1,5 +1,4 @@
-//! What one could use instead of a POSIX queue: the same dialogue over other means, without the
-//! md5. A round trip is a message of 32 bytes to the peer and one back; both check every byte.
+//! The same dialogue, without md5, over what could replace a POSIX queue. A round trip is a message of 32 bytes to the peer and one back; both check every byte.
 //!
 //! Each is used as an expert would use it: one channel for each direction where there are channels,
 //! O_NONBLOCK or the like for polling, and a yield now and then.
@@ -95,7 +94,7 @@ impl Start {
         match unsafe { fork() }.expect("fork") {
             ForkResult::Child => {
                 nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
-                assert_eq!(parent_id(), parent, "it has ended already");
+                assert_eq!(parent_id(), parent, "the parent has exited");
                 if let Some(cpu) = self.peer_cpu {
                     run_on(&[cpu]);
                 }
@@ -301,7 +300,7 @@ impl End for Descriptors {
     fn receive(&self) -> Option<[u8; SIZE]> {
         let mut buffer = [0; SIZE];
         let length = unless_empty(read(&self.from_peer, &mut buffer))?;
-        assert_eq!(length, SIZE, "the peer has ended");
+        assert_eq!(length, SIZE, "the peer has exited");
         Some(buffer)
     }
 }
@@ -314,7 +313,7 @@ struct Line {
     count: AtomicU32,
 }
 
-/// Nothing but memory: no system call. Both directions use the same line by turns.
+/// Nothing but memory: no system call. Both directions use the same line in turn.
 struct SharedLine {
     line: &'static Line,
     /// As much of the line's count as this end has seen.
@@ -365,7 +364,7 @@ struct WithFutex(SharedLine);
 
 fn futex(word: &AtomicU32, operation: c_int, value: u32) {
     let no_timeout = std::ptr::null::<libc::timespec>();
-    // SAFETY: the kernel only reads the word, which lives for ever.
+    // SAFETY: the kernel only reads the word, which lives forever.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, no_timeout) };
 }
 

@@ -1,54 +1,56 @@
 //! The lower bounds of an iteration, in one process without a peer: its system calls, which are two
 //! sends and two receives; and the md5 of two messages, which each side calculates. Neither
-//! contains the way from one program to the other.
+//! contains the transfer from one program to the other.
 
 use std::hint::black_box;
 
-use mq_sketch::chat::clock;
+use mq_sketch::chat::clock::Moment;
 use mq_sketch::chat::dialogue::Dialogue;
 use mq_sketch::chat::message::{MAX_SIZE, Message};
+use mq_sketch::chat::stats::Usage;
 use mq_sketch::cli::output;
-use mq_sketch::mq::{Deadline, Queue, QueueName};
-use mq_sketch::runtime::seal::{self, Role};
+use mq_sketch::mq::{Queue, QueueName};
+use mq_sketch::programs::seal;
+use mq_sketch::runtime::filter;
 use mq_sketch::{mq, os};
 
-/// The floor. No round trip is timed: the loop has nothing but the calls.
+/// The baseline. No round trip is timed: the loop makes the four calls and nothing else.
 pub fn call(sealed: &str, queue_name: &str, iterations: u64, size: usize) -> ! {
     let name = QueueName::new(queue_name.as_bytes()).unwrap();
     let queue = Queue::create(&name, 0o600, size, true).unwrap();
     Queue::unlink(&name).unwrap();
     if sealed == "SEALED=1" {
-        seal::install(Role::Premise).unwrap();
+        filter::install(seal::PREMISE).unwrap();
     }
 
     let mut message = [b'0'; MAX_SIZE];
     time(iterations, || {
         for _ in 0..2 {
-            queue.send(&message[..size], &Deadline::NEVER).unwrap();
-            queue.receive(&mut message, &Deadline::NEVER).unwrap();
+            queue.send(&message[..size]).unwrap();
+            queue.receive(&mut message).unwrap();
         }
     });
-    // The end of `main` makes calls that the seal does not allow.
+    // The end of `main` makes calls that the filter does not allow.
     os::exit(0)
 }
 
 /// What is calculated after each send, here for one and the same message.
 pub fn hash(iterations: u64, size: usize) {
     let mut dialogue = Dialogue::premise(Message::answer_to(b"", size), u64::MAX, size);
-    time(iterations, || black_box(&mut dialogue).sent());
+    time(iterations, || black_box(&mut dialogue).calculate_ahead());
 }
 
 /// Times iterations and reports like premise: from the end of the first one.
 pub fn time(iterations: u64, mut iteration: impl FnMut()) {
     iteration();
-    let start = clock::Reading::now();
+    let (before, start) = (Usage::now(), Moment::now());
     (1..iterations).for_each(|_| iteration());
-    let end = clock::Reading::now();
+    let (end, after) = (Moment::now(), Usage::now());
 
     let seconds = (end.nanoseconds - start.nanoseconds) as f64 / 1e9;
-    let user_seconds = (end.user_microseconds - start.user_microseconds) as f64 / 1e6;
-    let system_seconds = (end.system_microseconds - start.system_microseconds) as f64 / 1e6;
-    // Without serde_json, because the seal does not allow the calls of a heap.
+    let user_seconds = (after.user - before.user) as f64 / 1e6;
+    let system_seconds = (after.system - before.system) as f64 / 1e6;
+    // Without serde_json, because the filter does not allow the calls of a heap.
     let backend = mq::BACKEND;
     output::print(format_args!(
         "{{\"backend\":\"{backend}\",\"iterations\":{iterations},\"seconds\":{seconds},\

@@ -66,7 +66,7 @@ pub fn cases<'a>(
         placements.iter().copied().filter(|one| *one != Placement::AllCpus).collect();
 
     let is_by_size =
-        |one: &&Contender| one.is_reference() || one.is_floor() || one.kind == Kind::Md5;
+        |one: &&Contender| one.is_reference() || one.is_baseline() || one.kind == Kind::Md5;
     let sizes = contenders.iter().filter(|one| options.wants("sizes") && is_by_size(one));
     let sizes = sizes.flat_map(|contender| {
         SIZES.map(|size| Case { contender, placement: placed[0], pairs: 1, size, pace: 0 })

@@ -125,7 +125,7 @@ fn throughput(all: &[Measured]) -> Rows {
     let colour_of = |contender: &Contender| match contender.kind {
         Kind::Reference | Kind::Ours => BLUE,
         Kind::Other => ORANGE,
-        Kind::Floor | Kind::Md5 => GREY,
+        Kind::Baseline | Kind::Md5 => GREY,
     };
     let [asleep, awake] =
         [Marker::Dot, Marker::Ring].map(|marker| move |colour| Look::new(colour, None, marker));
@@ -171,7 +171,7 @@ fn percentiles(all: &[Measured]) -> Rows {
     let is_shown = |one: &Contender| match one.kind {
         Kind::Reference | Kind::Ours => !one.sealed && one.backend == Some(BACKEND),
         Kind::Other => one.base == "C poll" || one.base == "C block" && one.awake,
-        Kind::Floor | Kind::Md5 => false,
+        Kind::Baseline | Kind::Md5 => false,
     };
     let rows = |placement: Placement| {
         let here = all.iter().filter(|one| one.case.placement == placement);
@@ -212,7 +212,7 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
             }
         });
         let rows = ours.chain(theirs).filter(|row| !row.dots.is_empty()).collect();
-        (format!("{} messages a second", table::grouped(messages_per_second(pace))), rows)
+        (format!("{} messages per second", table::grouped(messages_per_second(pace))), rows)
     };
     let names = ["p50", "p99", "p99.99"].map(String::from).into_iter();
     let mut legend: Vec<_> = names.zip(looks.map(|(_, look)| look)).collect();
@@ -224,12 +224,12 @@ fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
     Rows { legend, groups, unit: time }
 }
 
-/// Bare round trips, a row a transport.
+/// Bare round trips, a row per transport.
 fn of_transports(all: &[Measured]) -> Rows {
     let ways = [
         ("poll", "polled", Look::new(GREEN, None, Marker::Square)),
         ("block, awake", "blocking, CPUs kept awake", Look::new(ORANGE, None, Marker::Ring)),
-        ("block", "blocking, CPUs left alone", Look::new(BLUE, None, Marker::Dot)),
+        ("block", "blocking, idle CPUs may sleep", Look::new(BLUE, None, Marker::Dot)),
     ];
     let rows = |placement: Placement| {
         let row = |(transport, _): &(&str, _)| {
@@ -275,7 +275,7 @@ fn size_panels(all: &[Measured]) -> [Panel; 2] {
     let look_of = |one: &Measured| {
         let contender = one.case.contender;
         let look = match contender.kind {
-            Kind::Floor => Look::new(GREY, Some(2), Marker::Cross),
+            Kind::Baseline => Look::new(GREY, Some(2), Marker::Cross),
             Kind::Md5 => Look::new(INK, Some(8), Marker::Triangle),
             _ => Look::new(BLUE, None, Marker::Dot),
         };
@@ -289,7 +289,7 @@ fn size_panels(all: &[Measured]) -> [Panel; 2] {
         };
         Panel {
             title: title.to_string(),
-            x_title: "bytes a message (1 k: 1024)",
+            x_title: "bytes per message (1 k: 1024)",
             x_ticks: SIZES.map(|size| (size as f64, short_size(size))).into(),
             is_log: true,
             unit: short,
@@ -297,8 +297,8 @@ fn size_panels(all: &[Measured]) -> [Panel; 2] {
         }
     };
     [
-        panel("Iterations a second (log scale)", |each, _| 1e9 / each),
-        panel("MB/s, two messages an iteration (log scale)", megabytes_per_second),
+        panel("Iterations per second (log scale)", |each, _| 1e9 / each),
+        panel("MB/s, two messages per iteration (log scale)", megabytes_per_second),
     ]
 }
 
@@ -313,7 +313,7 @@ fn pairs_panel(all: &[Measured]) -> Panel {
     };
     let point = |one: &Measured| Some((one.case.pairs as f64, dot(one.all_rates_by_wall())?));
     Panel {
-        title: "Iterations a second of all pairs together".to_string(),
+        title: "Iterations per second of all pairs together".to_string(),
         x_title: "pairs at once, each with a queue of its own",
         x_ticks: PAIRS.map(|pairs| (pairs as f64, pairs.to_string())).into(),
         is_log: false,

@@ -64,8 +64,8 @@ pub const PEER_CPU: &str = "{peer's cpu}";
 /// What a contender is in the comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What the kernel has to do in an iteration.
-    Floor,
+    /// What the kernel must do in an iteration.
+    Baseline,
     /// What each program calculates in an iteration.
     Md5,
     /// Our programs as they are by default. The others are compared with these.
@@ -116,7 +116,7 @@ pub fn all() -> Vec<Contender> {
     all
 }
 
-/// Our programs in each way to wait, with CPUs left alone and kept awake.
+/// Our programs with each WAIT, where idle CPUs may sleep and with CPUs kept awake.
 pub fn paced() -> Vec<Contender> {
     let ours = ["poll", "adaptive", "block"].map(|wait| Contender::ours(wait, false));
     ours.into_iter().flat_map(Contender::with_cpus_awake).collect()
@@ -164,7 +164,7 @@ impl Contender {
 
     fn alone(sealed: bool) -> Contender {
         let command = [&*this_program(), "alone", seal(sealed), QUEUE, ITERATIONS, SIZE];
-        let alone = Contender::new("alone", Kind::Floor, &[command]);
+        let alone = Contender::new("alone", Kind::Baseline, &[command]);
         Contender { sealed, backend: Some(mq::BACKEND), ..alone }
     }
 
@@ -272,8 +272,8 @@ impl Contender {
         self.kind == Kind::Reference
     }
 
-    pub fn is_floor(&self) -> bool {
-        self.kind == Kind::Floor && !self.sealed
+    pub fn is_baseline(&self) -> bool {
+        self.kind == Kind::Baseline && !self.sealed
     }
 
     /// The same as `other`, but with CPUs kept awake.

@@ -1,8 +1,8 @@
-//! The whole protocol beside what people use instead: `cargo bench -p benches --bench conversation`.
+//! The whole protocol, compared with what people use instead: `cargo bench -p benches --bench conversation`.
 //!
 //! It prints tables on standard output. Charts, a csv file with a line for each run, and a json file
 //! with every figure, go into a new folder of `target/conversation`. `-- --help` shows how to run
-//! less of it. How it is measured, and what is not, is in `benches/README.md`.
+//! less of it. `benches/METHOD.md` says how it is measured, and what is not.
 //!
 //! Ctrl-C, SIGTERM and SIGHUP end all processes and remove all queues. After SIGKILL the processes
 //! end as well, but a queue of the plain programs may stay: `/mq-sketch-bench-`, the number of this

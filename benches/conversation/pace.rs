@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::machine::keep_awake;
 use crate::options::Options;
 
-/// Microseconds from one message to the next: 100, 1,000, 10,000 and 100,000 messages a second.
+/// Microseconds from one message to the next: 100, 1,000, 10,000 and 100,000 messages per second.
 pub const PACES: [u64; 4] = [10_000, 1_000, 100, 10];
 
 pub fn messages_per_second(pace: u64) -> f64 {
@@ -43,7 +43,7 @@ impl Pmqtest {
     }
 }
 
-/// A run at each pace, with CPUs left alone and kept awake.
+/// A run at each pace, where idle CPUs may sleep and with CPUs kept awake.
 ///
 /// Errors: why there is none.
 pub fn pmqtest(options: &Options) -> Result<Vec<Pmqtest>, String> {

@@ -1,10 +1,10 @@
-//! Rounds of runs: every case once a round, not always after the same one.
+//! Rounds of runs: every case once per round, not always after the same one.
 
 use std::time::Duration;
 
 use contenders::run_on;
 use indicatif::{ProgressBar, ProgressStyle};
-use mq_sketch::mq::{Deadline, Queue, QueueName};
+use mq_sketch::mq::{Queue, QueueName};
 
 use crate::options::Options;
 use crate::pace;
@@ -30,7 +30,7 @@ const ENOUGH_ITERATIONS: u64 = 11_200;
 /// After CPUs have been kept awake: how long until they sleep as before.
 const UNTIL_IDLE_AS_BEFORE: Duration = Duration::from_secs(2);
 
-/// A case and its outcomes, one a round.
+/// A case and its outcomes, one per round.
 pub struct Measured<'a> {
     pub case: Case<'a>,
     /// Of each pair in each run.
@@ -159,7 +159,7 @@ impl<'a> Measured<'a> {
         Spread::of(ratios).map(|spread| spread.median)
     }
 
-    /// The differences to runs of the same rounds, in nanoseconds an iteration.
+    /// The differences to runs of the same rounds, in nanoseconds per iteration.
     pub fn more_than(&self, other: &Measured) -> Option<Spread> {
         let pairs = self.reports().zip(other.reports());
         Spread::of(pairs.map(|(a, b)| a.nanoseconds_each() - b.nanoseconds_each()))
@@ -176,7 +176,7 @@ pub fn progress_bar(milliseconds: u64) -> ProgressBar {
 /// What to expect before anything is known, in milliseconds.
 const WARM_UP: u64 = 700;
 const RUN: u64 = 450;
-/// Of a run, beside its iterations.
+/// Of a run, in addition to its iterations.
 const START: u64 = 30;
 
 /// How many milliseconds the bar has to count for these cases.
@@ -184,7 +184,7 @@ pub fn expected(cases: &[Case], rounds: usize) -> u64 {
     cases.len() as u64 * (WARM_UP + RUN * rounds as u64)
 }
 
-/// Warms all cases up, and then runs each once a round. Every second round goes backwards, and each
+/// Warms all cases up, and then runs each once per round. Every second round goes backwards, and each
 /// begins with another case, but those with CPUs kept awake come last: a CPU that has been kept
 /// awake goes to sleep later than usual for a while. Only a signal makes it fail.
 pub fn measure<'a>(
@@ -247,7 +247,7 @@ fn occupy_memory(aside: &mut Vec<Queue>, round: usize, cpus: &[usize]) {
             let _ = Queue::unlink(&name);
             let Ok(queue) = queue else { continue }; // beyond a limit there are fewer
             for _ in 0..(round * 5 + number) % 10 {
-                let _ = queue.send(&[b'0'; 32], &Deadline::NEVER);
+                let _ = queue.send(&[b'0'; 32]);
             }
             aside.push(queue);
         }

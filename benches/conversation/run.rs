@@ -42,7 +42,7 @@ pub struct Case<'a> {
     pub placement: Placement,
     /// How many at once.
     pub pairs: usize,
-    /// Bytes a message.
+    /// Bytes per message.
     pub size: usize,
     /// Microseconds from one message to the next; 0: as fast as possible.
     pub pace: u64,
@@ -252,11 +252,11 @@ impl Case<'_> {
         while !processes.running.is_empty() {
             let Some((index, output, when)) = processes.wait(start).map_err(Failure::Ended)? else {
                 let limit = LIMIT.as_secs();
-                let error = format!("no end of {iterations} iterations after {limit} s");
-                return Err(failed(error + ": have fewer with --iterations"));
+                let error = format!("{iterations} iterations took more than {limit} s");
+                return Err(failed(error + ": run fewer with --iterations"));
             };
             end = when;
-            // The peer of a failed process would wait for ever, so one error ends all.
+            // The peer of a failed process would wait forever, so one error ends all.
             let report = self.read(&output, index % self.contender.commands.len());
             reports.extend(report.map_err(failed)?.map(|report| (index, report)));
         }
@@ -332,7 +332,7 @@ pub fn from_start_to_exit(
     started.map_err(|error| failed(error.to_string()))?;
     match processes.wait(start).map_err(Failure::Ended)? {
         Some((_, output, end)) => failure(&output).map_or(Ok(end - start), |why| Err(failed(why))),
-        None => Err(failed(format!("no end after {} s", LIMIT.as_secs()))),
+        None => Err(failed(format!("it did not exit within {} s", LIMIT.as_secs()))),
     }
 }
 
@@ -347,10 +347,9 @@ fn at_the_gate(command: &[String], cpu: &str) -> Command {
 /// Moves to its CPU, waits until the gate, which is standard input, is opened, and becomes the
 /// program that is to be measured. It ends with the process that started it.
 pub fn become_another(starter: &str, cpu: &str, command: &[OsString]) -> ExitCode {
-    #[cfg(target_os = "linux")]
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).unwrap();
     if std::os::unix::process::parent_id().to_string() != starter {
-        return ExitCode::FAILURE; // it has ended already
+        return ExitCode::FAILURE; // it has exited already
     }
     if let Ok(cpu) = cpu.parse() {
         run_on(&[cpu]);

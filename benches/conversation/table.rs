@@ -71,13 +71,13 @@ pub fn find<'m, 'a>(
     all.iter().find(|one| one.case.placement == placement && is_meant(one.case.contender))
 }
 
-/// One placement: a row a contender, and what the seal costs.
+/// One placement: a row per contender, and the cost of the filter.
 pub fn comparison(all: &[Measured], placement: Placement) -> String {
     let ours = find(all, placement, Contender::is_reference);
-    let floor = find(all, placement, Contender::is_floor);
+    let baseline = find(all, placement, Contender::is_baseline);
     let head = [
-        "contender", "ns an iteration", "middle half", "iterations/s", "times ours", "times floor",
-        "p50", "p99", "p99.99", "user CPU", "disturbed",
+        "contender", "ns per iteration", "middle half", "iterations/s", "times ours",
+        "times baseline", "p50", "p99", "p99.99", "user CPU", "disturbed",
     ];
     let here = || all.iter().filter(|one| one.case.placement == placement);
     let row = |one: &Measured| {
@@ -96,7 +96,7 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
             or_dash(each, middle_half),
             or_dash(each, |each| grouped(1e9 / each.median)),
             times(ours),
-            times(floor),
+            times(baseline),
             percentile(0),
             percentile(2),
             percentile(4),
@@ -113,23 +113,23 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
             let name = sealed.case.contender.name();
             let blank = if text.ends_with("|\n") { "\n" } else { "" };
             text += &format!(
-                "{blank}- {name}: {median:+.0} ns an iteration ({low:+.0} to {high:+.0}) beside \
-                 the run without the seal\n"
+                "{blank}- {name}: the filter changes an iteration by {median:+.0} ns ({low:+.0} to \
+                 {high:+.0})\n"
             );
         }
     }
     text
 }
 
-/// MB/s of the messages that go over the queue, two an iteration.
+/// MB/s of the messages that go over the queue, two per iteration.
 pub fn megabytes_per_second(nanoseconds_each: f64, size: usize) -> f64 {
     2.0 * size as f64 / nanoseconds_each * 1e9 / 1e6
 }
 
 pub fn sizes(all: &[Measured]) -> String {
     let head = [
-        "contender", "bytes a message", "ns an iteration", "middle half", "iterations/s", "MB/s",
-        "disturbed",
+        "contender", "bytes per message", "ns per iteration", "middle half", "iterations/s",
+        "MB/s", "disturbed",
     ];
     let row = |one: &Measured| {
         let each = one.nanoseconds_each();
@@ -169,9 +169,9 @@ pub fn pairs(all: &[Measured]) -> String {
     aligned(&head, all.iter().map(row).collect())
 }
 
-/// A row a transport: nanoseconds a round trip in each way to wait. Empty if there is none.
+/// A row per transport: nanoseconds per round trip in each way to wait. Empty if there is none.
 pub fn of_transports(all: &[Measured], placement: Placement) -> String {
-    let head = ["ns a round trip", "poll", "block, awake", "block", "disturbed"];
+    let head = ["ns per round trip", "poll", "block, awake", "block", "disturbed"];
     let row = |(transport, _): &(&str, _)| {
         let ways = &head[1..4];
         let find = |way: &&str| {
@@ -195,7 +195,7 @@ pub fn of_transports(all: &[Measured], placement: Placement) -> String {
 /// A row for each pace and way to wait: microseconds from when a message was due to its reply.
 pub fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> String {
     let head = [
-        "messages a second", "p50", "p99", "p99.99", "late", "awake: p50", "p99", "p99.99", "late",
+        "messages/s", "p50", "p99", "p99.99", "late", "awake: p50", "p99", "p99.99", "late",
         "disturbed",
     ];
     let us = |nanoseconds: f64| format!("{:.1}", nanoseconds / 1e3);
@@ -237,7 +237,7 @@ pub fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> String {
 /// not give is empty.
 pub fn csv(parts: &[(&str, &[Measured])]) -> String {
     let mut text = "part,contender,placement,pairs,message_size,pace_us,iterations,round,pair,\
-                    ns_an_iteration"
+                    ns_per_iteration"
         .to_string();
     PERCENTILES.iter().for_each(|(name, _)| text += &format!(",{name}_ns"));
     text += ",seconds_of_others,disturbed\n";
@@ -305,9 +305,9 @@ pub fn json(all: &[Measured]) -> Value {
             "pairs": one.case.pairs,
             "message_size": one.case.size,
             "pace_us": one.case.pace,
-            "iterations_a_run": one.iterations,
+            "iterations_per_run": one.iterations,
             "error": one.error,
-            "nanoseconds_an_iteration": spread(one.nanoseconds_each()),
+            "nanoseconds_per_iteration": spread(one.nanoseconds_each()),
             "iterations_per_second_by_wall": spread(one.iterations_per_second_by_wall()),
             "iterations_per_second_by_sum": spread(one.iterations_per_second_by_sum()),
             "rounds": one.outcomes.iter().map(|outcome| json!({

@@ -47,7 +47,7 @@ fn other(base: &str) -> Contender {
     contender(base, Kind::Other)
 }
 
-/// A report of `iterations`, of which each took so many nanoseconds.
+/// A report of `iterations`, each of which took `each` nanoseconds.
 fn report(iterations: u64, each: f64) -> Report {
     Report(json!({
         "iterations": iterations,
@@ -207,19 +207,19 @@ fn a_number_is_rounded_and_has_a_comma_every_three_digits() {
 
 #[test]
 fn a_comparison_has_every_figure_in_its_column() {
-    let (floor, ours) = (contender("alone", Kind::Floor), contender("ours", Kind::Reference));
-    let (floor, ours, sealed) =
-        (&floor, &ours, &Contender { sealed: true, kind: Kind::Ours, ..ours.clone() });
+    let (baseline, ours) = (contender("alone", Kind::Baseline), contender("ours", Kind::Reference));
+    let (baseline, ours, sealed) =
+        (&baseline, &ours, &Contender { sealed: true, kind: Kind::Ours, ..ours.clone() });
     let mut all = vec![
-        measured(floor, &[&[1_000.0], &[1_000.0], &[1_000.0]]),
+        measured(baseline, &[&[1_000.0], &[1_000.0], &[1_000.0]]),
         measured(ours, &[&[2_000.0], &[2_200.0], &[1_800.0]]),
         measured(sealed, &[&[2_100.0], &[2_280.0], &[1_860.0]]),
     ];
     all[1].outcomes[2].seconds_of_others = 1.0;
     all[2].error = Some("it failed in the fourth round".to_string());
     let text = table::comparison(&all, Placement::TwoCpus);
-    let head = "| contender | ns an iteration | middle half | iterations/s | times ours | times \
-                floor | p50 | p99 | p99.99 | user CPU | disturbed |";
+    let head = "| contender | ns per iteration | middle half | iterations/s | times ours | times \
+                baseline | p50 | p99 | p99.99 | user CPU | disturbed |";
     let lines = cells(&text);
     assert_eq!(lines[0], head);
     assert_eq!(
@@ -231,7 +231,7 @@ fn a_comparison_has_every_figure_in_its_column() {
             "| ours, sealed (failed) | 2,100 | 1,980 to 2,190 | 476,190 | 1.04 | 2.10 | 2,100 | \
              2,100 | - | 25 % | 0/3 |",
             "",
-            "- ours, sealed: +80 ns an iteration (+70 to +90) beside the run without the seal",
+            "- ours, sealed: the filter changes an iteration by +80 ns (+70 to +90)",
         ]
     );
     // A terminal aligns it, and Markdown reads it.
@@ -361,7 +361,7 @@ fn only_names_parts_or_contenders() {
 
 #[test]
 fn a_linear_axis_begins_at_0_and_has_round_steps() {
-    let axis = |greatest| Axis::linear([0.5, greatest].into_iter());
+    let axis = |largest| Axis::linear([0.5, largest].into_iter());
     assert_eq!(axis(10.0).ticks(), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
     assert_eq!(axis(480_000.0).ticks(), [0.0, 1e5, 2e5, 3e5, 4e5, 5e5]);
     assert_eq!(axis(12.0).ticks(), [0.0, 5.0, 10.0, 15.0]);

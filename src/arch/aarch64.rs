@@ -3,7 +3,7 @@
 //! ```text
 //! system call      x8 = number; x0 to x5 = arguments
 //!                  x0 = result; -4095 to -1 is a negated error number
-//!                  nothing else is overwritten, but with SVE the upper bits
+//!                  nothing else is overwritten; with SVE, the upper bits
 //!                  of z0 to z31, p0 to p15 and ffr are lost
 //! at _start        [sp] = argc, then argv, 0, envp, 0, auxv; sp is a
 //!                  multiple of 16
@@ -18,7 +18,7 @@ use core::arch::asm;
 use core::ffi::c_ulong;
 
 #[cfg(target_feature = "sve")]
-compile_error!("`syscall` does not tell the compiler that the kernel clears registers of SVE");
+compile_error!("`syscall` does not tell the compiler that the kernel clears SVE registers");
 
 pub use super::bytes::{copy_backward, copy_forward, fill};
 
@@ -31,8 +31,7 @@ pub const STAT_LAYOUT: (usize, usize) = (128, 20);
 /// Enters the kernel, and returns what it returns, undecoded.
 ///
 /// # Safety
-/// The call must be sound with these arguments; a pointer among them must be valid for what the
-/// kernel does with it.
+/// As for [`os::raw::syscall`](crate::os::raw::syscall).
 #[inline(always)]
 pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     let result;
@@ -46,9 +45,7 @@ pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     result
 }
 
-/// Defines `_start`, where the kernel starts the program. It goes on in `$start`, a function that
-/// takes the address of argc and never returns. Why it is a naked function and a macro: see
-/// x86_64.rs.
+/// Defines `_start`, as in x86_64.rs, where the reasons are.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! define_start {
@@ -70,8 +67,8 @@ macro_rules! define_start {
             )
         }
 
-        /// Never called. compiler_builtins refers to it from its constructors, which would look for
-        /// the processor's newer instructions. No constructor runs here, so atomic accesses use the
+        /// Never called. The constructors of compiler_builtins refer to it, to detect the newer
+        /// instructions of the processor. No constructor runs here, so atomic accesses use the
         /// older instructions, which every processor has.
         #[unsafe(no_mangle)]
         extern "C" fn getauxval(_: core::ffi::c_ulong) -> core::ffi::c_ulong {
@@ -83,22 +80,16 @@ macro_rules! define_start {
 /// The kernel's `struct sigaction` has a field for a restorer, which is optional here.
 pub type Restorer = usize;
 
-/// None is needed: a signal handler returns to the vDSO, which the kernel maps into every program
-/// (`arch/arm64/kernel/signal.c`, setup_return).
+/// None: a signal handler returns to the vDSO (`arch/arm64/kernel/signal.c`, setup_return).
 pub fn signal_restorer() -> (c_ulong, Restorer) {
     (0, 0)
 }
 
-/// The virtual counter. It has a constant rate, 1 MHz to 1 GHz, which Linux lets user mode read.
+/// The virtual counter. Its rate is constant, 1 MHz to 1 GHz.
 #[inline]
 pub fn cycles() -> u64 {
     let ticks;
-    // SAFETY: reads a register.
-    unsafe {
-        asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags));
-    }
+    // SAFETY: reads a register, which Linux permits in user mode.
+    unsafe { asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
     ticks
 }
-
-/// A short time by that counter: 16 ms at most.
-pub const FEW_TICKS: u64 = 1 << 14;

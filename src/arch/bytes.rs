@@ -1,7 +1,7 @@
 //! Loops over bytes, for processors without an instruction that copies or fills memory.
 //!
-//! Each round has an empty `asm!`. The optimiser must assume that it reads and writes memory, so it
-//! cannot recognise the loop and replace it by a call of memcpy or memset, which is this loop.
+//! Each loop contains an empty `asm!`. The optimiser must assume that it reads and writes memory. So
+//! it cannot replace the loop by a call of memcpy or memset, which would be this loop again.
 
 use core::arch::asm;
 

@@ -3,7 +3,7 @@
 //! ```text
 //! system call      a7 = number; a0 to a5 = arguments
 //!                  a0 = result; -4095 to -1 is a negated error number
-//!                  v0 to v31 and the vector unit's state are lost
+//!                  v0 to v31 and the state of the vector unit are lost
 //! at _start        [sp] = argc, then argv, 0, envp, 0, auxv; sp is a
 //!                  multiple of 16; gp has no value yet
 //! function call    a0 to a7; ra = return address; sp is a multiple of 16
@@ -26,8 +26,7 @@ pub const STAT_LAYOUT: (usize, usize) = (128, 20);
 /// Enters the kernel, and returns what it returns, undecoded.
 ///
 /// # Safety
-/// The call must be sound with these arguments; a pointer among them must be valid for what the
-/// kernel does with it.
+/// As for [`os::raw::syscall`](crate::os::raw::syscall).
 #[inline(always)]
 pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     let result;
@@ -49,9 +48,7 @@ pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     result
 }
 
-/// Defines `_start`, where the kernel starts the program. It goes on in `$start`, a function that
-/// takes the address of argc and never returns. Why it is a naked function and a macro: see
-/// x86_64.rs.
+/// Defines `_start`, as in x86_64.rs, where the reasons are.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! define_start {
@@ -82,13 +79,12 @@ macro_rules! define_start {
 /// The kernel's `struct sigaction` has no field for a restorer.
 pub type Restorer = ();
 
-/// None is needed: a signal handler returns to the vDSO, which the kernel maps into every program
-/// (`arch/riscv/kernel/signal.c`, setup_rt_frame).
+/// None: a signal handler returns to the vDSO (`arch/riscv/kernel/signal.c`, setup_rt_frame).
 pub fn signal_restorer() -> (c_ulong, Restorer) {
     (0, ())
 }
 
-/// The timer that all CPUs share. It has a constant rate, mostly 1 to 100 MHz.
+/// The timer that all CPUs share. Its rate is constant, usually 1 to 100 MHz.
 #[inline]
 pub fn cycles() -> u64 {
     let ticks;
@@ -96,6 +92,3 @@ pub fn cycles() -> u64 {
     unsafe { asm!("rdtime {}", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
     ticks
 }
-
-/// A short time by that timer: 4 ms at most.
-pub const FEW_TICKS: u64 = 1 << 12;

@@ -23,8 +23,7 @@ pub const STAT_LAYOUT: (usize, usize) = (144, 16);
 /// Enters the kernel, and returns what it returns, undecoded.
 ///
 /// # Safety
-/// The call must be sound with these arguments; a pointer among them must be valid for what the
-/// kernel does with it.
+/// As for [`os::raw::syscall`](crate::os::raw::syscall).
 #[inline(always)]
 pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     let result;
@@ -38,12 +37,12 @@ pub unsafe fn syscall(number: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     result
 }
 
-/// Defines `_start`, where the kernel starts the program. It goes on in `$start`, a function that
-/// takes the address of argc and never returns.
+/// Defines `_start`, where the kernel starts the program. It calls `$start`, a function that takes the
+/// address of argc and never returns.
 ///
-/// A naked function, because a prologue would move the stack pointer before anything has read it. A
-/// macro, because the symbol must be in the program: in the library it would collide with the
-/// `_start` of crt1.o in every test binary.
+/// It is a naked function, because a prologue would move the stack pointer before anything has read
+/// it. It is defined by a macro, because the symbol must be in the program: in the library it would
+/// collide with the `_start` of crt1.o in every test binary.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! define_start {
@@ -71,16 +70,15 @@ pub type Restorer = usize;
 
 /// The flag SA_RESTORER, which x86_64 demands, and that address.
 ///
-/// gdb unwinds through it because it recognises exactly these two instructions in a function whose
-/// name contains `sigaction`. The `nop` in front of them is never executed: an unwinder looks up
-/// the byte before a return address, and must not find the end of another function there.
+/// gdb unwinds through it, because it recognises exactly these two instructions in a function whose
+/// name contains `sigaction`. The `nop` before them is never executed: an unwinder looks up the byte
+/// before a return address, and must not find the end of another function there.
 pub fn signal_restorer() -> (c_ulong, Restorer) {
-    // arch/x86/include/uapi/asm/signal.h. The crate `libc` does not have it, because the C library
-    // sets it by itself.
+    // arch/x86/include/uapi/asm/signal.h. The crate `libc` does not define it.
     const SA_RESTORER: c_ulong = 0x0400_0000;
 
-    /// A naked function, because the kernel finds the signal frame by the stack pointer, so nothing
-    /// may be pushed before the call.
+    /// A naked function, because the kernel finds the signal frame by the stack pointer: nothing may
+    /// be pushed before the call.
     #[unsafe(naked)]
     unsafe extern "C" fn sigaction_restorer() {
         naked_asm!(
@@ -93,23 +91,18 @@ pub fn signal_restorer() -> (c_ulong, Restorer) {
     (SA_RESTORER, sigaction_restorer as *const () as usize + 1)
 }
 
-/// The time stamp counter. Its rate is constant on every processor of the last fifteen years
-/// (`constant_tsc` in /proc/cpuinfo); [`crate::chat::clock`] measures it. The instruction does not
-/// wait for earlier ones to finish, which shifts a reading by a few nanoseconds.
+/// The time stamp counter. Its rate is constant (`constant_tsc` in /proc/cpuinfo). The instruction
+/// does not wait for earlier ones to finish, which shifts a reading by a few nanoseconds.
 #[inline]
 pub fn cycles() -> u64 {
-    // SAFETY: reads a register; Linux permits it in user mode.
+    // SAFETY: reads a register, which Linux permits in user mode.
     unsafe { x86_64::_rdtsc() }
 }
-
-/// A short time by that counter: 0.2 to 0.5 ms.
-pub const FEW_TICKS: u64 = 1 << 20;
 
 /// Copies `length` bytes, the lowest first.
 ///
 /// # Safety
-/// `from` must be readable and `to` writable for `length` bytes. If they overlap, `to` must be the
-/// lower one.
+/// As for `copy_forward` in `bytes.rs`.
 #[inline]
 pub unsafe fn copy_forward(to: *mut u8, from: *const u8, length: usize) {
     // SAFETY: the caller's promise; the ABI keeps the direction flag clear.
@@ -122,8 +115,7 @@ pub unsafe fn copy_forward(to: *mut u8, from: *const u8, length: usize) {
 /// Copies `length` bytes, the highest first.
 ///
 /// # Safety
-/// `from` must be readable and `to` writable for `length` bytes. If they overlap, `to` must be the
-/// higher one.
+/// As for `copy_backward` in `bytes.rs`.
 #[inline]
 pub unsafe fn copy_backward(to: *mut u8, from: *const u8, length: usize) {
     // SAFETY: the caller's promise; the direction flag is clear again at the end. With a length of

@@ -1,5 +1,7 @@
-//! Time: the cycle counter in each iteration, CLOCK_MONOTONIC about once a second, and how long a
-//! silence may last.
+//! Time: the cycle counter, which costs no call, and the one holder of its rate against
+//! CLOCK_MONOTONIC.
+//!
+//! Round trips are counted in ticks. [`Clock`] converts them, for the report and the pace alike.
 
 use crate::os;
 
@@ -8,7 +10,6 @@ pub const SECOND: u64 = 1_000_000_000;
 
 /// A counter with a constant rate: the processor's cycle counter, or, where there is no file for
 /// the processor in `src/arch`, CLOCK_MONOTONIC.
-#[inline]
 pub fn ticks() -> u64 {
     #[cfg(raw_backend)]
     return crate::arch::cycles();
@@ -16,134 +17,90 @@ pub fn ticks() -> u64 {
     return os::monotonic_nanoseconds();
 }
 
-/// `a * b / c`, rounded down, or u64::MAX if that is too large. `c` counts as 1 if it is 0.
+/// `a * b / c`, rounded to the nearest number, or u64::MAX if that is too large. `c` counts as 1 if
+/// it is 0.
+#[inline(never)] // it is large, and called at twenty places
 pub fn mul_div(a: u64, b: u64, c: u64) -> u64 {
-    let quotient = u128::from(a) * u128::from(b) / u128::from(c.max(1));
+    let c = u128::from(c.max(1));
+    let quotient = (u128::from(a) * u128::from(b) + c / 2) / c;
     u64::try_from(quotient).unwrap_or(u64::MAX)
 }
 
-/// What the clocks say at a point in time: all measures that are reported.
+/// The cycle counter and CLOCK_MONOTONIC at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// [`ticks`].
+pub struct Moment {
+    /// The cycle counter: [`ticks`].
     pub ticks: u64,
     /// CLOCK_MONOTONIC.
     pub nanoseconds: u64,
-    /// CPU time of this process in user mode, in microseconds: getrusage(2).
-    pub user_microseconds: u64,
-    /// CPU time of this process in the kernel, in microseconds.
-    pub system_microseconds: u64,
-    /// How often another program got this process's CPU although this process did not sleep: after
-    /// a yield, or because its time was up. getrusage(2), ru_nivcsw.
-    pub switches: u64,
 }
 
-impl Reading {
-    /// Now. This makes four system calls.
-    pub fn now() -> Reading {
-        let mut reading = Reading::default();
-        if let Ok(usage) = os::getrusage() {
-            reading.user_microseconds = microseconds(usage.ru_utime);
-            reading.system_microseconds = microseconds(usage.ru_stime);
-            reading.switches = usage.ru_nivcsw as u64;
+impl Moment {
+    /// Reads both clocks.
+    pub fn now() -> Moment {
+        Moment::read(ticks, os::monotonic_nanoseconds)
+    }
+
+    /// Reads the counter before the clock and after it, three times. The reading with the narrowest gap
+    /// counts, because an interruption in the gap would make the rate wrong.
+    pub fn read(ticks: impl Fn() -> u64, nanoseconds: impl Fn() -> u64) -> Moment {
+        let (mut narrowest, mut moment) = (u64::MAX, Moment::default());
+        for _ in 0..3 {
+            let (before, nanoseconds, after) = (ticks(), nanoseconds(), ticks());
+            let gap = after.saturating_sub(before);
+            if gap < narrowest {
+                (narrowest, moment) = (gap, Moment { ticks: before + gap / 2, nanoseconds });
+            }
         }
-        (reading.ticks, reading.nanoseconds) = both_clocks(ticks, os::monotonic_nanoseconds);
-        reading
+        moment
     }
 }
 
-fn microseconds(time: libc::timeval) -> u64 {
-    time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64
+/// The rate of the cycle counter, measured from the first reading of both clocks to the last.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    start: Moment,
+    /// The latest reading.
+    pub last: Moment,
 }
 
-/// The two clocks at one moment. The report divides by the difference of two such readings, so a
-/// program that was interrupted between the clocks would report wrong figures. Hence the counter is
-/// read before the clock and after it, three times, and the reading with the narrowest gap counts.
-pub fn both_clocks(ticks: impl Fn() -> u64, nanoseconds: impl Fn() -> u64) -> (u64, u64) {
-    let mut narrowest = (u64::MAX, 0, 0);
-    for _ in 0..3 {
-        let (before, nanoseconds, after) = (ticks(), nanoseconds(), ticks());
-        let gap = after.saturating_sub(before);
-        if gap < narrowest.0 {
-            narrowest = (gap, before + gap / 2, nanoseconds);
-        }
-    }
-    (narrowest.1, narrowest.2)
-}
-
-/// Tells when a conversation has been without progress for too long.
-///
-/// Silence is measured by CLOCK_MONOTONIC, so setting the wall clock does not affect it. The time
-/// during which this program was stopped counts as two slices at most.
-pub struct SilenceTimer {
-    /// Nanoseconds; 0: no limit.
-    limit: u64,
-    silence: u64,
-    last_check: u64,
-}
-
-impl SilenceTimer {
-    /// A limit of `timeout` seconds, or none if that is 0. `now` is CLOCK_MONOTONIC in nanoseconds.
-    pub fn new(timeout: u64, now: u64) -> SilenceTimer {
-        SilenceTimer { limit: timeout.saturating_mul(SECOND), silence: 0, last_check: now }
+impl Clock {
+    /// A clock with only its first reading: its rate is not known yet.
+    pub fn new(start: Moment) -> Clock {
+        Clock { start, last: start }
     }
 
-    /// The longest time between two checks, in nanoseconds: a quarter of the limit, and at most a
-    /// second.
-    pub fn slice(&self) -> u64 {
-        match self.limit {
-            0 => SECOND,
-            limit => (limit / 4).min(SECOND),
+    /// Reads both clocks. Returns CLOCK_MONOTONIC in nanoseconds.
+    pub fn check(&mut self) -> u64 {
+        self.last = Moment::now();
+        self.last.nanoseconds
+    }
+
+    /// Converts a duration.
+    pub fn to_nanoseconds(&self, ticks: u64) -> u64 {
+        let (elapsed_ticks, elapsed) = self.elapsed();
+        mul_div(ticks, elapsed, elapsed_ticks)
+    }
+
+    /// Converts a duration.
+    pub fn to_ticks(&self, nanoseconds: u64) -> u64 {
+        let (elapsed_ticks, elapsed) = self.elapsed();
+        mul_div(nanoseconds, elapsed_ticks, elapsed)
+    }
+
+    /// The cycle counter at a time of CLOCK_MONOTONIC, before the latest reading or after it.
+    pub fn ticks_at(&self, nanoseconds: u64) -> u64 {
+        let Moment { ticks, nanoseconds: now } = self.last;
+        match nanoseconds.checked_sub(now) {
+            Some(later) => ticks.saturating_add(self.to_ticks(later)),
+            None => ticks.saturating_sub(self.to_ticks(now - nanoseconds)),
         }
     }
 
-    /// True if there has been no progress for as long as the limit. If far more than a slice has
-    /// passed since the last check, this program was stopped (SIGSTOP, a suspended machine): that
-    /// time counts as two slices.
-    pub fn is_over(&mut self, now: u64, has_progress: bool) -> bool {
-        let elapsed = now.saturating_sub(self.last_check).min(2 * self.slice());
-        self.last_check = now;
-        self.silence = if has_progress { 0 } else { self.silence + elapsed };
-        self.limit != 0 && self.silence >= self.limit
-    }
-}
-
-/// Ticks until CLOCK_MONOTONIC is first read: some milliseconds at most. The interval at most
-/// doubles with each check, until it is a slice. So an interval is at most twice as long as the
-/// time over which the counter's rate was measured, and an interruption between the two readings
-/// has little effect.
-#[cfg(raw_backend)]
-const FIRST_INTERVAL: u64 = crate::arch::FEW_TICKS;
-#[cfg(not(raw_backend))]
-const FIRST_INTERVAL: u64 = SECOND / 2048;
-
-/// Decides by the cycle counter when to read CLOCK_MONOTONIC.
-pub struct CheckSchedule {
-    /// Both clocks at the start: their ratio is the counter's rate.
-    start: Reading,
-    last_check: u64,
-    interval: u64,
-}
-
-impl CheckSchedule {
-    /// A schedule that starts now.
-    pub fn new(start: Reading) -> CheckSchedule {
-        CheckSchedule { start, last_check: start.ticks, interval: FIRST_INTERVAL }
-    }
-
-    /// True if the clock should be read, at `ticks`.
-    #[inline]
-    pub fn is_due(&self, ticks: u64) -> bool {
-        ticks.wrapping_sub(self.last_check) >= self.interval
-    }
-
-    /// The clock was read: `now` nanoseconds at `ticks`. The next check is due `slice` nanoseconds
-    /// later, or sooner at the beginning.
-    pub fn checked(&mut self, ticks: u64, now: u64, slice: u64) {
-        self.last_check = ticks;
-        let ticks = ticks.saturating_sub(self.start.ticks);
-        let nanoseconds = now.saturating_sub(self.start.nanoseconds);
-        self.interval = mul_div(slice, ticks, nanoseconds).clamp(FIRST_INTERVAL, 2 * self.interval);
+    fn elapsed(&self) -> (u64, u64) {
+        let Clock { start, last } = self;
+        let nanoseconds = last.nanoseconds.saturating_sub(start.nanoseconds);
+        (last.ticks.saturating_sub(start.ticks), nanoseconds)
     }
 }
 
@@ -151,12 +108,6 @@ impl CheckSchedule {
 mod tests {
     use super::*;
     use core::cell::Cell;
-
-    /// One check every half second: the first that says that it is over.
-    fn over_at(timeout: u64, has_progress: impl Fn(u64) -> bool) -> Option<u64> {
-        let mut timer = SilenceTimer::new(timeout, 7);
-        (1..100).find(|check| timer.is_over(7 + check * SECOND / 2, has_progress(*check)))
-    }
 
     #[test]
     fn an_interruption_between_the_two_clocks_is_read_again() {
@@ -173,55 +124,19 @@ mod tests {
             at
         };
         // The second: from 4,001,080 to 4,001,190, of which the middle counts.
-        assert_eq!(both_clocks(|| read(10), clock), (4_001_135, 4_001_130));
+        let moment = Moment { ticks: 4_001_135, nanoseconds: 4_001_130 };
+        assert_eq!(Moment::read(|| read(10), clock), moment);
     }
 
     #[test]
-    fn cpu_time_counts_seconds_and_microseconds() {
-        assert_eq!(microseconds(libc::timeval { tv_sec: 3, tv_usec: 5 }), 3_000_005);
-    }
-
-    #[test]
-    fn a_silence_is_over_when_it_is_as_long_as_the_limit() {
-        assert_eq!(over_at(3, |_| false), Some(6));
-        assert_eq!(over_at(0, |_| false), None);
-        assert_eq!(over_at(u64::MAX, |_| false), None);
-    }
-
-    #[test]
-    fn progress_restarts_the_silence_timer() {
-        assert_eq!(over_at(3, |check| check % 5 == 0), None);
-        assert_eq!(over_at(3, |check| check == 5), Some(11));
-    }
-
-    #[test]
-    fn the_time_while_the_program_was_stopped_is_no_silence() {
-        let mut timer = SilenceTimer::new(8, 0);
-        assert_eq!(timer.slice(), SECOND);
-        for hour in 1..4 {
-            assert!(!timer.is_over(hour * 3600 * SECOND, false));
-        }
-        assert!(timer.is_over(4 * 3600 * SECOND, false)); // four times two slices
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_does_no_harm() {
-        let mut timer = SilenceTimer::new(1, 100 * SECOND);
-        assert!(!timer.is_over(0, false));
-    }
-
-    #[test]
-    fn the_check_interval_doubles_up_to_a_slice() {
-        let mut schedule = CheckSchedule::new(Reading::default());
-        let mut ticks = 0;
-        for _ in 0..20 {
-            assert!(!schedule.is_due(ticks + schedule.interval - 1));
-            let interval = schedule.interval;
-            ticks += interval;
-            assert!(schedule.is_due(ticks));
-            schedule.checked(ticks, ticks / 2, SECOND); // a counter of 2 GHz
-            assert!(schedule.interval <= 2 * interval);
-        }
-        assert_eq!(schedule.interval, 2 * SECOND);
+    fn the_rate_is_that_between_the_first_reading_and_the_last() {
+        let mut clock = Clock::new(Moment { ticks: 7, nanoseconds: 0 });
+        clock.last = Moment { ticks: 7 + 2_000_000_000, nanoseconds: SECOND };
+        assert_eq!((clock.to_ticks(100), clock.to_nanoseconds(200)), (200, 100));
+        assert_eq!(clock.ticks_at(SECOND + 5), 7 + 2_000_000_010);
+        // The counter is slower by 1 % in the second second.
+        clock.last = Moment { ticks: 7 + 3_980_000_000, nanoseconds: 2 * SECOND };
+        assert_eq!(clock.ticks_at(SECOND + 100_000), 7 + 3_980_000_000 - 999_900 * 1_990);
+        assert_eq!(clock.ticks_at(3 * SECOND), 7 + 3_980_000_000 + 1_990_000_000);
     }
 }

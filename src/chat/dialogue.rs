@@ -1,9 +1,8 @@
 //! The protocol as a pure state machine: no call, no clock, no I/O.
 //!
-//! After a program has sent a message it can calculate two things ahead: what the peer must answer
-//! (the md5 of it), and what its own answer to that will be (the md5 of the md5).
-//! [`Dialogue::sent`] does so while the peer works. When the next message arrives there is nothing
-//! left to calculate, only to compare.
+//! After a program has sent a message, [`Dialogue::calculate_ahead`] calculates what the peer must
+//! reply (the md5 of the message), and the answer to that reply (the md5 of the md5), while the peer
+//! works. When the reply arrives, the program only compares it.
 //!
 //! ```
 //! use mq_sketch::chat::dialogue::{Dialogue, Received};
@@ -12,7 +11,7 @@
 //! let mut buffer = [0; MAX_SIZE];
 //! let mut premise = Dialogue::premise(Message::time(0), 1, 64);
 //! let mut conclusion = Dialogue::conclusion(1, 64);
-//! premise.sent();
+//! premise.calculate_ahead();
 //!
 //! assert_eq!(conclusion.receive(premise.own().bytes(&mut buffer)), Received::Reply);
 //! assert!(conclusion.is_over()); // its answer is still to be sent
@@ -22,56 +21,79 @@
 
 use super::message::Message;
 
+/// One of the two programs in a conversation. `side as usize` is its index wherever there is one
+/// thing per program: the byte of the queue that it locks, its CPU in CPUS, its column in the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Creates the queue, sends the first message and the last, removes the queue.
+    Premise,
+    /// Opens the queue and accepts any first message.
+    Conclusion,
+}
+
+impl Side {
+    /// Both, by index.
+    pub const BOTH: [Side; 2] = [Side::Premise, Side::Conclusion];
+
+    /// The name of the program.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Side::Premise => "premise",
+            Side::Conclusion => "conclusion",
+        }
+    }
+
+    /// The other side.
+    pub const fn peer(self) -> Side {
+        match self {
+            Side::Premise => Side::Conclusion,
+            Side::Conclusion => Side::Premise,
+        }
+    }
+}
+
 /// What a received message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Received {
     /// The expected one. [`Dialogue::own`] is now the answer: send it.
     Reply,
-    /// The program's own, which the peer has not taken yet: send it back.
+    /// The program's own, which the peer has not received yet: send it back.
     Own,
-    /// Neither. A message was corrupted; nothing may be answered.
+    /// Neither of the two: a message was corrupted. Nothing may be answered.
     Unexpected,
 }
 
-/// One side of the conversation.
+/// The state of one side of the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dialogue {
+    side: Side,
     /// The message sent last, or to be sent next.
     own: Message,
-    /// What the peer must answer; None for conclusion before its first message.
+    /// The reply to it; None for conclusion before its first message.
     expected: Option<Message>,
-    /// What to answer to that.
+    /// The answer to that reply.
     answer: Message,
     replies: u64,
     iterations: u64,
-    /// Bytes of an answer, on both sides.
+    /// Bytes per answer, on both sides.
     message_size: usize,
-    is_premise: bool,
 }
 
 impl Dialogue {
     /// The side of premise. It sends `first`, and is done after `iterations` replies.
     pub fn premise(first: Message, iterations: u64, message_size: usize) -> Dialogue {
-        Dialogue {
-            own: first,
-            expected: None,
-            answer: first,
-            replies: 0,
-            iterations,
-            message_size,
-            is_premise: true,
-        }
+        let (side, expected, replies) = (Side::Premise, None, 0);
+        Dialogue { side, own: first, expected, answer: first, replies, iterations, message_size }
     }
 
-    /// The side of conclusion. It accepts any first message, and is done after `iterations`
-    /// messages.
+    /// The side of conclusion. It accepts any first message, and is done after `iterations` messages.
     pub fn conclusion(iterations: u64, message_size: usize) -> Dialogue {
         let nothing = Message::EMPTY;
-        Dialogue { is_premise: false, ..Dialogue::premise(nothing, iterations, message_size) }
+        Dialogue { side: Side::Conclusion, ..Dialogue::premise(nothing, iterations, message_size) }
     }
 
-    /// Takes a message from the queue. After [`Received::Reply`] the answer must be sent, and
-    /// [`Dialogue::sent`] called, before the next one.
+    /// Takes a message from the queue. After [`Received::Reply`], send the answer and call
+    /// [`Dialogue::calculate_ahead`] before the next one.
     #[inline]
     pub fn receive(&mut self, message: &[u8]) -> Received {
         match self.expected {
@@ -84,54 +106,49 @@ impl Dialogue {
         Received::Reply
     }
 
-    /// Call it after sending [`Dialogue::own`]: calculates the expected reply and the answer to it.
-    #[inline]
-    pub fn sent(&mut self) {
-        let expected = self.own.answer(self.message_size);
-        self.answer = expected.answer(self.message_size);
-        self.expected = Some(expected);
+    /// Calculates the reply to [`Dialogue::own`], and the answer to that reply.
+    pub fn calculate_ahead(&mut self) {
+        let mut message = self.own;
+        for next in [self.expected.get_or_insert(message), &mut self.answer] {
+            message = message.answer(self.message_size);
+            *next = message;
+        }
     }
 
     /// The message sent last; after [`Received::Reply`] and [`Received::Own`], the one to be sent.
-    #[inline]
     pub fn own(&self) -> &Message {
         &self.own
     }
 
-    /// What the peer must answer. None for conclusion before its first message, and on either side
-    /// after all replies.
+    /// The next reply. None for conclusion before its first message, and after all replies.
     pub fn expected(&self) -> Option<&Message> {
         if self.is_over() { None } else { self.expected.as_ref() }
     }
 
     /// Replies so far.
-    #[inline]
     pub fn replies(&self) -> u64 {
         self.replies
     }
 
-    /// Replies in all.
+    /// Replies in the whole conversation.
     pub fn iterations(&self) -> u64 {
         self.iterations
     }
 
-    /// True if all replies have come. The last answer is still to be sent; no reply follows it.
-    #[inline]
+    /// True if all replies have come. The last answer must still be sent; no reply follows it.
     pub fn is_over(&self) -> bool {
         self.replies >= self.iterations
     }
 
-    /// True for premise, which sends the first message and the last.
-    #[inline]
-    pub fn is_premise(&self) -> bool {
-        self.is_premise
+    /// Which side this is.
+    pub fn side(&self) -> Side {
+        self.side
     }
 
     /// True for premise before its last answer. The queue must be empty then: a message that was
     /// duplicated in the last iteration would otherwise go unnoticed. Conclusion cannot check that,
     /// because premise may already have answered.
-    #[inline]
     pub fn must_check_empty_queue(&self) -> bool {
-        self.is_premise && self.is_over()
+        self.side == Side::Premise && self.is_over()
     }
 }

@@ -1,54 +1,54 @@
 //! How to wait: what a program does while its peer has not answered yet.
 //!
-//! It polls, and yields now and then; or it sleeps in the kernel. `benches/README.md` has the
+//! It polls, and yields now and then; or it sleeps in the kernel. `benches/CHOICES.md` has the
 //! measurements.
 //!
 //! - A program that receives its own message sends it back and yields: the peer is not running, and
 //!   on one CPU it cannot run before this program yields. The program also yields after each of its
-//!   next answers, but only until it finds the queue empty: then the peer has taken the message and
-//!   runs on another CPU.
+//!   next answers, but only until it finds the queue empty: then the peer has received the message
+//!   and runs on another CPU.
 //! - There is no `pause` instruction between polls, because a poll takes longer than a `pause`.
-//! - A program that may sleep would not sleep while its own message is on the queue: it receives it
-//!   at once, again and again, until the peer comes. So it naps then.
+//! - A blocking receive returns the program's own message at once, so the program would spin until
+//!   the peer comes. It naps instead.
+//!
+//! A *miss* is a call that brought no reply. After some misses the caller must check the clock: after
+//! every 32nd yield (1,024 empty polls), and after every nap.
 
 use crate::mq::Queue;
 use crate::os::{self, Errno};
 
-/// The program yields the CPU each time that this many polls in a row were empty. Values below 16
-/// can be slower; `benches/README.md` has the table.
+/// The program yields after this many empty polls in a row. Values below 16 can be slower.
 const POLLS_BEFORE_YIELD: u64 = 32;
 
-/// A program with WAIT=adaptive goes to sleep after this many rounds without a reply, some 30 us:
-/// about as long as it takes to wake a sleeping CPU of a virtual machine. With 64 it already sleeps
-/// now and then although the peer answers at once; `benches/README.md` has the table.
-const ROUNDS_BEFORE_SLEEP: u64 = 256;
+/// The clock is checked after this many yields: some 0.1 ms if no other program wants the CPU.
+const YIELDS_PER_CHECK: u64 = 32;
 
-/// A program that has received its own message yields after each of its next answers, at most this
-/// many. (A program that sleeps never sees an empty queue, so it yields all these times.) If the
-/// two still share the CPU then, it receives its own message again, which is one round lost.
+/// A program with WAIT=adaptive goes to sleep after this many misses, some 30 us: about as long as it
+/// takes to wake a sleeping CPU of a virtual machine. With 64 it sometimes sleeps although the peer
+/// answers at once.
+const MISSES_BEFORE_SLEEP: u64 = 256;
+
+/// A program that has received its own message yields after at most this many of its next answers.
+/// (With WAIT=block it never finds the queue empty, so it yields after all of them.) If the peer still
+/// shares its CPU then, the program receives its own message again, which costs one miss.
 const YIELDS_AFTER_OWN: u32 = 256;
 
-/// The cycle counter is read each time that this many rounds brought no reply: about every 5 us.
-const ROUNDS_PER_TICK_READ: u64 = 32;
-
-/// After this many rounds without a reply a program that may sleep naps for [`NAP`] instead of
-/// yielding. In each of these rounds it receives its own message, sends it back and yields. Together
-/// they take some 2 ms, longer than a nap, so a peer that naps wakes first.
-const ROUNDS_BEFORE_NAP: u64 = 4096;
+/// After this many misses a program that may sleep naps for [`NAP`] instead of yielding. The misses
+/// take some 2 ms, longer than a nap, so a peer that naps wakes first.
+const MISSES_BEFORE_NAP: u64 = 4096;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
-/// How to wait: a parameter of the programs, and a strategy of the conversation.
+/// How to wait: the parameter WAIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Do not wait, and ask again at once: O_NONBLOCK. The kernel then returns as soon as it has
-    /// seen the empty queue. With an expired deadline alone it first adds the caller to the list of
-    /// waiting processes, and removes it again. `benches/README.md` has the difference, and the
-    /// case in which polling loses: other programs that keep all CPUs busy.
+    /// Ask again at once: O_NONBLOCK. The kernel then returns as soon as it has seen the empty queue.
+    /// With an expired deadline instead, it first adds the caller to the list of waiting processes,
+    /// and removes it again. Polling loses while other programs keep all CPUs busy.
     Poll,
-    /// Sleep in the kernel, until a message comes, a signal, or the deadline.
+    /// Sleep in the kernel until a message or a signal comes.
     Block,
-    /// First poll, for a bounded time, and then sleep. The queue is opened with O_NONBLOCK, and
-    /// [`set_nonblocking`](crate::mq::Queue::set_nonblocking) changes from one to the other.
+    /// Poll for a bounded time, and then sleep. [`Queue::set_nonblocking`] changes from one to the
+    /// other.
     Adaptive,
 }
 
@@ -70,105 +70,104 @@ impl Wait {
         self != Wait::Block
     }
 
-    /// True if the program may sleep in the kernel. A timer then wakes it about once a second.
+    /// True if the program may sleep in the kernel.
     pub fn may_sleep(self) -> bool {
         self != Wait::Poll
     }
 }
 
-/// How one program waits: after each event it yields, naps, or makes the queue blocking.
-///
-/// A *round* is a call that returned no reply.
+/// How one program waits: after each event it yields, naps, or makes the queue blocking. The errors
+/// of its functions are those of [mq_setattr](crate::mq#mq_setattr); `Ok(true)` means that the caller
+/// must check the clock.
 pub struct Waiting {
     wait: Wait,
-    /// Rounds since the last reply.
-    idle_rounds: u64,
-    /// How many of the next answers are followed by a yield: the program has received its own
-    /// message, and has not found the queue empty since, so the peer may share its CPU.
+    /// False while the queue is blocking.
+    is_polling: bool,
+    /// Misses since the last reply.
+    pub misses: u64,
+    /// How many of the next answers are followed by a yield. Not 0 if the program has received its
+    /// own message, and has not found the queue empty since: the peer may share its CPU.
     yields_left: u32,
     /// Calls that found the queue empty, or full, and did not wait.
-    pub idle_polls: u64,
+    pub empty_polls: u64,
     /// Calls of sched_yield(2).
     pub yields: u64,
 }
 
 impl Waiting {
-    /// Waiting in this way.
+    /// Waits in this way.
     pub fn new(wait: Wait) -> Waiting {
-        Waiting { wait, idle_rounds: 0, yields_left: 0, idle_polls: 0, yields: 0 }
-    }
-
-    /// Rounds since the last reply.
-    pub fn idle_rounds(&self) -> u64 {
-        self.idle_rounds
+        let is_polling = wait.begins_nonblocking();
+        Waiting { wait, is_polling, misses: 0, yields_left: 0, empty_polls: 0, yields: 0 }
     }
 
     /// A reply has come.
     #[inline]
-    pub fn replied(&mut self) {
-        self.idle_rounds = 0;
+    pub fn after_reply(&mut self) {
+        self.misses = 0;
     }
 
     /// The reply has been answered. A program with WAIT=adaptive polls again, since the peer is there.
-    ///
-    /// Errors: those of [mq_setattr](crate::mq#mq_setattr).
     #[inline]
-    pub fn answered(&mut self, queue: &mut Queue) -> Result<(), Errno> {
-        if !queue.is_nonblocking() && self.wait == Wait::Adaptive {
-            queue.set_nonblocking(true)?;
+    pub fn after_answer(&mut self, queue: &Queue) -> Result<(), Errno> {
+        if self.wait == Wait::Adaptive {
+            self.stop_sleeping(queue)?;
         }
         if self.yields_left > 0 {
             self.yields_left -= 1;
-            self.yield_cpu();
+            self.step_aside();
         }
         Ok(())
     }
 
-    /// The program has received its own message, and has sent it back.
-    pub fn received_own(&mut self) {
-        self.yields_left = YIELDS_AFTER_OWN;
-        self.yield_cpu();
-    }
-
-    /// A call has found the queue empty, or full, and did not wait.
-    pub fn idle_poll(&mut self) {
-        self.idle_polls += 1;
+    /// A miss: a call has found the queue empty, or full, and did not wait.
+    pub fn after_empty_poll(&mut self, queue: &Queue) -> Result<bool, Errno> {
+        self.empty_polls += 1;
         self.yields_left = 0;
-        if self.idle_rounds % POLLS_BEFORE_YIELD == POLLS_BEFORE_YIELD - 1 {
-            self.yield_cpu();
+        self.miss(queue)?;
+        Ok(self.misses.is_multiple_of(POLLS_BEFORE_YIELD) && self.step_aside())
+    }
+
+    /// A miss: the program has received its own message, and has sent it back.
+    pub fn after_own_message(&mut self, queue: &Queue) -> Result<bool, Errno> {
+        self.yields_left = YIELDS_AFTER_OWN;
+        self.miss(queue)?;
+        Ok(self.step_aside())
+    }
+
+    /// A miss: a signal has interrupted a sleep.
+    pub fn after_interruption(&mut self) {
+        self.misses += 1;
+    }
+
+    /// Makes the queue nonblocking, if it is not.
+    pub fn stop_sleeping(&mut self, queue: &Queue) -> Result<(), Errno> {
+        if self.is_polling { Ok(()) } else { self.set_polling(queue, true) }
+    }
+
+    fn miss(&mut self, queue: &Queue) -> Result<(), Errno> {
+        self.misses += 1;
+        if self.misses == MISSES_BEFORE_SLEEP && self.wait == Wait::Adaptive {
+            self.set_polling(queue, false)?;
         }
+        Ok(())
     }
 
-    /// A sleep was interrupted, which is a round.
-    pub fn woke_up(&mut self) {
-        self.idle_rounds += 1;
+    fn set_polling(&mut self, queue: &Queue, is_polling: bool) -> Result<(), Errno> {
+        queue.set_nonblocking(is_polling)?;
+        self.is_polling = is_polling;
+        Ok(())
     }
 
-    /// Counts a round. A program with WAIT=adaptive goes to sleep after some. True if it is time to
-    /// read the cycle counter.
-    ///
-    /// Errors: those of [mq_setattr](crate::mq#mq_setattr).
-    pub fn round_is_over(&mut self, queue: &mut Queue) -> Result<bool, Errno> {
-        self.idle_rounds += 1;
-        if self.idle_rounds == ROUNDS_BEFORE_SLEEP && self.wait == Wait::Adaptive {
-            queue.set_nonblocking(false)?;
-        }
-        Ok(self.idle_rounds.is_multiple_of(ROUNDS_PER_TICK_READ) || self.naps())
-    }
-
-    /// True if the program naps instead of yielding.
-    fn naps(&self) -> bool {
-        self.wait.may_sleep() && self.idle_rounds >= ROUNDS_BEFORE_NAP
-    }
-
-    /// Lets other programs run, above all the peer.
-    fn yield_cpu(&mut self) {
-        if self.naps() {
+    /// Lets other programs run, above all the peer. Returns true if the caller must check the clock.
+    fn step_aside(&mut self) -> bool {
+        if self.wait.may_sleep() && self.misses > MISSES_BEFORE_NAP {
             let _ = os::nanosleep(&NAP); // EINTR: the caller checks for a signal next
-        } else {
-            os::sched_yield();
-            self.yields += 1;
+            return true;
         }
+        os::sched_yield();
+        self.yields += 1;
+        self.yields.is_multiple_of(YIELDS_PER_CHECK)
     }
 }
 
@@ -177,23 +176,19 @@ mod tests {
     use super::*;
     use crate::mq::QueueName;
 
-    /// Each call gives another `test`, as the tests run side by side.
-    fn queue(test: &str) -> Queue {
-        let name = std::format!("/mq-sketch-wait-{test}-{}", std::process::id());
+    /// Each call gives another `test`, because the tests run side by side.
+    fn queue(test: &str, wait: Wait) -> Queue {
+        let name = std::format!("/mq-sketch-wait-{test}-{wait:?}-{}", std::process::id());
         let name = QueueName::new(name.as_bytes()).unwrap();
         let _ = Queue::unlink(&name);
-        let queue = Queue::create(&name, 0o600, 32, true).unwrap();
+        let queue = Queue::create(&name, 0o600, 32, wait.begins_nonblocking()).unwrap();
         Queue::unlink(&name).unwrap();
         queue
     }
 
-    /// Empty polls, each of which ends a round. How often it is time to read the cycle counter.
-    fn poll(waiting: &mut Waiting, queue: &mut Queue, polls: u64) -> usize {
-        let poll = |_| {
-            waiting.idle_poll();
-            waiting.round_is_over(queue).unwrap()
-        };
-        (0..polls).map(poll).filter(|reads_ticks| *reads_ticks).count()
+    /// Empty polls. Returns how often it was time to look at the clock.
+    fn poll(waiting: &mut Waiting, queue: &Queue, polls: u64) -> usize {
+        (0..polls).filter(|_| waiting.after_empty_poll(queue).unwrap()).count()
     }
 
     #[test]
@@ -204,70 +199,77 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "system calls")]
-    fn every_32nd_empty_poll_is_followed_by_a_yield() {
-        let (mut waiting, mut queue) = (Waiting::new(Wait::Poll), queue("empty"));
-        for reply in 1..3 {
-            assert_eq!(poll(&mut waiting, &mut queue, 31), 0);
-            assert_eq!(poll(&mut waiting, &mut queue, 69), 3);
-            assert_eq!((waiting.idle_polls, waiting.yields), (reply * 100, reply * 3));
-            assert_eq!(waiting.idle_rounds(), 100);
-            waiting.replied();
-            assert_eq!(waiting.idle_rounds(), 0);
-        }
-        waiting.woke_up();
-        assert_eq!(waiting.idle_rounds(), 1);
+    fn every_32nd_empty_poll_is_followed_by_a_yield_and_every_1024th_by_a_look_at_the_clock() {
+        let (mut waiting, queue) = (Waiting::new(Wait::Poll), queue("empty", Wait::Poll));
+        assert_eq!(poll(&mut waiting, &queue, 31), 0);
+        assert_eq!(waiting.yields, 0);
+        assert_eq!(poll(&mut waiting, &queue, 992), 0);
+        assert_eq!((waiting.empty_polls, waiting.yields, waiting.misses), (1023, 31, 1023));
+        assert_eq!(poll(&mut waiting, &queue, 1), 1);
+        assert_eq!(poll(&mut waiting, &queue, 2048), 2);
+        assert_eq!((waiting.empty_polls, waiting.yields, waiting.misses), (3072, 96, 3072));
+        waiting.after_reply();
+        assert_eq!(waiting.misses, 0);
+        waiting.after_interruption();
+        assert_eq!(waiting.misses, 1);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "system calls")]
     fn after_its_own_message_a_program_yields_until_it_finds_the_queue_empty() {
-        let (mut waiting, mut queue) = (Waiting::new(Wait::Poll), queue("own"));
-        waiting.answered(&mut queue).unwrap();
+        let (mut waiting, queue) = (Waiting::new(Wait::Poll), queue("own", Wait::Poll));
+        waiting.after_answer(&queue).unwrap();
         assert_eq!(waiting.yields, 0);
-        waiting.received_own();
-        (0..1_000).for_each(|_| waiting.answered(&mut queue).unwrap());
+        waiting.after_own_message(&queue).unwrap();
+        (0..1_000).for_each(|_| waiting.after_answer(&queue).unwrap());
         assert_eq!(waiting.yields, 1 + u64::from(YIELDS_AFTER_OWN));
-        waiting.received_own();
-        waiting.idle_poll();
-        waiting.answered(&mut queue).unwrap();
+        waiting.after_own_message(&queue).unwrap();
+        waiting.after_empty_poll(&queue).unwrap();
+        waiting.after_answer(&queue).unwrap();
         assert_eq!(waiting.yields, 2 + u64::from(YIELDS_AFTER_OWN));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn every_32nd_own_message_asks_for_a_look_at_the_clock() {
+        let (mut waiting, queue) = (Waiting::new(Wait::Poll), queue("look", Wait::Poll));
+        let looks = |_: &u64| waiting.after_own_message(&queue).unwrap();
+        assert_eq!((1..=96).filter(looks).collect::<std::vec::Vec<_>>(), [32, 64, 96]);
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "system calls")]
     fn only_adaptive_changes_between_polling_and_sleeping() {
         for wait in Wait::ALL {
-            let (mut waiting, mut queue) =
-                (Waiting::new(wait), queue(&std::format!("change-{wait:?}")));
-            queue.set_nonblocking(wait.begins_nonblocking()).unwrap();
+            let (mut waiting, queue) = (Waiting::new(wait), queue("change", wait));
             for _ in 0..2 {
-                poll(&mut waiting, &mut queue, ROUNDS_BEFORE_SLEEP - 1);
-                assert_eq!(queue.is_nonblocking(), wait != Wait::Block);
-                poll(&mut waiting, &mut queue, 1);
-                assert_eq!(queue.is_nonblocking(), wait == Wait::Poll);
-                waiting.replied();
-                waiting.answered(&mut queue).unwrap();
-                assert_eq!(queue.is_nonblocking(), wait != Wait::Block);
+                poll(&mut waiting, &queue, MISSES_BEFORE_SLEEP - 1);
+                assert_eq!(waiting.is_polling, wait != Wait::Block);
+                poll(&mut waiting, &queue, 1);
+                assert_eq!(waiting.is_polling, wait == Wait::Poll);
+                waiting.after_reply();
+                waiting.after_answer(&queue).unwrap();
+                assert_eq!(waiting.is_polling, wait != Wait::Block);
             }
+            waiting.stop_sleeping(&queue).unwrap();
+            assert!(waiting.is_polling);
+            assert_eq!(queue.receive(&mut [0; 32]), Err(Errno::EAGAIN));
         }
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "system calls")]
-    fn after_many_rounds_a_program_that_may_sleep_naps_instead_of_yielding() {
+    fn after_many_misses_a_program_that_may_sleep_naps_instead_of_yielding() {
         for (wait, yields) in [(Wait::Poll, 1), (Wait::Block, 0)] {
-            let (mut waiting, mut queue) =
-                (Waiting::new(wait), queue(&std::format!("nap-{wait:?}")));
-            poll(&mut waiting, &mut queue, ROUNDS_BEFORE_NAP - 1);
-            let before = waiting.yields;
-            waiting.received_own();
-            assert_eq!(waiting.yields, before + 1);
-            poll(&mut waiting, &mut queue, 1);
-            let before = waiting.yields;
-            waiting.received_own();
-            assert_eq!(waiting.yields, before + yields);
-            // After each nap it is time to check the clock.
-            assert_eq!(poll(&mut waiting, &mut queue, 8), if yields == 0 { 8 } else { 0 });
+            let (mut waiting, queue) = (Waiting::new(wait), queue("nap", wait));
+            waiting.misses = MISSES_BEFORE_NAP - 1;
+            waiting.after_own_message(&queue).unwrap();
+            assert_eq!(waiting.yields, 1);
+            // After each nap it is time to look at the clock.
+            for nap in 1..=8 {
+                assert_eq!(waiting.after_own_message(&queue), Ok(wait == Wait::Block));
+                assert_eq!(waiting.yields, 1 + nap * yields);
+            }
         }
     }
 }

@@ -1,369 +1,345 @@
-//! Every sentence about a failed system call: the cause and the remedy.
+//! Every sentence about a failed system call, and about how a conversation ended: the cause and the
+//! remedy.
 //!
-//! One error number means different things for different calls. mq_open(3) returns EMFILE if the
-//! process has too many open files, and also if the user has too many bytes in queues. So a
-//! sentence depends on the call and on what the program found out when it failed. Formatting makes
-//! no system call.
+//! One error number means different things for different calls, so the sentences are a table by call
+//! and number. Formatting makes no system call.
 
-use core::ffi::CStr;
+use core::ffi::c_int;
 use core::fmt;
 
-use super::output::Escaped;
-use crate::chat::message::MAX_SIZE;
-use crate::chat::seat::Sitter;
-use crate::mq::{Queue, QueueName};
-use crate::os::{CpuSet, Errno};
+use super::output::{Escaped, MAX_SHOWN};
+use super::params::Params;
+use crate::chat::conversation::End;
+use crate::chat::dialogue::Dialogue;
+use crate::chat::message::Message;
+use crate::chat::watchdog::{Holder, Loss};
+use crate::os::Call::{self, *};
+use crate::os::Errno;
+use crate::runtime::signals::{self, Name};
+use crate::runtime::start::ExitCode;
 
-/// A system call that failed, with what it takes to explain it.
+/// The call, if it is about one alone; the error; and a sentence: the cause and the remedy.
+type Row = (Option<Call>, Errno, &'static str);
+
+/// Any error.
+const ANY: Errno = Errno(0);
+
+/// The first row that fits is shown.
+#[rustfmt::skip]
+const SENTENCES: &[Row] = &[
+    (Some(mq_open), Errno::EEXIST,
+        "the queue exists already: another premise is running, or one died: run cleanup"),
+    (Some(mq_open), Errno::EINVAL,
+        "the system does not allow a queue of 10 messages of MESSAGE_SIZE bytes: raise \
+         /proc/sys/fs/mqueue/msg_max or msgsize_max"),
+    (Some(mq_open), Errno::ENOSPC,
+        "the system does not allow another queue: remove some, or raise \
+         /proc/sys/fs/mqueue/queues_max"),
+    (Some(mq_open), Errno::EOVERFLOW,
+        "the user namespace has no mapping for this user: run the program as a user that has one, \
+         see user_namespaces(7)"),
+    (Some(mq_open), Errno::EACCES,
+        "the queue's mode does not let this user read and write it: start premise with other \
+         PERMISSIONS, or run both programs as one user"),
+    (Some(mq_open), Errno::ENOSYS, NO_QUEUES),
+    (Some(mq_unlink), Errno::ENOSYS, NO_QUEUES),
+    (None, Errno::EROFS,
+        "the message queue file system is mounted read-only: remount it with mount -o remount,rw \
+         /dev/mqueue"),
+    (Some(mq_unlink), Errno::EACCES, OTHERS_QUEUE),
+    (Some(mq_unlink), Errno::EPERM, OTHERS_QUEUE),
+    (Some(mq_unlink), Errno::ENOENT,
+        "the queue has been removed already: by cleanup or rm(1) during the conversation, or by the \
+         system when its user logged out (RemoveIPC in logind.conf(5))"),
+    (Some(mq_timedsend), Errno::EMSGSIZE,
+        "the queue was created for smaller messages (mq_msgsize): give both programs the same \
+         MESSAGE_SIZE, or run cleanup"),
+    (Some(mq_timedreceive), Errno::EMSGSIZE,
+        "the queue allows messages of more than 8192 bytes, the most that this program receives: run \
+         cleanup"),
+    (Some(open), Errno::ENOENT, "no such file: give a parameter file, NAME=VALUE, or --help"),
+    (Some(open), Errno::EACCES, "this user may not read it: change its mode, or give another file"),
+    (Some(open), Errno::EISDIR, "it is a directory: give the parameter file in it"),
+    (Some(write), Errno::EPIPE, "the reader has closed it"),
+    (Some(write), Errno::EBADF, "it is closed: redirect it, for example to /dev/null"),
+    (Some(write), Errno::ENOSPC, "no space is left on the device: redirect it elsewhere"),
+    (Some(write), Errno::EFBIG,
+        "the file has reached RLIMIT_FSIZE: raise the limit with ulimit -f"),
+    (Some(write), Errno::EIO, "the device failed, or accepts no byte: redirect it elsewhere"),
+    (Some(fork), Errno::EAGAIN,
+        "too many processes: end some, or raise the limit: ulimit -u for this user, or pids.max of \
+         the control group (TasksMax of systemd, --pids-limit of a container)"),
+    (Some(sched_setaffinity), Errno::EINVAL,
+        "this process may not use a CPU of CPUS: taskset -pc $$ shows which it may use"),
+    (Some(prctl), ANY, "this kernel or sandbox does not accept a seccomp filter: omit SEALED=1"),
+    (None, Errno::EMFILE,
+        "no file descriptors left (RLIMIT_NOFILE): raise the limit with ulimit -n"),
+    (None, Errno::ENFILE,
+        "the system has too many open files: close some, or raise /proc/sys/fs/file-max"),
+    (None, Errno::ENOMEM, "the kernel has no memory left for it"),
+    (None, Errno::EPERM, "a sandbox or a security policy forbids it"),
+    (None, Errno::ENOSYS, "this kernel or sandbox does not have the call"),
+    (None, ANY, "unexpected error: see errno(3)"),
+];
+
+const NO_QUEUES: &str = "this kernel or sandbox has no POSIX message queues";
+const OTHERS_QUEUE: &str =
+    "the queue belongs to another user: only that user and root may remove it";
+
+/// A cause that premise has found out, because the call and its error do not tell.
 #[derive(Clone, Copy, Debug)]
-pub enum Call<'a> {
-    /// mq_open(3) of a new queue.
-    Create {
-        /// Its name.
-        name: &'a QueueName,
-        /// Its mode.
-        mode: u32,
-        /// Its mq_msgsize.
-        message_size: usize,
-        /// The process could still open a file after the failure.
-        has_descriptors: bool,
-        /// What is known of a queue of that name, if it exists already.
-        existing: Existing,
-    },
-    /// mq_open(3) of a queue that exists.
-    Open {
-        /// Its name.
-        name: &'a QueueName,
-        /// The mode that premise would give it with the same parameters.
-        mode: u32,
-    },
-    /// mq_unlink(3) of this queue.
-    Unlink(&'a QueueName),
-    /// mq_timedsend(3).
-    Send {
-        /// The queue's name.
-        name: &'a QueueName,
-        /// The message's length in bytes.
-        length: usize,
-    },
-    /// mq_timedreceive(3) from this queue.
-    Receive(&'a QueueName),
-    /// mq_setattr(3) of this queue.
-    SetNonblocking(&'a QueueName),
-    /// open(2) or read(2) of this parameter file.
-    ReadFile(&'a CStr),
-    /// write(2) to standard output.
-    Write,
-    /// sigaction(2).
-    Sigaction,
-    /// sigprocmask(2).
-    Sigprocmask,
-    /// sigwait(3).
-    Sigwait,
-    /// setitimer(2).
-    SetTimer,
-    /// nanosleep(2).
-    Sleep,
-    /// sched_setaffinity(2).
-    SetCpu {
-        /// The CPU of this program.
-        cpu: u16,
-        /// Those on which it may run.
-        allowed: CpuSet,
-    },
-    /// pipe2(2) or dup3(2).
-    Pipe,
-    /// fork(2).
-    Fork,
-    /// wait4(2).
-    Wait,
-    /// prctl(2), for SEALED.
-    Seal,
+pub enum Cause {
+    /// A process is using the queue.
+    InUse(Holder),
+    /// The queue exists, but no process of this project is using it.
+    Stale,
+    /// A new queue would exceed RLIMIT_MSGQUEUE.
+    OverLimit,
+    /// Creating a queue is forbidden.
+    Forbidden,
 }
 
-/// What is known of a queue that exists already.
-#[derive(Clone, Copy, Debug)]
-pub enum Existing {
-    /// Nothing, because it cannot be opened.
-    Closed,
-    /// No program has a seat at it.
-    Abandoned,
-    /// This process talks on it.
-    Taken(Sitter),
-}
-
-/// What to do about a seat that this process has.
-pub struct Taken(pub Sitter);
-
-impl fmt::Display for Taken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} talks on this queue: use another MESSAGE_QUEUE_NAME", self.0)
-    }
-}
-
-impl<'a> Call<'a> {
-    /// The call has failed with `errno`.
-    pub fn failed(self, errno: Errno) -> CallError<'a> {
-        CallError { call: self, errno }
-    }
-}
-
-/// A failed system call, as one line: `mq_open /name: EEXIST: cause: remedy`.
-#[derive(Clone, Copy, Debug)]
-pub struct CallError<'a> {
-    /// What was called.
-    pub call: Call<'a>,
-    /// What it returned.
-    pub errno: Errno,
-}
-
-impl fmt::Display for Call<'_> {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Call::Create { name, .. } | Call::Open { name, .. } => write!(f, "mq_open {name}"),
-            Call::Unlink(name) => write!(f, "mq_unlink {name}"),
-            Call::Send { name, .. } => write!(f, "mq_timedsend {name}"),
-            Call::Receive(name) => write!(f, "mq_timedreceive {name}"),
-            Call::SetNonblocking(name) => write!(f, "mq_setattr {name}"),
-            Call::ReadFile(path) => write!(f, "{}", Escaped(path.to_bytes())),
-            Call::Write => f.write_str("write to standard output"),
-            Call::Sigaction => f.write_str("sigaction"),
-            Call::Sigprocmask => f.write_str("sigprocmask"),
-            Call::Sigwait => f.write_str("sigwait"),
-            Call::SetTimer => f.write_str("setitimer"),
-            Call::Sleep => f.write_str("nanosleep"),
-            Call::SetCpu { .. } => f.write_str("sched_setaffinity"),
-            Call::Pipe => f.write_str("pipe2"),
-            Call::Fork => f.write_str("fork"),
-            Call::Wait => f.write_str("wait4"),
-            Call::Seal => f.write_str("prctl"),
+            Cause::InUse(holder) => {
+                write!(f, "{holder} is using this queue: choose another MESSAGE_QUEUE_NAME")
+            }
+            Cause::Stale => f.write_str(
+                "stale queue: no premise or conclusion holds its lock (another program may use it): \
+                 run cleanup with the same MESSAGE_QUEUE_NAME",
+            ),
+            Cause::OverLimit => f.write_str(
+                "this user's queues would exceed RLIMIT_MSGQUEUE, which charges \
+                 10*(MESSAGE_SIZE+96) bytes for this one: remove other queues, or raise the limit \
+                 with ulimit -q",
+            ),
+            Cause::Forbidden => f.write_str(
+                "a security policy forbids this user to create a queue: ask the administrator",
+            ),
         }
     }
 }
 
-impl fmt::Display for CallError<'_> {
+/// A call that has failed.
+#[derive(Clone, Copy, Debug)]
+pub struct CallError {
+    /// What was called.
+    pub call: Call,
+    /// What it returned.
+    pub errno: Errno,
+    /// Why, if the program has found that out.
+    pub cause: Option<Cause>,
+}
+
+/// For `map_err`: the error of this call.
+pub fn failed(call: Call) -> impl Fn(Errno) -> CallError {
+    move |errno| CallError { call, errno, cause: None }
+}
+
+impl CallError {
+    /// The exit status. If the call failed with EINTR after a signal that ends the program, the status
+    /// is that of the signal.
+    pub fn status(&self) -> ExitCode {
+        self.signal().map_or(ExitCode::FAILED, ExitCode::signal)
+    }
+
+    fn signal(&self) -> Option<c_int> {
+        signals::arrived().filter(|_| self.errno == Errno::EINTR)
+    }
+}
+
+/// A failed call, for this queue or file, as one line: `mq_open /name: EEXIST: cause: remedy`. The
+/// line omits the name if the call takes none.
+pub struct Explained<'a>(pub CallError, pub &'a [u8]);
+
+impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use Call::*;
-        let CallError { call, errno } = *self;
-        write!(f, "{call}: {errno}: ")?;
-        let sentence = match (call, errno) {
-            (Create { existing: Existing::Taken(sitter), .. }, Errno::EEXIST) => {
-                return Taken(sitter).fmt(f);
+        let Explained(error, object) = self;
+        let (CallError { call, errno, cause }, object) = (*error, Escaped(object));
+        match call {
+            open => write!(f, "{object}: ")?,
+            write => f.write_str("write to standard output: ")?,
+            mq_open | mq_unlink | mq_timedsend | mq_timedreceive | mq_setattr => {
+                write!(f, "{call:?} {object}: ")?;
             }
-            (Create { name, existing: Existing::Abandoned, .. }, Errno::EEXIST) => {
-                f.write_str(
-                    "the queue was left behind (no program has a seat at it, but one of another \
-                     kind may still use it): run cleanup ",
-                )?;
-                // The user pastes this into a shell, which interprets other characters.
-                let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(byte);
-                return if name.as_bytes().iter().all(is_plain) {
-                    write!(f, "MESSAGE_QUEUE_NAME={name}")
-                } else {
-                    f.write_str("with the same MESSAGE_QUEUE_NAME")
-                };
-            }
-            (Create { .. }, Errno::EEXIST) => {
-                "the queue exists already: another premise is running, or one died"
-            }
-            (Create { mode, .. }, Errno::EACCES) => {
-                return write!(
-                    f,
-                    "a security policy forbids this user to create a queue of mode {mode:04o}: \
-                     ask the administrator"
-                );
-            }
-            (Create { message_size, has_descriptors: true, .. }, Errno::EMFILE) => {
-                let maxmsg = Queue::MAXMSG;
-                return write!(
-                    f,
-                    "this user's queues would exceed RLIMIT_MSGQUEUE: the new one is charged \
-                     {maxmsg}*({message_size}+96)={} bytes: remove other queues, or raise the \
-                     limit: ulimit -q",
-                    maxmsg * (message_size + 96)
-                );
-            }
-            (Create { .. } | Open { .. } | ReadFile(_) | Pipe, Errno::EMFILE) => {
-                "this process has no file descriptor left (RLIMIT_NOFILE): raise it: ulimit -n"
-            }
-            (Create { message_size, .. }, Errno::EINVAL) => {
-                return write!(
-                    f,
-                    "the system does not allow a queue of {} messages of {message_size} bytes: \
-                     raise /proc/sys/fs/mqueue/msg_max or msgsize_max",
-                    Queue::MAXMSG
-                );
-            }
-            (Create { .. }, Errno::ENOSPC) => {
-                "the system does not allow another queue: remove some, or raise \
-                 /proc/sys/fs/mqueue/queues_max"
-            }
-            (Create { .. } | Open { .. } | Unlink(_), Errno::ENOSYS) => {
-                "this kernel or sandbox has no POSIX message queues"
-            }
-            (Open { mode, .. }, Errno::EACCES) => {
-                return write!(
-                    f,
-                    "the queue's mode does not let this user read and write: start premise with \
-                     other PERMISSIONS (here: {mode:04o}), or run both as one user"
-                );
-            }
-            (Unlink(_), Errno::EACCES | Errno::EPERM) => {
-                "the queue belongs to another user: only that user and root may remove it"
-            }
-            (Unlink(_), Errno::ENOENT) => {
-                "the queue has been removed already: by cleanup or rm(1) during the conversation, \
-                 or by the system when its user logged out (RemoveIPC in logind.conf(5))"
-            }
-            (Send { length, .. }, Errno::EMSGSIZE) => {
-                return write!(
-                    f,
-                    "the queue does not accept messages of {length} bytes: it was created with a \
-                     smaller mq_msgsize: give both programs the same MESSAGE_SIZE, or run cleanup"
-                );
-            }
-            (Receive(_), Errno::EMSGSIZE) => {
-                return write!(
-                    f,
-                    "the queue allows messages of more than {MAX_SIZE} bytes, the most that this \
-                     program receives: run cleanup"
-                );
-            }
-            (ReadFile(_), Errno::ENOENT) => {
-                "no such file: give a parameter file, NAME=VALUE, or --help"
-            }
-            (ReadFile(_), Errno::EACCES) => {
-                "this user may not read it: change its mode, or give another file"
-            }
-            (ReadFile(_), Errno::EISDIR) => "it is a directory: give the parameter file in it",
-            (Write, Errno::EPIPE) => "the reader has closed it",
-            (Write, Errno::EBADF) => "it is closed: redirect it, e.g. to /dev/null",
-            (Write, Errno::ENOSPC) => "no space is left on the device: redirect it elsewhere",
-            (Write, Errno::EFBIG) => {
-                "the file has reached RLIMIT_FSIZE: raise the limit: ulimit -f"
-            }
-            (Write, Errno::EIO) => "the device failed, or accepts no byte: redirect it elsewhere",
-            (Fork, Errno::EAGAIN) => {
-                "too many processes: end some, or raise the limit: ulimit -u for this user, or \
-                 pids.max of the control group (TasksMax of systemd, --pids-limit of a container)"
-            }
-            (Create { .. } | Unlink(_), Errno::EROFS) => {
-                "the message queue file system is mounted read-only: remount it: mount -o \
-                 remount,rw /dev/mqueue"
-            }
-            (Create { .. } | Open { .. }, Errno::EOVERFLOW) => {
-                "the user namespace has no mapping for this user: start the program as a user that \
-                 has one, see user_namespaces(7)"
-            }
-            (SetCpu { cpu, allowed }, Errno::EINVAL) if allowed != CpuSet::default() => {
-                let allowed = Cpus(&allowed);
-                return write!(
-                    f,
-                    "this process may not use CPU {cpu}: choose from {allowed} in CPUS"
-                );
-            }
-            (SetCpu { .. }, Errno::EINVAL) => {
-                "this process may not use that CPU: see taskset -p $$"
-            }
-            (Seal, _) => "this kernel or sandbox does not accept a seccomp filter: omit SEALED=1",
-            (_, Errno::ENFILE) => {
-                "the system has too many open files: close some, or raise /proc/sys/fs/file-max"
-            }
-            (_, Errno::ENOMEM) => "the kernel has no memory left for it",
-            (_, Errno::EPERM) => "a sandbox or a security policy forbids it",
-            (_, Errno::ENOSYS) => "this kernel or sandbox does not have the call",
-            _ => "it failed for an unexpected reason: see errno(3)",
+            _ => write!(f, "{call:?}: ")?,
+        }
+        if let Some(signal) = error.signal() {
+            return write!(f, "ended by {}", Name(signal));
+        }
+        if let Some(cause) = cause {
+            return write!(f, "{errno}: {cause}");
+        }
+        let fits = |(of, number, _): &&Row| {
+            of.is_none_or(|of| of == call) && (*number == ANY || *number == errno)
         };
-        f.write_str(sentence)
+        let sentence = SENTENCES.iter().find(fits).map_or("", |(.., sentence)| sentence);
+        write!(f, "{errno}: {sentence}")
     }
 }
 
-/// A set of CPUs as taskset(1) writes it: `0-3,8`.
-struct Cpus<'a>(&'a CpuSet);
+/// How the conversation of a program ended, or the wait for its queue.
+pub struct Ending<'a> {
+    /// The parameters of the program.
+    pub params: &'a Params,
+    /// What had been said.
+    pub dialogue: &'a Dialogue,
+    /// The last message received is at the beginning.
+    pub received: &'a [u8],
+    /// The end.
+    pub end: End,
+}
 
-impl fmt::Display for Cpus<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before = "";
-        for first in (0..CpuSet::CPUS).filter(|cpu| self.0.has(*cpu)) {
-            if first > 0 && self.0.has(first - 1) {
-                continue;
-            }
-            write!(f, "{before}{first}")?;
-            let last = (first..).take_while(|cpu| self.0.has(*cpu)).last();
-            if let Some(last) = last.filter(|last| *last > first) {
-                write!(f, "-{last}")?;
-            }
-            before = ",";
+impl Ending<'_> {
+    /// The exit status.
+    pub fn status(&self) -> ExitCode {
+        match self.end {
+            End::Done => ExitCode::DONE,
+            End::Corrupted(_) => ExitCode::CORRUPTED,
+            End::Lost(_) => ExitCode::SILENT,
+            End::Signal(signal) => ExitCode::signal(signal),
+            End::Failed(call, errno) => failed(call)(errno).status(),
         }
-        Ok(())
+    }
+
+    /// A corrupted message of `length` bytes beside the expected one.
+    fn corruption(&self, f: &mut fmt::Formatter<'_>, length: usize) -> fmt::Result {
+        let expected = self.dialogue.expected();
+        let text = expected.map_or(&[][..], Message::text);
+        let mut received = self.received.get(..length).unwrap_or_default();
+        // The correct beginning of a long message is not shown.
+        while received.len() > MAX_SHOWN && !text.is_empty() {
+            match received.strip_prefix(text) {
+                Some(rest) => received = rest,
+                None => break,
+            }
+        }
+        let replies = self.dialogue.replies();
+        write!(f, "message corrupted after {replies} iterations: expected ")?;
+        match expected {
+            Some(expected) => write!(f, "{}", Shown(expected.size(), text))?,
+            None => f.write_str("nothing more")?,
+        }
+        write!(
+            f,
+            ", received {}: another program uses the queue, MESSAGE_SIZE differs, or the message was \
+             altered on the way",
+            Shown(length, received)
+        )
+    }
+}
+
+impl fmt::Display for Ending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, dialogue) = (&self.params.queue_name, self.dialogue);
+        let (replies, iterations) = (dialogue.replies(), dialogue.iterations());
+        let (peer, timeout) = (dialogue.side().peer().name(), self.params.settings.timeout);
+        match self.end {
+            End::Done => Ok(()),
+            End::Corrupted(length) => {
+                write!(f, "{name}: ")?;
+                self.corruption(f, length)
+            }
+            End::Lost(Loss::Absent) => write!(
+                f,
+                "{name}: {peer} has not created the queue within {timeout} s (TIMEOUT): start {peer} \
+                 with the same MESSAGE_QUEUE_NAME, and not in another container"
+            ),
+            End::Lost(Loss::Silent) => write!(
+                f,
+                "{name}: no reply from {peer} for {timeout} s (TIMEOUT) after {replies} iterations: \
+                 check that {peer} is running with the same parameters, and not in another container"
+            ),
+            End::Lost(Loss::Exited(holder)) => write!(
+                f,
+                "{name}: {holder} has exited after {replies} iterations: see its output and exit \
+                 status, and give both programs the same ITERATIONS"
+            ),
+            End::Signal(signal) => {
+                write!(f, "ended by {} after {replies} of {iterations} iterations", Name(signal))
+            }
+            End::Failed(call, errno) => {
+                Explained(failed(call)(errno), self.params.queue_name.as_bytes()).fmt(f)
+            }
+        }
+    }
+}
+
+/// The size of a message and the end of it; `...` stands for what is before.
+struct Shown<'a>(usize, &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shown(size, end) = *self;
+        let before = if end.len() < size { "..." } else { "" };
+        write!(f, "{size} bytes {before}\"{}\"", Escaped(end))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::seat::Seat;
-    use std::prelude::rust_2024::*;
+    use crate::chat::dialogue::Side;
+    use std::string::ToString;
 
     #[test]
     fn an_error_names_the_call_the_errno_the_cause_and_the_remedy() {
-        use std::string::ToString;
-        let (name, odd) = (&QueueName::new(b"/q").unwrap(), &QueueName::new(b"/$(q)").unwrap());
-        let create_named = |name, existing| {
-            let (mode, message_size, has_descriptors) = (0o640, 32, true);
-            Call::Create { name, mode, message_size, has_descriptors, existing }
-        };
-        let create = |existing| create_named(name, existing);
-        let odd = create_named(odd, Existing::Abandoned);
-        let sitter = Sitter { seat: Seat::Premise, pid: Some(1234) };
-        let (talks, left) = (create(Existing::Taken(sitter)), create(Existing::Abandoned));
-        let create = create(Existing::Closed);
-        let open = Call::Open { name, mode: 0o600 };
-        let allowed = [0, 2, 3, 767].into_iter().fold(CpuSet::default(), CpuSet::with);
-        let cpu = Call::SetCpu { cpu: 9, allowed };
+        let queue = b"/q";
         for (call, errno, words) in [
             (
-                create,
+                mq_open,
                 Errno::EEXIST,
                 "mq_open /q: EEXIST: the queue exists already: another premise is running, or one \
-                 died",
+                 died: run cleanup",
             ),
-            (talks, Errno::EEXIST, "EEXIST: premise (process 1234) talks on this queue: use"),
-            (left, Errno::EEXIST, "run cleanup MESSAGE_QUEUE_NAME=/q"),
-            (odd, Errno::EEXIST, "run cleanup with the same MESSAGE_QUEUE_NAME"),
-            (create, Errno::EACCES, "mode 0640"),
-            (create, Errno::EMFILE, "the new one is charged 10*(32+96)=1280 bytes"),
-            (open, Errno::EMFILE, "RLIMIT_NOFILE"),
-            (create, Errno::EINVAL, "/proc/sys/fs/mqueue/msg_max or msgsize_max"),
-            (create, Errno::ENOSPC, "/proc/sys/fs/mqueue/queues_max"),
-            (create, Errno::ENOSYS, "this kernel or sandbox has no POSIX message queues"),
-            (open, Errno::ENOSYS, "this kernel or sandbox has no POSIX message queues"),
-            (open, Errno::EACCES, "PERMISSIONS (here: 0600)"),
-            (create, Errno::ENFILE, "/proc/sys/fs/file-max"),
-            (create, Errno::ENOMEM, "no memory"),
-            (open, Errno::EPERM, "a sandbox or a security policy"),
-            (Call::Send { name, length: 32 }, Errno::EMSGSIZE, "messages of 32 bytes"),
-            (Call::Receive(name), Errno::EMSGSIZE, "more than 8192 bytes"),
-            (Call::Fork, Errno::EAGAIN, "fork: EAGAIN: too many processes"),
-            (Call::Seal, Errno::EINVAL, "prctl: EINVAL: this kernel or sandbox does not accept"),
-            (Call::Seal, Errno::EPERM, "omit SEALED=1"),
-            (Call::Fork, Errno::EAGAIN, "pids.max"),
-            (create, Errno::EROFS, "mount -o remount,rw"),
-            (Call::Unlink(name), Errno::EROFS, "mount -o remount,rw"),
-            (open, Errno::EOVERFLOW, "user namespace"),
-            (Call::Unlink(name), Errno::ENOENT, "RemoveIPC"),
-            (Call::Sigprocmask, Errno::EPERM, "sigprocmask: EPERM"),
-            (Call::Sigwait, Errno::EPERM, "sigwait: EPERM"),
-            (Call::Write, Errno::EFBIG, "ulimit -f"),
-            (
-                cpu,
-                Errno::EINVAL,
-                "sched_setaffinity: EINVAL: this process may not use CPU 9: choose",
-            ),
-            (cpu, Errno::EINVAL, "from 0,2-3,767 in CPUS"),
-            (open, Errno(77), "mq_open /q: errno 77: it failed for an unexpected"),
+            (mq_open, Errno::EMFILE, "RLIMIT_NOFILE"),
+            (mq_open, Errno::EINVAL, "/proc/sys/fs/mqueue/msg_max or msgsize_max"),
+            (mq_open, Errno::ENOSPC, "/proc/sys/fs/mqueue/queues_max"),
+            (mq_open, Errno::ENOSYS, "this kernel or sandbox has no POSIX message queues"),
+            (mq_open, Errno::EACCES, "other PERMISSIONS"),
+            (mq_open, Errno::ENFILE, "/proc/sys/fs/file-max"),
+            (mq_open, Errno::ENOMEM, "no memory"),
+            (mq_open, Errno::EPERM, "a sandbox or a security policy"),
+            (mq_timedsend, Errno::EMSGSIZE, "smaller messages"),
+            (mq_timedreceive, Errno::EMSGSIZE, "more than 8192 bytes"),
+            (prctl, Errno::EINVAL, "EINVAL: this kernel or sandbox does not accept"),
+            (prctl, Errno::EPERM, "omit SEALED=1"),
+            (fork, Errno::EAGAIN, "EAGAIN: too many processes"),
+            (fork, Errno::EAGAIN, "pids.max"),
+            (mq_open, Errno::EROFS, "mount -o remount,rw"),
+            (mq_unlink, Errno::EROFS, "mount -o remount,rw"),
+            (mq_open, Errno::EOVERFLOW, "user namespace"),
+            (mq_unlink, Errno::ENOENT, "RemoveIPC"),
+            (mq_unlink, Errno::EPERM, "only that user and root"),
+            (write, Errno::EFBIG, "ulimit -f"),
+            (sched_setaffinity, Errno::EINVAL, "taskset -pc"),
+            (mq_open, Errno(77), "mq_open /q: errno 77: unexpected error"),
         ] {
-            let line = CallError { call, errno }.to_string();
+            let line = Explained(failed(call)(errno), queue).to_string();
+            assert!(line.contains(words), "{line}");
+        }
+        let denied = Explained(failed(sigprocmask)(Errno::EPERM), queue).to_string();
+        assert!(denied.starts_with("sigprocmask: EPERM: a "), "{denied}");
+        let directory = Explained(failed(open)(Errno::EISDIR), b"x").to_string();
+        assert!(directory.starts_with("x: EISDIR: it "), "{directory}");
+        for (cause, errno, words) in [
+            (Cause::Stale, Errno::EEXIST, "run cleanup with the same MESSAGE_QUEUE_NAME"),
+            (Cause::Forbidden, Errno::EACCES, "security policy"),
+            (
+                Cause::OverLimit,
+                Errno::EMFILE,
+                "RLIMIT_MSGQUEUE, which charges 10*(MESSAGE_SIZE+96)",
+            ),
+            (
+                Cause::InUse(Holder { side: Side::Premise, pid: Some(1234) }),
+                Errno::EEXIST,
+                "mq_open /q: EEXIST: premise (process 1234) is using this queue: choose another \
+                 MESSAGE_QUEUE_NAME",
+            ),
+        ] {
+            let error = CallError { cause: Some(cause), ..failed(mq_open)(errno) };
+            let line = Explained(error, queue).to_string();
             assert!(line.contains(words), "{line}");
         }
     }

@@ -1,6 +1,5 @@
-//! What a person types and sees.
+//! The user interface: what a person types and sees.
 
-pub mod ending;
 pub mod explain;
 pub mod output;
 pub mod page;

@@ -1,62 +1,39 @@
-//! The report as a page that a person reads from top to bottom: one column a program.
-//!
-//! The figures of every run fit into 40 characters. Bars and remarks stand to the right of that,
-//! where the terminal is wide enough.
+//! The report as a page that a person reads from top to bottom: one column per program, at most 80
+//! characters wide and 40 lines long. The result stands last, where the eye is after the run.
 
 use core::fmt;
 
-use super::output::{MAX_COLUMNS, columns, print};
+use arrayvec::ArrayVec;
+
+use super::output::{Decimal, Text, formatted, print};
 use super::params::Params;
-use super::report::{Figure, Figures, ROUND_TRIP, STEPS, end_of_step};
+use super::report::{Figure, Figures, Remark, STEPS, Unit, end_of_step};
 use crate::chat::clock::mul_div;
-use crate::chat::seat::Seat;
+use crate::chat::dialogue::Side;
+use crate::chat::message::Message;
 use crate::mq;
-use crate::os::{Errno, STDOUT};
+use crate::os::Errno;
 
-/// The width of a label, and that of a number, unless one is longer.
-const LABEL: usize = 14;
-const NUMBER: usize = 11;
+/// The widths of a label, of a number with the blank before it, and of what stands right of both: bars
+/// and notes. A note leaves four characters for numbers that are longer.
+const LABEL: usize = 24;
+const NUMBER: usize = 15;
+const REST: usize = 80 - LABEL - 2 * NUMBER - 2;
 
-/// The counts, with a remark, and the CPU times.
-const COUNTS: &[(&str, Figure, &str)] = &[
-    ("own received", Figure::OwnReceived, "its own message came back to it"),
-    ("idle polls", Figure::IdlePolls, "the queue was empty, or full"),
-    ("yields", Figure::Yields, "the CPU was offered to others"),
-    ("switches", Figure::Switches, "another program got the CPU"),
-];
-const CPU_TIME: &[(&str, Figure)] =
-    &[("CPU user", Figure::UserTime), ("CPU kernel", Figure::KernelTime)];
+/// The most rows of the histogram. With more, a row is a decade instead of a third of one.
+const MAX_ROWS: usize = 10;
 
 /// The report of one program, or of both.
 pub struct Page<'a> {
     params: &'a Params,
     kernel: &'a str,
-    sides: &'a [(Seat, &'a Figures)],
-    /// The width of a number, and what is left on the right.
-    number: usize,
-    rest: usize,
+    sides: &'a [(Side, &'a Figures)],
 }
 
 impl<'a> Page<'a> {
-    /// A page for standard output, with a column for each of `sides`, and the release of the kernel.
-    pub fn new(params: &'a Params, kernel: &'a str, sides: &'a [(Seat, &'a Figures)]) -> Page<'a> {
-        Page::of_width(columns(&STDOUT).unwrap_or(MAX_COLUMNS), params, kernel, sides)
-    }
-
-    fn of_width(
-        columns: u16,
-        params: &'a Params,
-        kernel: &'a str,
-        sides: &'a [(Seat, &'a Figures)],
-    ) -> Page<'a> {
-        let counts = COUNTS.iter().map(|(_, figure, _)| *figure).chain([Figure::Timed]);
-        let counts =
-            counts.flat_map(|figure| sides.iter().map(move |(_, side)| side.count(figure)));
-        let digits = 1 + counts.max().and_then(u64::checked_ilog10).unwrap_or(0) as usize;
-        let number = NUMBER.max(1 + digits + (digits - 1) / 3); // a blank, digits, commas
-        // A character in the last column makes some terminals begin a new line.
-        let used = LABEL + number * sides.len() + 2 + 1;
-        Page { params, kernel, sides, number, rest: usize::from(columns).saturating_sub(used) }
+    /// A page with a column for each of `sides`, and the release of the kernel.
+    pub fn new(params: &'a Params, kernel: &'a str, sides: &'a [(Side, &'a Figures)]) -> Page<'a> {
+        Page { params, kernel, sides }
     }
 
     /// Prints it, in one write(2). Without a side it is empty.
@@ -66,414 +43,312 @@ impl<'a> Page<'a> {
         if self.sides.is_empty() { Ok(()) } else { print(format_args!("{self}")) }
     }
 
-    /// A label, and a number of each program, in units of 10^-decimals.
-    fn row(
+    /// A label, and a number of each program.
+    fn numbers(
         &self,
         f: &mut fmt::Formatter<'_>,
-        label: fmt::Arguments<'_>,
-        decimals: usize,
-        number: &dyn Fn(&Figures) -> Option<u64>,
+        label: &str,
+        number: &dyn Fn(&Figures) -> Option<Decimal>,
     ) -> fmt::Result {
-        f.write_fmt(label)?;
+        write!(f, "{label:LABEL$}")?;
         for (_, side) in self.sides {
-            let width = self.number;
             match number(side) {
-                Some(number) => write!(f, " {}", Grouped { number, decimals, width: width - 1 })?,
-                None => write!(f, "{:>width$}", "-")?,
+                Some(number) => write!(f, " {number:#width$}", width = NUMBER - 1)?,
+                None => write!(f, "{:>NUMBER$}", "-")?,
             }
         }
         Ok(())
     }
 
-    /// A row of times in one unit, which suits the shortest that is not 0.
-    fn times(&self, f: &mut fmt::Formatter<'_>, label: &str, figure: Figure) -> fmt::Result {
-        let times = self.sides.iter().filter_map(|(_, side)| side.get(figure));
-        let (thousandth, unit) = unit(times.filter(|time| *time > 0).min().unwrap_or(0));
-        self.row(f, format_args!("{label:LABEL$}"), 3, &|side| {
-            side.get(figure).map(|time| time / thousandth)
-        })?;
-        writeln!(f, " {unit}")
+    /// The rows of the figures of round trips, or of the others.
+    fn rows(&self, f: &mut fmt::Formatter<'_>, of_round_trips: bool) -> fmt::Result {
+        for figure in Figure::ALL {
+            let is_missing = figure.label().is_empty()
+                || matches!(figure, Figure::Late | Figure::MaxLateness)
+                    && self.params.settings.pace == 0;
+            if is_missing || figure.name().starts_with("round_trip_ns") != of_round_trips {
+                continue;
+            }
+            // Times are in microseconds throughout.
+            let in_unit = |number| match figure.unit() {
+                Unit::Count => Decimal(number, 0),
+                Unit::Seconds => Decimal(number / 1000, 0),
+                Unit::Nanoseconds => Decimal(number / 10, 2),
+            };
+            self.numbers(f, figure.label(), &|side| side.get(*figure).map(in_unit))?;
+            match figure.unit() {
+                Unit::Count => writeln!(f, "  {}", figure.note())?,
+                _ => writeln!(f, " us")?,
+            }
+        }
+        Ok(())
     }
 
-    /// The steps from the first to the last that is not empty. One line stands for the empty ones
-    /// between.
+    /// The rows of the histogram that are not empty: each a range of steps.
     fn histogram(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = |step: usize| self.sides.iter().map(|(_, side)| side.step(step)).sum::<u64>();
-        let greatest = (0..STEPS).map(total).max().unwrap_or(0);
-        let mut next = 0;
-        for step in (0..STEPS).filter(|step| total(*step) > 0) {
-            if next != 0 && next < step {
-                f.write_str("   ...\n")?;
-            }
-            next = step + 1;
-            self.row(f, format_args!("{}", Step(step)), 0, &|side| {
-                side.get(Figure::Min).map(|_| side.step(step)) // with a pace conclusion has none
-            })?;
-            let length = mul_div(total(step), self.rest as u64, greatest) as usize;
-            let dot = if length == 0 && self.rest > 0 { "." } else { "" }; // too few for a bar
+        let filled = (0..STEPS).filter(|step| self.total((*step, step + 1)) > 0).count();
+        let thirds = if filled > MAX_ROWS { 3 } else { 1 };
+        let mut rows = ArrayVec::<(usize, usize), STEPS>::new();
+        let mut first = 0;
+        while first < STEPS {
+            let next = if first == 0 { 1 } else { (first + thirds).min(STEPS) };
+            rows.push((first, next));
+            first = next;
+        }
+        rows.retain(|steps| self.total(*steps) > 0);
+        let largest = rows.iter().map(|steps| self.total(*steps)).max().unwrap_or(0);
+        for steps in rows {
+            // With a pace conclusion has no round trips.
+            let count = |side: &Figures| Decimal(side.steps(steps), 0);
+            self.numbers(f, &range(steps), &|side| side.get(Figure::Min).map(|_| count(side)))?;
+            let length = mul_div(self.total(steps), REST as u64, largest) as usize;
+            let dot = if length == 0 { "." } else { "" }; // too few for a bar
             writeln!(f, "  {dot:#<length$}")?;
         }
         Ok(())
     }
 
-    /// Adds a note if the programs shared a CPU, or if the run was probably disturbed.
-    ///
-    /// On a shared CPU each iteration has one switch, else almost none; and a mean that is far from
-    /// p50 has other causes than the programs: `benches/README.md` has the measurements.
-    fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The round trips of all sides in a range of steps.
+    fn total(&self, steps: (usize, usize)) -> u64 {
+        self.sides.iter().map(|(_, side)| side.steps(steps)).sum()
+    }
+
+    /// The answer: how much was done, how fast, and whether it was right.
+    fn result(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (_, first) = self.sides[0];
-        let iterations = first.count(Figure::Iterations);
-        if iterations != self.params.iterations || first.get(Figure::P99).is_none() {
-            return Ok(()); // the peer was awaited in vain, or the sample is too small
+        let (done, wanted) = (first.count(Figure::Iterations), self.params.settings.iterations);
+        write!(f, "{:#}", Decimal(done, 0))?;
+        if done != wanted {
+            write!(f, " of {:#}", Decimal(wanted, 0))?;
         }
-        // At a pace any program may have the CPU between two messages.
-        let cannot_share =
-            self.params.cpus.is_some_and(|[premise, conclusion]| premise != conclusion);
-        if self.params.pace != 0 {
-            return Ok(());
+        let is_corrupted = self.sides.iter().any(|(_, side)| side.count(Figure::Corrupted) > 0);
+        let corruption = if is_corrupted { "then a corrupted message" } else { "no corruption" };
+        write!(f, " iteration{}, {corruption}", if wanted == 1 { "" } else { "s" })?;
+        let warm_up = first.count(Figure::WarmUp);
+        if warm_up > 0 {
+            write!(f, " (the first {:#}, a warm-up, are not timed)", Decimal(warm_up, 0))?;
         }
-        let shared = 100 * first.count(Figure::Switches) / first.count(Figure::Timed).max(1);
-        let (mean, median) = (first.count(Figure::Mean), first.count(Figure::P50));
-        let is_far = mean < median / 5 * 4 || mean > median / 4 * 5;
-        if shared >= 10 && !cannot_share {
-            write!(
-                f,
-                "\nThe programs shared one CPU in {}% of\nthe iterations. Compare with CPUS=0,1.\n",
-                shared.min(100)
-            )
-        } else if is_far {
-            f.write_str(
-                "\nThe mean is far from p50. Perhaps other\nprograms disturbed the run. Repeat it\n\
-                 with more ITERATIONS or with less load.\n",
-            )
-        } else {
-            Ok(())
+        if let Some(rate) = first.get(Figure::Rate) {
+            write!(f, "\n{:#} per second", Decimal(rate, 0))?;
         }
+        for (name, figure) in [("p50", Figure::P50), ("p99", Figure::P99)] {
+            if let Some(time) = first.get(figure) {
+                write!(f, ", {name} {:#} us", Decimal(time / 10, 2))?;
+            }
+        }
+        f.write_str("\n")
     }
 }
 
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Params { iterations, queue_name, wait, message_size, sealed, pace, cpus, .. } =
-            self.params;
+        let Params { settings, queue_name, sealed, cpus, .. } = self.params;
         let (_, first) = self.sides[0];
-        let done = first.count(Figure::Iterations);
-        let whole = |number| Grouped { number, decimals: 0, width: 0 };
-        write!(f, "\n{}", whole(done))?;
-        if done != *iterations {
-            write!(f, " of {}", whole(*iterations))?;
-        }
-        let is_corrupted = self.sides.iter().any(|(_, side)| side.count(Figure::Corrupted) > 0);
-        let corruption = if is_corrupted { "then a corrupted message" } else { "no corruption" };
-        writeln!(f, " iteration{}, {corruption}", if *iterations == 1 { "" } else { "s" })?;
-        if first.count(Figure::Timed) > 0 {
-            let mean = first.count(Figure::Mean);
-            let (thousandth, unit) = unit(mean);
-            let rate = whole(first.count(Figure::Rate));
-            let each = Grouped { number: mean / thousandth, decimals: 3, width: 0 };
-            writeln!(f, "{rate} a second, {each} {unit} each")?;
-            let warm_up = first.count(Figure::WarmUp);
-            if warm_up > 0 {
-                writeln!(f, "(without the first {}: warm-up)", whole(warm_up))?;
-            }
-            write!(f, "\n{:LABEL$}", "round trip")?;
-            for (seat, _) in self.sides {
-                write!(f, "{:>width$}", seat.program(), width = self.number)?;
-            }
-            f.write_str("\n")?;
-            for (label, _, figure) in ROUND_TRIP {
-                self.times(f, label, *figure)?;
-            }
-            f.write_str("\n")?;
-            self.histogram(f)?;
-        }
-        f.write_str("\n")?;
-        for (label, figure, remark) in COUNTS {
-            self.row(f, format_args!("{label:LABEL$}"), 0, &|side| side.get(*figure))?;
-            let remark = if remark.len() <= self.rest { *remark } else { "" };
-            writeln!(f, "  {remark}")?;
-        }
-        for (label, figure) in CPU_TIME {
-            self.times(f, label, *figure)?;
-        }
-        if *pace != 0 {
-            self.row(f, format_args!("{:LABEL$}", "sent late"), 0, &|side| side.get(Figure::Late))?;
-            let remark = "more than 5 us after they were due";
-            writeln!(f, "  {}", if remark.len() <= self.rest { remark } else { "" })?;
-            self.times(f, "max lateness", Figure::MaxLateness)?;
-        }
-        let seal = if *sealed { ", sealed" } else { "" };
-        writeln!(
+        let (size, wait, pace) = (settings.message_size, settings.wait.name(), settings.pace);
+        let start = Message::time(first.count(Figure::Started));
+        let start = str::from_utf8(start.text()).unwrap_or_default();
+        write!(
             f,
-            "\nqueue         {queue_name}\n\
-             messages      {message_size} bytes, WAIT={}{seal}",
-            wait.name(),
+            "\nqueue                   {queue_name}\n\
+             messages                {size} bytes, WAIT={wait}"
         )?;
-        if *pace != 0 {
-            writeln!(f, "pace          one message every {pace} us")?;
+        if pace != 0 {
+            write!(f, ", PACE={pace}")?;
         }
         if let Some([premise, conclusion]) = cpus {
-            writeln!(f, "CPUs          {premise} and {conclusion}")?;
+            write!(f, ", CPUS={premise},{conclusion}")?;
         }
-        writeln!(
+        if *sealed {
+            f.write_str(", SEALED=1")?;
+        }
+        let (version, backend, kernel) = (env!("CARGO_PKG_VERSION"), mq::BACKEND, self.kernel);
+        write!(
             f,
-            "mq-sketch     {}, backend {}\n\
-             kernel        {}",
-            env!("CARGO_PKG_VERSION"),
-            mq::BACKEND,
-            self.kernel,
+            "\nmq-sketch               {version}, backend {backend}, kernel {kernel}\n\
+             start                   {start} UTC\n\n{:LABEL$}",
+            ""
         )?;
-        self.verdict(f)
-    }
-}
-
-/// The label of a step, [`LABEL`] wide: `   1 -   2 us `.
-struct Step(usize);
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = end_of_step(self.0);
-        let (thousandth, unit) = unit(end);
-        let in_unit = |time: u64| time / (thousandth * 1000);
-        match (self.0.checked_sub(1).map(end_of_step), in_unit(end)) {
-            (None, end) => write!(f, "   under {end} {unit:3}"),
-            (Some(start), _) if self.0 == STEPS - 1 => {
-                write!(f, "  over {:>3} {unit:3}", in_unit(start))
-            }
-            (Some(_), 1) => write!(f, " 0.5 -   1 {unit:3}"),
-            (Some(start), end) => write!(f, "{:>4} -{end:>4} {unit:3}", in_unit(start)),
+        for (side, _) in self.sides {
+            write!(f, "{:>NUMBER$}", side.name())?;
         }
-    }
-}
-
-/// The unit in which a time of so many nanoseconds is shown: the nanoseconds of its thousandth part,
-/// and its name.
-fn unit(nanoseconds: u64) -> (u64, &'static str) {
-    match nanoseconds {
-        0..1_000_000 => (1, "us"),
-        1_000_000..1_000_000_000 => (1_000, "ms"),
-        _ => (1_000_000, "s"),
-    }
-}
-
-/// A number in units of 10^-decimals, with its thousands grouped, and as many blanks before it as the
-/// width asks for.
-struct Grouped {
-    number: u64,
-    decimals: usize,
-    width: usize,
-}
-
-impl fmt::Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [b' '; 32];
-        let (mut start, mut rest) = (text.len(), self.number);
-        let mut put = |byte| {
-            start -= 1;
-            text[start] = byte;
-        };
-        for digit in 0.. {
-            if rest == 0 && digit > self.decimals {
-                break;
-            }
-            if digit == self.decimals && digit > 0 {
-                put(b'.');
-            } else if digit > self.decimals && (digit - self.decimals).is_multiple_of(3) {
-                put(b',');
-            }
-            put(b'0' + (rest % 10) as u8);
-            rest /= 10;
+        f.write_str("\n")?;
+        let is_timed = first.get(Figure::Rate).is_some();
+        self.rows(f, false)?;
+        if is_timed {
+            f.write_str("\n")?;
+            self.histogram(f)?;
+            f.write_str("\n")?;
+            self.rows(f, true)?;
         }
-        let start = start.min(text.len() - self.width);
-        f.write_str(str::from_utf8(&text[start..]).unwrap_or_default())
+        f.write_str("\n")?;
+        let mut remarks = self.sides.iter().map(|(_, side)| Remark::all(self.params, side));
+        for remark in remarks.find(|remarks| !remarks.is_empty()).into_iter().flatten() {
+            writeln!(f, "{remark}")?;
+        }
+        self.result(f)
+    }
+}
+
+/// The label of a row of the histogram, from the first step to the one before the last: `2-5 us`.
+fn range((first, next): (usize, usize)) -> Text {
+    let limit = |step: usize| Decimal(end_of_step(step) / 1000, 0);
+    match first.checked_sub(1).map(limit) {
+        None => formatted(format_args!("under {:#} us", limit(next - 1))),
+        Some(start) if next == STEPS => formatted(format_args!("over {start:#} us")),
+        Some(start) => formatted(format_args!("{start:#}-{:#} us", limit(next - 1))),
     }
 }
 
 #[cfg(all(test, not(miri)))] // a page takes Miri half a minute, and nothing here is unsafe
 mod tests {
-    use super::super::report::tests::session;
+    use super::super::report::tests::{Held, params};
     use super::*;
-    use crate::chat::conversation::{End, Session};
-    use std::string::ToString;
+    use crate::chat::conversation::End;
+    use crate::chat::stats::Timing;
+    use crate::chat::watchdog::Loss;
+    use std::string::{String, ToString};
 
-    /// The page of a session that was changed so, for one program or both.
-    fn page(columns: u16, programs: usize, change: impl Fn(&mut Session)) -> std::string::String {
-        let (mut session, params) = (session(), Params { iterations: 1001, ..Params::default() });
-        change(&mut session);
-        let figures = Figures::new(&session, End::Done, 0);
-        let sides = [(Seat::Premise, &figures), (Seat::Conclusion, &figures)];
-        Page::of_width(columns, &params, "6.1.0", &sides[..programs]).to_string()
+    fn figures(held: &Held, end: End) -> Figures {
+        Figures::new(&held.run(end))
+    }
+
+    /// The page of one program.
+    fn page(params: &Params, held: &Held, end: End) -> String {
+        Page::new(params, "6.1.0", &[(Side::Premise, &figures(held, end))]).to_string()
+    }
+
+    /// The page of two programs, the second one changed so.
+    fn page_of_both(params: &Params, change: impl Fn(&mut Held)) -> String {
+        let premise = Held::new(Timing::FromReply);
+        let mut conclusion = Held::new(Timing::FromReply);
+        change(&mut conclusion);
+        let figures = [figures(&premise, End::Done), figures(&conclusion, End::Done)];
+        let sides = [(Side::Premise, &figures[0]), (Side::Conclusion, &figures[1])];
+        Page::new(params, "6.1.0", &sides).to_string()
     }
 
     #[test]
-    fn a_page_has_every_figure_in_its_column() {
+    fn a_page_has_every_figure_in_its_column_and_the_result_last() {
         let expected = "
+queue                   /my_message_queue
+messages                32 bytes, WAIT=poll
+mq-sketch               VERSION, backend BACKEND, kernel 6.1.0
+start                   Sun Nov 22 23:42:00 2026 UTC
+
+                                premise     conclusion
+own messages                          1             77  came back
+empty polls                   1,234,567              5  queue empty or full
+yields                                3             33  CPU offered
+involuntary switches                  2              1  another program ran
+user time                     1,500,000              2 us
+system time                          25              9 us
+
+1-2 us                              998            998  ########################
+20-50 us                              1              2  .
+2,000-5,000 us                        1              1  .
+
+min                                1.50           1.50 us
+p50                                1.50           1.50 us
+p90                                1.50           1.50 us
+p99                                1.50           1.50 us
+p99.9                             30.08          30.08 us
+p99.99                                -              - us
+max                            4,000.00       4,000.00 us
+
+The mean is far from p50: other programs may have disturbed the run.
+Repeat it with more ITERATIONS or with less load.
 1,001 iterations, no corruption
-180,929 a second, 5.527 us each
-
-round trip        premise conclusion
-min                 1.500      1.500 us
-p50                 1.500      1.500 us
-p90                 1.500      1.500 us
-p99                 1.500      1.500 us
-p99.9              30.080     30.080 us
-p99.99                  -          - us
-max                 4.000      4.000 ms
-
-   1 -   2 us         998        998  #########################################
-   ...
-  20 -  50 us           1          1  .
-   ...
-   2 -   5 ms           1          1  .
-
-own received            1          1  its own message came back to it
-idle polls      1,234,567  1,234,567  the queue was empty, or full
-yields                  3          3  the CPU was offered to others
-switches                2          2  another program got the CPU
-CPU user            1.500      1.500 s
-CPU kernel         25.000     25.000 us
-
-queue         /my_message_queue
-messages      32 bytes, WAIT=poll
-mq-sketch     VERSION, backend BACKEND
-kernel        KERNEL
-
-The mean is far from p50. Perhaps other
-programs disturbed the run. Repeat it
-with more ITERATIONS or with less load.
+180,930 per second, p50 1.50 us, p99 1.50 us
 ";
-        let expected = expected
-            .replace("VERSION", env!("CARGO_PKG_VERSION"))
-            .replace("BACKEND", mq::BACKEND)
-            .replace("KERNEL", "6.1.0");
-        assert_eq!(page(80, 2, |_| ()), expected);
+        let expected = expected.replace("VERSION", env!("CARGO_PKG_VERSION"));
+        let page = page_of_both(&params(), |held| {
+            (held.stats.own_messages, held.waiting.empty_polls, held.waiting.yields) = (77, 5, 33);
+            held.stats.usage[1] = held.stats.usage[0];
+            held.stats.usage[1].user += 2;
+            held.stats.usage[1].system += 9;
+            held.stats.usage[1].switches += 1;
+            held.stats.round_trips.record(60_000);
+        });
+        assert_eq!(page, expected.replace("BACKEND", mq::BACKEND));
     }
 
     #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        for columns in [40, 41, 60, 80] {
-            for programs in [1, 2] {
-                for switches in [17, 1000] {
-                    let page = page(columns, programs, |s| s.stats.end.switches = switches);
-                    let width = |line: &str| line.trim_end().len() < columns.into();
-                    assert!(page.lines().all(width), "{columns}: {page}");
-                    assert_eq!(page.contains("one CPU in 98% of"), switches == 1000, "{page}");
-                }
-            }
+    fn a_page_fits_into_40_lines_of_80_columns() {
+        let mut params = params();
+        params.settings.pace = 500_000;
+        (params.sealed, params.cpus) = (true, Some([767, 766]));
+        for pace in [0, 500_000] {
+            params.settings.pace = pace;
+            let page = page_of_both(&params, |held| {
+                held.stats.usage[1].switches = 10_000;
+                held.waiting.empty_polls = 12_345_678_901_234;
+                (0..40).for_each(|bit| held.stats.round_trips.record(1 << bit));
+            });
+            assert!(page.lines().all(|line| line.len() <= 80), "{page}");
+            assert!(page.lines().count() <= 40, "{page}");
+            assert!(page.contains("\n10,000-100,000 us "), "{page}");
+            assert!(page.contains("\nover 10,000,000 us "), "{page}");
+            assert!(page.contains(" 12,345,678,901,234  queue empty or full\n"), "{page}");
         }
     }
 
     #[test]
-    fn a_number_that_is_too_long_makes_its_columns_wider() {
-        let page = page(80, 2, |session| session.stats.idle_polls = 34_567_890_123);
-        assert!(page.contains("\nidle polls     34,567,890,123 34,567,890,123  the"), "{page}");
-        assert!(page.contains("\nyields                      3              3  the"), "{page}");
-    }
-
-    #[test]
-    fn a_time_of_0_does_not_choose_the_unit() {
-        let (params, busy) = (Params::default(), Figures::new(&session(), End::Done, 0));
-        let mut session = session();
-        session.stats.end.user_microseconds = session.stats.start.user_microseconds;
-        let idle = Figures::new(&session, End::Done, 0);
-        let sides = [(Seat::Premise, &idle), (Seat::Conclusion, &busy)];
-        let page = Page::of_width(80, &params, "6.1.0", &sides).to_string();
-        assert!(page.contains("\nCPU user            0.000      1.500 s\n"), "{page}");
-    }
-
-    #[test]
-    fn two_numbers_never_touch() {
-        let page = page(80, 2, |session| {
-            session.stats.yields = 123_456_789;
-            session.stats.idle_polls = 0;
-        });
-        assert!(page.contains(" 123,456,789 123,456,789 "), "{page}");
+    fn a_row_of_the_histogram_is_named_after_its_limits() {
+        let names = [((0, 1), "under 1 us"), ((1, 2), "1-2 us"), ((1, 4), "1-10 us")];
+        let long = [((21, 22), "5,000,000-10,000,000 us"), ((22, STEPS), "over 10,000,000 us")];
+        for (steps, name) in names.into_iter().chain(long) {
+            assert_eq!(&*range(steps), name);
+            assert!(name.len() < LABEL);
+        }
     }
 
     #[test]
     fn a_run_that_did_not_end_well_gets_no_remark() {
-        let mut session = session();
-        session.stats.end.switches = 10_000;
-        let figures = Figures::new(&session, End::Silent, 0);
-        let params = Params { iterations: 2000, ..Params::default() };
-        let page = Page::of_width(80, &params, "6.1.0", &[(Seat::Premise, &figures)]).to_string();
+        let (mut params, mut held) = (params(), Held::new(Timing::FromReply));
+        params.settings.iterations = 2000;
+        held.stats.usage[1].switches = 10_000;
+        let page = page(&params, &held, End::Lost(Loss::Silent));
         assert!(page.contains("\n1,001 of 2,000 iterations"), "{page}");
         assert!(!page.contains("one CPU") && !page.contains("disturbed"), "{page}");
     }
 
     #[test]
-    fn a_mean_that_is_far_from_the_median_gets_a_remark() {
-        // In nanoseconds; p50 is 1,500.
+    fn a_shared_cpu_and_a_mean_far_from_p50_get_a_remark_each() {
+        let (params, mut held) = (params(), Held::new(Timing::FromReply));
+        held.stats.usage[1].switches = 17 + 980;
+        let both = page(&params, &held, End::Done);
+        assert!(both.contains("shared one CPU in 98 % of"), "{both}");
+        assert!(both.contains("disturbed"), "{both}");
+        let apart = Params { cpus: Some([0, 1]), ..params.clone() };
+        assert!(!page(&apart, &held, End::Done).contains("one CPU"));
+        // In nanoseconds; p50 is 1,496, the middle of its bucket, or 1,500, the minimum.
         for (mean, is_far) in
-            [(1_199, true), (1_200, false), (1_650, false), (1_875, false), (1_876, true)]
+            [(1_195, true), (1_196, false), (1_650, false), (1_875, false), (1_876, true)]
         {
-            let page = page(80, 1, |session| session.stats.last_reply = 5_000 + mean * 2_000);
-            assert!(page.contains(&std::format!("1.{} us each", mean - 1_000)), "{page}");
-            assert_eq!(page.contains("disturbed"), is_far, "{page}");
+            let mut held = Held::new(Timing::FromReply);
+            held.stats.round_trips.clear();
+            (0..502).for_each(|_| held.stats.round_trips.record(3_000));
+            let rest = 1_000 * 2 * mean - 502 * 3_000;
+            (0..498).for_each(|_| held.stats.round_trips.record(rest / 498));
+            assert_eq!(page(&params, &held, End::Done).contains("disturbed"), is_far, "{mean}");
         }
     }
 
     #[test]
-    fn a_long_mean_is_in_milliseconds() {
-        let page = page(80, 1, |session| session.stats.last_reply = 5_000 + 5_527_008 * 2_000);
-        assert!(page.contains("\n180 a second, 5.527 ms each\n"), "{page}");
-    }
-
-    #[test]
-    fn dots_stand_for_empty_steps_only() {
-        let page = page(80, 1, |session| session.stats.round_trips.record(5_000));
-        let (first, second) = ("   1 -   2 us         998  #", "   2 -   5 us           1  .");
-        let lines: std::vec::Vec<&str> = page.lines().collect();
-        let at = lines.iter().position(|line| line.starts_with(first)).expect("the first step");
-        assert_eq!(lines[at + 1..at + 3], [second, "   ..."], "{page}");
-    }
-
-    #[test]
-    fn a_terminal_without_space_for_bars_gets_none() {
-        let page = page(38, 2, |_| ());
-        assert!(page.contains("\n  20 -  50 us           1          1  \n"), "{page}");
-    }
-
-    #[test]
-    fn the_first_lines_say_what_was_corrupted_and_what_is_not_timed() {
-        let (params, mut session) = (Params { iterations: 1001, ..Params::default() }, session());
-        let page = |session: &Session, end| {
-            let figures = Figures::new(session, end, 0);
-            Page::of_width(80, &params, "6.1.0", &[(Seat::Premise, &figures)]).to_string()
-        };
-        let corrupted = page(&session, End::Corrupted(32));
-        assert!(corrupted.starts_with("\n1,001 iterations, then a corrupted message\n"));
+    fn the_last_lines_say_what_was_corrupted_and_what_is_not_timed() {
+        let (params, mut held) = (params(), Held::new(Timing::FromReply));
+        let corrupted = page(&params, &held, End::Corrupted(32));
+        assert!(
+            corrupted.contains("\n1,001 iterations, then a corrupted message\n"),
+            "{corrupted}"
+        );
         assert!(!corrupted.contains("warm-up"), "{corrupted}");
-        session.stats.replies_at_start = 101;
-        let warmed_up = page(&session, End::Done);
-        assert!(warmed_up.contains(" each\n(without the first 100: warm-up)\n"), "{warmed_up}");
-        session.stats.replies_at_start = 1001;
-        let untimed = page(&session, End::Done);
-        assert!(!untimed.contains(" each\n") && !untimed.contains("p50"), "{untimed}");
-    }
-
-    #[test]
-    fn steps_have_names_in_one_unit() {
-        let names = [(0, "   under 1 us "), (8, " 200 - 500 us "), (9, " 0.5 -   1 ms ")];
-        for (step, name) in names.into_iter().chain([(26, "  over 200 s  ")]) {
-            assert_eq!(Step(step).to_string(), name);
-            assert_eq!(name.len(), LABEL);
-        }
-    }
-
-    #[test]
-    fn a_number_has_its_thousands_grouped_and_blanks_before_it() {
-        for (number, decimals, width, text) in [
-            (0, 0, 0, "0"),
-            (0, 3, 6, " 0.000"),
-            (999, 0, 0, "999"),
-            (1_000, 0, 4, "1,000"),
-            (100_020, 0, 9, "  100,020"),
-            (7, 3, 0, "0.007"),
-            (1_234_567_008, 3, 0, "1,234,567.008"),
-            (u64::MAX, 3, 0, "18,446,744,073,709,551.615"),
-        ] {
-            assert_eq!(Grouped { number, decimals, width }.to_string(), text);
-        }
+        held.stats.replies_at_start = 101;
+        let warmed_up = page(&params, &held, End::Done);
+        let note = "no corruption (the first 100, a warm-up, are not timed)\n";
+        assert!(warmed_up.contains(note), "{warmed_up}");
+        held.stats.replies_at_start = 1001;
+        let untimed = page(&params, &held, End::Done);
+        assert!(!untimed.contains("per second") && !untimed.contains("\np50"), "{untimed}");
     }
 }

@@ -1,147 +1,104 @@
 //! The parameters: one table, the grammar, the file and the command line.
 //!
-//! A file has one NAME=VALUE per line. `#` at the beginning of a line, or after a space or a tab,
-//! begins a comment. Empty lines are skipped, the case of names does not matter, blanks around name
-//! and value are ignored, and a later line wins. An argument on the command line has the form of a
-//! line, and wins over the file.
+//! A file has one NAME=VALUE per line. `#` starts a comment at the start of a line or after a space or
+//! a tab. Empty lines are skipped, names are case-insensitive, blanks around name and value are
+//! ignored, and a later line wins. An argument on the command line has the form of a line, and wins
+//! over the file.
 //!
-//! An error in a parameter is reported with its place and the remedy. The program then ends before
-//! it has created anything.
+//! An error in a parameter is reported with its place and the remedy. The program then exits before it
+//! has created anything.
 
 use core::ffi::CStr;
 use core::fmt;
 use core::num::IntErrorKind;
 
-use super::explain::Call;
+use super::explain::{Explained, failed};
 use super::output::{self, Escaped, complain};
+use crate::chat::conversation::Settings;
 use crate::chat::message::{DIGEST_SIZE, MAX_SIZE};
 use crate::chat::wait::Wait;
 use crate::mq::{self, QueueName};
-use crate::os::{self, CpuSet, Errno};
+use crate::os::{self, Call, Errno};
 use crate::runtime::start::{ExitCode, Process};
 
 /// Where parameters come from if no file is named.
 const DEFAULT_FILE: &CStr = c"params.txt";
 
-/// Bytes of the largest parameter file: there is no heap to read more into.
+/// Bytes of the longest parameter file: there is no heap to read more into.
 pub const MAX_FILE: usize = 16 * 1024;
 
 /// The form of the closing report.
+#[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// For people.
     Text,
-    /// For programs: one object, and nothing else on standard output.
+    /// One object, and nothing else on standard output.
     Json,
 }
 
 /// What the user wants. [`PARAMETERS`] explains each.
+#[allow(missing_docs)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
-    /// ITERATIONS.
-    pub iterations: u64,
-    /// MESSAGE_QUEUE_NAME.
+    /// What the conversation depends on.
+    pub settings: Settings,
     pub queue_name: QueueName,
-    /// PERMISSIONS.
     pub permissions: u32,
-    /// WAIT.
-    pub wait: Wait,
-    /// TIMEOUT, in seconds.
-    pub timeout: u64,
-    /// VERBOSE.
-    pub verbose: bool,
-    /// REPORT.
     pub report: Report,
-    /// MESSAGE_SIZE, in bytes.
-    pub message_size: usize,
-    /// SEALED.
     pub sealed: bool,
-    /// PACE, in microseconds.
-    pub pace: u64,
-    /// CPUS: that of premise and that of conclusion.
+    /// That of premise and that of conclusion.
     pub cpus: Option<[u16; 2]>,
 }
 
-/// A parameter: its name in upper case, its default, a line of help, and a function that sets it.
-/// The function returns what is wrong with a value, if something is.
+/// A parameter.
 pub struct Parameter {
-    /// Its name.
+    /// Its name, in upper case.
     pub name: &'static str,
     /// Its value if none is given.
     pub default: &'static str,
+    /// What `--help` says of it.
     help: &'static str,
-    set: fn(&mut Params, &[u8]) -> Result<(), &'static str>,
+    /// Sets it, or returns what is wrong with the value.
+    set: Setter,
 }
 
+type Setter = fn(&mut Params, &[u8]) -> Result<(), &'static str>;
+
 /// All parameters.
+#[rustfmt::skip]
 pub const PARAMETERS: [Parameter; 11] = [
-    Parameter {
-        name: "ITERATIONS",
-        default: "1000",
-        help: "replies that each program checks, 1 to 2^63-1",
-        set: |params, value| iterations(value).map(|count| params.iterations = count),
-    },
-    Parameter {
-        name: "MESSAGE_QUEUE_NAME",
-        default: "/my_message_queue",
-        help: "'/' and 1 to 255 bytes more without '/'",
-        set: |params, value| queue_name(value).map(|name| params.queue_name = name),
-    },
-    Parameter {
-        name: "PERMISSIONS",
-        default: "0600",
-        help: "octal mode of the queue, 0 to 0777",
-        set: |params, value| mode(value).map(|mode| params.permissions = mode),
-    },
-    Parameter {
-        name: "WAIT",
-        default: "poll",
-        help: "poll: never sleep; block: sleep; adaptive: poll at first",
-        set: |params, value| wait(value).map(|wait| params.wait = wait),
-    },
-    Parameter {
-        name: "TIMEOUT",
-        default: "30",
-        help: "give up after this many seconds without progress; 0: never",
-        set: |params, value| decimal(value).map(|seconds| params.timeout = seconds),
-    },
-    Parameter {
-        name: "VERBOSE",
-        default: "0",
-        help: "1: print every message that is sent or received",
-        set: |params, value| flag(value).map(|verbose| params.verbose = verbose),
-    },
-    Parameter {
-        name: "REPORT",
-        default: "text",
-        help: "text, or json: one object per program, on one line",
-        set: |params, value| report(value).map(|report| params.report = report),
-    },
-    Parameter {
-        name: "MESSAGE_SIZE",
-        default: "32",
-        help: "bytes of a message: a multiple of 32 up to 8192",
-        set: |params, value| message_size(value).map(|size| params.message_size = size),
-    },
-    Parameter {
-        name: "SEALED",
-        default: "0",
-        help: "1: after set-up, only the documented system calls",
-        set: |params, value| flag(value).map(|sealed| params.sealed = sealed),
-    },
-    Parameter {
-        name: "PACE",
-        default: "0",
-        help: "microseconds between two messages of premise; 0: no wait",
-        set: |params, value| pace(value).map(|pace| params.pace = pace),
-    },
-    Parameter {
-        name: "CPUS",
-        default: "",
-        help: "0,1: premise on CPU 0, conclusion on 1; one number: both",
-        set: |params, value| cpus(value).map(|cpus| params.cpus = cpus),
-    },
+    row("ITERATIONS", "1000", "replies that each program checks, 1 to 2^63-1",
+        |params, value| iterations(value).map(|count| params.settings.iterations = count)),
+    row("MESSAGE_QUEUE_NAME", "/my_message_queue", "'/' and 1 to 255 bytes more without '/'",
+        |params, value| queue_name(value).map(|name| params.queue_name = name)),
+    row("PERMISSIONS", "0600", "octal mode of the queue, 0 to 0777",
+        |params, value| mode(value).map(|mode| params.permissions = mode)),
+    row("WAIT", "poll", "poll: never sleep; block: sleep; adaptive: poll first",
+        |params, value| wait(value).map(|wait| params.settings.wait = wait)),
+    row("TIMEOUT", "30", "give up after this many seconds without a reply; 0: never",
+        |params, value| decimal(value).map(|seconds| params.settings.timeout = seconds)),
+    row("VERBOSE", "0", "1: print every message that is sent or received",
+        |params, value| flag(value).map(|verbose| params.settings.verbose = verbose)),
+    row("REPORT", "text", "text, or json: one object per program, on one line",
+        |params, value| report(value).map(|report| params.report = report)),
+    row("MESSAGE_SIZE", "32", "bytes per message: a multiple of 32 up to 8192",
+        |params, value| message_size(value).map(|size| params.settings.message_size = size)),
+    row("SEALED", "0", "1: after set-up, only the documented system calls",
+        |params, value| flag(value).map(|sealed| params.sealed = sealed)),
+    row("PACE", "0", "microseconds from one premise message to the next; 0: off",
+        |params, value| pace(value).map(|pace| params.settings.pace = pace)),
+    row("CPUS", "", "0,1: premise on CPU 0, conclusion on 1; one number: both",
+        |params, value| cpus(value).map(|cpus| params.cpus = cpus)),
 ];
+
+const fn row(
+    name: &'static str,
+    default: &'static str,
+    help: &'static str,
+    set: Setter,
+) -> Parameter {
+    Parameter { name, default, help, set }
+}
 
 /// What `--help` says of a program.
 pub struct About {
@@ -158,8 +115,8 @@ pub struct About {
 pub enum Mistake<'a> {
     /// No `=`.
     NoEquals(&'a [u8]),
-    /// An unknown name, and perhaps a similar one.
-    UnknownName(&'a [u8], Option<&'static str>),
+    /// An unknown name.
+    UnknownName(&'a [u8]),
     /// The parameter, its value, and what is wrong with it.
     BadValue(&'static str, &'a [u8], &'static str),
 }
@@ -171,12 +128,12 @@ impl fmt::Display for Mistake<'_> {
                 let line = Escaped(line);
                 write!(f, "'{line}' has no '=': write NAME=VALUE, or # before a comment")
             }
-            Mistake::UnknownName(name, similar) => {
-                write!(f, "{}: no such parameter ", Escaped(name))?;
-                match similar {
-                    Some(name) => write!(f, "(did you mean {name}?)"),
-                    None => f.write_str("(--help lists them)"),
+            Mistake::UnknownName(name) => {
+                write!(f, "{}: no such parameter: the names are ", Escaped(name))?;
+                for (index, Parameter { name, .. }) in PARAMETERS.iter().enumerate() {
+                    write!(f, "{}{name}", if index == 0 { "" } else { ", " })?;
                 }
+                Ok(())
             }
             Mistake::BadValue(name, value, reason) => {
                 write!(f, "{name}: '{}' {reason}", Escaped(value))
@@ -186,31 +143,27 @@ impl fmt::Display for Mistake<'_> {
 }
 
 impl Default for Params {
-    /// The defaults of [`PARAMETERS`].
+    /// The defaults of [`PARAMETERS`], which replace the values here.
     fn default() -> Params {
-        Params {
-            iterations: 1000,
-            queue_name: QueueName::new(b"/my_message_queue").expect("a queue name"),
-            permissions: 0o600,
-            wait: Wait::Poll,
-            timeout: 30,
-            verbose: false,
-            report: Report::Text,
-            message_size: DIGEST_SIZE,
-            sealed: false,
-            pace: 0,
-            cpus: None,
+        let (wait, verbose) = (Wait::Poll, false);
+        let settings =
+            Settings { iterations: 0, message_size: 0, wait, timeout: 0, pace: 0, verbose };
+        let (queue_name, cpus) = (QueueName::new(b"/-").expect("a queue name"), None);
+        let (permissions, report, sealed) = (0, Report::Text, false);
+        let mut params = Params { settings, queue_name, permissions, report, sealed, cpus };
+        for Parameter { default, set, .. } in &PARAMETERS {
+            let _ = set(&mut params, default.as_bytes()); // a test shows that all are right
         }
+        params
     }
 }
 
 impl Params {
-    /// Sets what the lines of a file say. A byte order mark at the beginning is skipped.
+    /// Sets what the lines of a file say.
     ///
     /// Errors: the number of the first bad line, from 1, and what is wrong with it. The lines
     /// before it have taken effect.
     pub fn set_all<'a>(&mut self, file: &'a [u8]) -> Result<(), (usize, Mistake<'a>)> {
-        let file = file.strip_prefix("\u{feff}".as_bytes()).unwrap_or(file);
         for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
             self.set(line).map_err(|mistake| (index + 1, mistake))?;
         }
@@ -222,7 +175,7 @@ impl Params {
     /// ```
     /// let mut params = mq_sketch::cli::params::Params::default();
     /// params.set(b"iterations = 5  # five").unwrap();
-    /// assert_eq!(params.iterations, 5);
+    /// assert_eq!(params.settings.iterations, 5);
     /// assert!(params.set(b"ITERATIONS=none").is_err());
     /// ```
     ///
@@ -236,7 +189,7 @@ impl Params {
         let (name, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
         let is_named = |known: &&Parameter| known.name.as_bytes().eq_ignore_ascii_case(name);
         let Some(parameter) = PARAMETERS.iter().find(is_named) else {
-            return Err(Mistake::UnknownName(name, similar(name)));
+            return Err(Mistake::UnknownName(name));
         };
         (parameter.set)(self, value)
             .map_err(|reason| Mistake::BadValue(parameter.name, value, reason))
@@ -251,23 +204,10 @@ pub fn read(about: &About, process: &Process) -> Result<Params, ExitCode> {
     for argument in process.arguments() {
         match argument.to_bytes() {
             b"--help" | b"-h" => return Err(print(about, format_args!("{}", Help(about)))),
-            b"--version" | b"-V" => {
-                let (name, backend) = (about.name, mq::BACKEND);
-                let (version, target) = (env!("CARGO_PKG_VERSION"), env!("MQ_SKETCH_TARGET"));
-                return Err(print(
-                    about,
-                    format_args!(
-                        "{name} (mq-sketch) {version}, backend {backend}, target {target}\n"
-                    ),
-                ));
-            }
+            b"--version" | b"-V" => return Err(print(about, format_args!("{}", Version(about)))),
             _ => {}
         }
     }
-    let usage = |text: fmt::Arguments<'_>| {
-        complain(about.name, text);
-        ExitCode::USAGE
-    };
     let is_parameter = |argument: &CStr| argument.to_bytes().contains(&b'=');
     let numbered = || (1..).zip(process.arguments());
 
@@ -283,14 +223,15 @@ pub fn read(about: &About, process: &Process) -> Result<Params, ExitCode> {
         } else {
             continue;
         };
-        return Err(usage(format_args!("argument {number}: '{}' {reason}", Escaped(bytes))));
+        let shown = Escaped(bytes);
+        return Err(refuse(about, format_args!("argument {number}: '{shown}' {reason}")));
     }
     let mut params = Params::default();
     read_file(about, &mut params, file)?;
     for (number, argument) in numbered().filter(|(_, argument)| is_parameter(argument)) {
         params
             .set(argument.to_bytes())
-            .map_err(|mistake| usage(format_args!("argument {number}: {mistake}")))?;
+            .map_err(|mistake| refuse(about, format_args!("argument {number}: {mistake}")))?;
     }
     Ok(params)
 }
@@ -306,23 +247,28 @@ fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<
         // A current directory that this user may not search has no file for this user.
         Err(Errno::EACCES) if file.is_none() && os::can_open(c"./.").is_err() => return Ok(()),
         Err(errno) => {
-            complain(about.name, format_args!("{}", Call::ReadFile(path).failed(errno)));
+            let error = Explained(failed(Call::open)(errno), path.to_bytes());
+            let usage = refuse(about, format_args!("{error}"));
             // With these errors no file could be opened, whatever its name.
             let has_failed = matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM);
-            return Err(if has_failed { ExitCode::FAILED } else { ExitCode::USAGE });
+            return Err(if has_failed { ExitCode::FAILED } else { usage });
         }
     };
     if bytes.len() > MAX_FILE {
-        complain(
-            about.name,
-            format_args!("{shown}: it has more than {MAX_FILE} bytes: remove comments"),
-        );
-        return Err(ExitCode::USAGE);
+        return Err(refuse(
+            about,
+            format_args!("{shown}: the file is longer than {MAX_FILE} bytes: remove comments"),
+        ));
     }
-    params.set_all(bytes).map_err(|(line, mistake)| {
-        complain(about.name, format_args!("{shown}:{line}: {mistake}"));
-        ExitCode::USAGE
-    })
+    params
+        .set_all(bytes)
+        .map_err(|(line, mistake)| refuse(about, format_args!("{shown}:{line}: {mistake}")))
+}
+
+/// Prints what is wrong with the usage, and returns the exit status.
+fn refuse(about: &About, text: fmt::Arguments<'_>) -> ExitCode {
+    complain(about.name, text);
+    ExitCode::USAGE
 }
 
 /// A file, as far as it fits into `buffer`.
@@ -341,13 +287,21 @@ fn contents<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     end.map(|()| &buffer[..filled])
 }
 
+/// Prints what the user asked for instead of a run, and returns the exit status.
 fn print(about: &About, text: fmt::Arguments<'_>) -> ExitCode {
-    match output::print(text) {
-        Ok(()) => ExitCode::DONE,
-        Err(errno) => {
-            complain(about.name, format_args!("{}", Call::Write.failed(errno)));
-            ExitCode::FAILED
-        }
+    let Err(errno) = output::print(text) else { return ExitCode::DONE };
+    complain(about.name, format_args!("{}", Explained(failed(Call::write)(errno), b"")));
+    ExitCode::FAILED
+}
+
+/// What `--version` prints.
+struct Version<'a>(&'a About);
+
+impl fmt::Display for Version<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, version) = (self.0.name, env!("CARGO_PKG_VERSION"));
+        let (backend, target) = (mq::BACKEND, env!("MQ_SKETCH_TARGET"));
+        writeln!(f, "{name} (mq-sketch) {version}, backend {backend}, target {target}")
     }
 }
 
@@ -366,21 +320,19 @@ impl fmt::Display for Help<'_> {
         )?;
         for Parameter { name, default, help, .. } in PARAMETERS {
             let used = name.len() + 1 + default.len();
-            if used < NAME_COLUMN {
-                writeln!(
-                    f,
-                    "  {name}={default:width$}{help}",
-                    width = NAME_COLUMN - name.len() - 1
-                )?;
-            } else {
-                writeln!(f, "  {name}={default}\n  {:NAME_COLUMN$}{help}", "")?;
-            }
+            // The help of a long setting stands on a line of its own.
+            let (newline, blanks) = match NAME_COLUMN.checked_sub(used) {
+                None | Some(0) => ("\n", 2 + NAME_COLUMN),
+                Some(blanks) => ("", blanks),
+            };
+            writeln!(f, "  {name}={default}{newline}{:blanks$}{help}", "")?;
         }
         write!(
             f,
             "\n  --help, --version   print this, or the version\n\n\
              Exit status: 0 done; 1 a message was corrupted; 2 bad usage or parameters;\n\
-             3 a system call failed; 4 the peer fell silent; 128+N ended by signal N.\n\n\
+             3 a system call failed, or another program is using the queue; 4 the peer\n\
+             fell silent, has exited, or never came; 128+N ended by signal N.\n\n\
              Example: {example}\n"
         )
     }
@@ -449,7 +401,7 @@ fn pace(value: &[u8]) -> Result<u64, &'static str> {
 
 fn cpus(value: &[u8]) -> Result<Option<[u16; 2]>, &'static str> {
     let cpu = |value: &[u8]| match from_digits(value.trim_ascii(), 10) {
-        Some(cpu) if cpu < CpuSet::CPUS as u64 => Ok(cpu as u16),
+        Some(cpu) if cpu < os::CPUS as u64 => Ok(cpu as u16),
         _ => Err("is not one CPU or two: use numbers below 768, like 0,1"),
     };
     match value.iter().position(|byte| *byte == b',') {
@@ -477,51 +429,12 @@ fn decimal(value: &[u8]) -> Result<u64, &'static str> {
 
 /// A number, or u64::MAX if it is larger. None if a character is not a digit.
 fn from_digits(value: &[u8], radix: u32) -> Option<u64> {
-    match u64::from_str_radix(str::from_utf8(value).ok()?, radix) {
+    let digits = str::from_utf8(value).ok().filter(|text| !text.starts_with('+'))?;
+    match u64::from_str_radix(digits, radix) {
         Ok(number) => Some(number),
         Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(u64::MAX),
         Err(_) => None,
     }
-}
-
-/// The first known name with `word` in it; if there is none, the name to which the fewest letters of
-/// `word` must be changed, as a share of its letters. None if that is more than a third of them.
-fn similar(word: &[u8]) -> Option<&'static str> {
-    let is_word = |part: &[u8]| part.eq_ignore_ascii_case(word);
-    let mut nearest: Option<(&str, usize)> = None;
-    for Parameter { name, .. } in PARAMETERS {
-        let is_here = |at| name.as_bytes()[at..].get(..word.len()).is_some_and(is_word);
-        if word.len() >= 3 && (0..name.len()).any(is_here) {
-            return Some(name);
-        }
-        if word.len().abs_diff(name.len()) > name.len().div_ceil(3) {
-            continue;
-        }
-        let distance = distance(word, name.as_bytes());
-        let is_nearer = |(other, least): (&str, usize)| distance * other.len() < least * name.len();
-        if distance <= name.len().div_ceil(3) && nearest.is_none_or(is_nearer) {
-            nearest = Some((name, distance));
-        }
-    }
-    nearest.map(|(name, _)| name)
-}
-
-/// How many letters must be changed, added or removed to make `a` from `b`, a parameter's name,
-/// ignoring case (the Levenshtein distance).
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    const LONGEST: usize = "MESSAGE_QUEUE_NAME".len();
-    // row[j]: the distance of the part of `a` so far to the first j of `b`.
-    let mut row: [usize; LONGEST + 1] = core::array::from_fn(|j| j);
-    for (i, letter) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(!letter.eq_ignore_ascii_case(other));
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -555,14 +468,5 @@ mod tests {
             assert_eq!(shown.contains(&line), line.len() < 20, "{shown}");
         }
         assert!(help.lines().all(|line| line.len() <= 80), "{help}");
-    }
-
-    #[test]
-    fn each_letter_that_is_changed_added_or_removed_counts() {
-        for (word, letters) in
-            [("wait", 0), ("WAXT", 1), ("XWAIT", 1), ("WAITXX", 2), ("WT", 2), ("", 4), ("XYZ", 4)]
-        {
-            assert_eq!(distance(word.as_bytes(), b"WAIT"), letters, "{word}");
-        }
     }
 }

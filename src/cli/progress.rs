@@ -1,101 +1,86 @@
 //! The progress of a long run: one line on standard error, renewed about once a second.
 //!
-//! The line is shown only on a terminal, and is never wider than the terminal. The cursor stays at
-//! the beginning of the line, so whatever is written next covers it.
+//! The line is shown only on a terminal. It is 60 characters wide, so that it fits and covers an older
+//! one. The cursor stays at its beginning, so whatever is written next covers it.
 
-use core::fmt::{self, Write};
-
-use super::output::{Decimal, Text, columns, write_all};
+use super::output::{Decimal, Text, formatted, write_all};
 use crate::chat::clock::{SECOND, mul_div};
 use crate::chat::dialogue::Dialogue;
-use crate::os::STDERR;
+use crate::os::{self, STDERR};
+
+const WIDTH: usize = 60;
 
 /// The progress line of one program.
 pub struct Progress {
     program: &'static str,
-    /// Characters that fit; 0: no line is wanted.
-    width: usize,
+    is_wanted: bool,
     is_shown: bool,
-    /// When to show the next one; None before the first request.
+    /// When to show the next line; None before the first request.
     next: Option<u64>,
+    /// When replies were first seen, and how many.
+    first: Option<(u64, u64)>,
 }
 
 impl Progress {
-    /// A line for `program`, if standard error is a terminal.
-    pub fn new(program: &'static str) -> Progress {
-        // A character in the last column would move the cursor on.
-        let width = columns(&STDERR).map_or(0, |columns| columns - 1);
-        Progress { program, width: width.into(), is_shown: false, next: None }
+    /// A line for `program`, if it is wanted and standard error is a terminal. Times are
+    /// CLOCK_MONOTONIC in nanoseconds.
+    pub fn new(program: &'static str, is_wanted: bool) -> Progress {
+        let is_wanted = is_wanted && os::is_terminal(&STDERR);
+        Progress { program, is_wanted, is_shown: false, next: None, first: None }
     }
 
-    /// No line: another program shows its own, or every message is shown.
-    pub fn none() -> Progress {
-        Progress { program: "", width: 0, is_shown: false, next: None }
-    }
-
-    /// Shows that the peer has not sent anything yet. `now` is in nanoseconds.
+    /// Shows that the peer has not sent anything yet.
     pub fn show_waiting(&mut self, now: u64) {
-        self.renew(now, &[format_args!("waiting for the peer")]);
+        if self.is_due(now) {
+            self.show_line(formatted(format_args!("{}: waiting for the peer", self.program)));
+        }
     }
 
-    /// Shows how far a dialogue has come in `elapsed` nanoseconds.
-    pub fn show(&mut self, now: u64, elapsed: u64, dialogue: &Dialogue) {
+    /// Shows how far a dialogue has come.
+    pub fn show(&mut self, now: u64, dialogue: &Dialogue) {
         let (replies, iterations) = (dialogue.replies(), dialogue.iterations());
         if replies == 0 {
             return self.show_waiting(now);
         }
-        let (per_mille, rate, left) = figures(replies, iterations, elapsed);
-        let percent = Decimal(per_mille, 1);
-        self.renew(
-            now,
-            &[
-                format_args!("{replies} of {iterations}"),
-                format_args!("{percent} %"),
-                format_args!("{rate}/s"),
-                format_args!("{left} s left"),
-            ],
-        );
-    }
-
-    /// Shows the first line a second after it was first requested, and then one a second. A field
-    /// that does not fit is left out.
-    fn renew(&mut self, now: u64, fields: &[fmt::Arguments<'_>]) {
-        if self.width == 0 || self.next.is_some_and(|next| now < next) {
-            return;
+        let (then, before) = *self.first.get_or_insert((now, replies));
+        if self.is_due(now) {
+            let percent = Decimal(mul_div(replies, 1000, iterations), 1);
+            let left = seconds_left(iterations - replies, replies - before, now - then);
+            self.show_line(formatted(format_args!(
+                "{}: {percent} %, {left} s left, {replies} of {iterations}",
+                self.program
+            )));
         }
-        if self.next.is_some() {
-            let mut line = Text::default();
-            let _ = write!(line, "{}", self.program);
-            let mut before = ": ";
-            for field in fields {
-                let end = line.0.len();
-                let _ = write!(line, "{before}{field}");
-                if line.0.len() <= self.width {
-                    before = ", ";
-                } else {
-                    line.0.truncate(end);
-                }
-            }
-            line.0.truncate(self.width);
-            let _ = line.write_str("\x1b[K\r"); // erases the rest of an older line
-            let _ = write_all(&STDERR, &line.0);
-            self.is_shown = true;
-        }
-        self.next = Some(now.saturating_add(SECOND));
     }
 
     /// Removes the line.
     pub fn clear(&mut self) {
         if self.is_shown {
-            let _ = write_all(&STDERR, b"\x1b[K");
+            self.show_line(Text::new());
+            self.is_shown = false;
         }
+    }
+
+    /// True a second after the first request, and then once a second.
+    fn is_due(&mut self, now: u64) -> bool {
+        let next = *self.next.get_or_insert(now.saturating_add(SECOND));
+        let is_due = self.is_wanted && now >= next;
+        if is_due {
+            self.next = Some(now.saturating_add(SECOND));
+        }
+        is_due
+    }
+
+    fn show_line(&mut self, line: Text) {
+        let line = formatted(format_args!("{line:WIDTH$.WIDTH$}\r"));
+        let _ = write_all(&STDERR, &line);
+        self.is_shown = true;
     }
 }
 
-/// How much is done, in thousandths; iterations a second; and how many seconds are left.
-fn figures(replies: u64, iterations: u64, elapsed: u64) -> (u64, u64, u64) {
-    let rate = mul_div(replies, SECOND, elapsed);
-    (mul_div(replies, 1000, iterations), rate, (iterations - replies) / rate.max(1))
+/// How long `left` iterations take, if `done` took `elapsed` nanoseconds.
+fn seconds_left(left: u64, done: u64, elapsed: u64) -> u64 {
+    mul_div(left, elapsed, done.saturating_mul(SECOND))
 }
 
 #[cfg(test)]
@@ -103,8 +88,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_a_share_a_rate_and_what_is_left() {
-        assert_eq!(figures(1_000, 5_000, 2 * SECOND), (200, 500, 8));
-        assert_eq!(figures(1, 1_000_000, 0), (0, SECOND, 0));
+    fn what_is_left_takes_as_long_as_what_was_done() {
+        assert_eq!(seconds_left(4_000, 1_000, 2 * SECOND), 8);
+        assert_eq!(seconds_left(9_000 << 50, 1_000, SECOND), 9 << 50);
+    }
+
+    #[test]
+    fn the_line_is_due_a_second_after_the_first_request_and_then_once_a_second() {
+        let mut progress = Progress { is_wanted: true, ..Progress::new("", false) };
+        let due = [5, 6, 5 + SECOND - 1, 5 + SECOND, 6 + SECOND, 5 + 2 * SECOND];
+        let due = due.map(|now| progress.is_due(now));
+        assert_eq!(due, [false, false, false, true, false, true]);
+        progress.is_wanted = false;
+        assert!(!progress.is_due(9 * SECOND));
     }
 }

@@ -1,161 +1,181 @@
-//! The closing figures of a program: computed once, in [`Figures`], and printed as json here or as a
-//! [`Page`](super::page::Page).
+//! The closing figures of a program: one table, from which json here and the
+//! [`Page`](super::page::Page) come; and the remarks on them.
 
 use core::fmt::{self, Write};
 
-use super::output::{Decimal, Text, check_stdout, print, say, write_all};
-use super::params::{Params, Report};
-use crate::chat::clock::{SECOND, mul_div};
-use crate::chat::conversation::{End, Session, Stats};
-use crate::chat::histogram::middle_of;
-use crate::chat::seat::Seat;
-use crate::mq;
-use crate::os::{self, Errno, Fd, STDIN};
+use arrayvec::ArrayVec;
 
-/// Prints the first line, before anything is created: so standard output is known to be writable.
-/// With REPORT=json only checks that.
-///
-/// Errors: those of write(2).
-pub fn greet(program: &str, report: Report, greeting: &str) -> Result<(), Errno> {
-    match report {
-        Report::Text => say(program, format_args!("{greeting}")),
-        Report::Json => check_stdout(),
+use super::output::{Decimal, Text};
+use super::params::Params;
+use crate::chat::clock::{Clock, SECOND, mul_div};
+use crate::chat::conversation::End;
+use crate::chat::dialogue::Dialogue;
+use crate::chat::stats::{Stats, Timing};
+use crate::chat::wait::Waiting;
+use crate::mq;
+
+/// What the figures of a program are calculated from: its
+/// [`Conversation`](crate::chat::conversation::Conversation), which is over.
+#[allow(missing_docs)]
+pub struct Run<'a> {
+    /// CLOCK_REALTIME at the start, in seconds since 1970.
+    pub started: u64,
+    pub dialogue: &'a Dialogue,
+    pub stats: &'a Stats,
+    pub waiting: &'a Waiting,
+    pub clock: &'a Clock,
+    pub end: End,
+}
+
+impl Run<'_> {
+    /// Iterations that are in the times.
+    fn timed(&self) -> u64 {
+        match self.stats.replies_at_start {
+            0 => 0, // nothing is timed before the first reply has been answered
+            at_start => self.dialogue.replies().saturating_sub(at_start),
+        }
+    }
+
+    /// From the first reply that is timed to the last, in nanoseconds.
+    fn time(&self) -> u64 {
+        let Stats { start, last_reply, .. } = self.stats;
+        self.clock.to_nanoseconds(last_reply.saturating_sub(*start))
+    }
+
+    /// A time in ticks, as nanoseconds.
+    fn nanoseconds(&self, ticks: Option<u64>) -> Option<u64> {
+        ticks.map(|ticks| self.clock.to_nanoseconds(ticks))
+    }
+
+    /// The round trip that `part` in ten thousand do not exceed.
+    fn percentile(&self, part: u64) -> Option<u64> {
+        self.nanoseconds(self.stats.round_trips.percentile(part, 10_000))
+    }
+
+    /// A figure that only premise with a pace has.
+    fn if_paced(&self, number: u64) -> Option<u64> {
+        (self.stats.timing == Timing::FromDue).then_some(number)
     }
 }
 
-/// A figure of one program. Times are in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the page and benches/README.md name each
-pub enum Figure {
-    Iterations,
-    /// 0 or 1: the first corrupted message ends a conversation.
-    Corrupted,
-    /// Iterations that are in the times.
-    Timed,
-    /// From the first reply to the last.
-    Time,
-    /// The mean time of a round trip.
-    Mean,
-    /// Iterations a second.
-    Rate,
-    Min,
-    P50,
-    P90,
-    P99,
-    P99_9,
-    P99_99,
-    Max,
-    OwnReceived,
-    IdlePolls,
-    Yields,
-    UserTime,
-    KernelTime,
-    /// Involuntary context switches.
-    Switches,
-    /// Iterations at the beginning that are not in the times.
-    WarmUp,
-    /// Messages that were sent late, and by how much at most. Only premise with a pace has them.
-    Late,
-    MaxLateness,
+/// The unit of a figure.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Count,
+    /// A time in nanoseconds, which json shows in seconds.
+    Seconds,
+    Nanoseconds,
 }
 
-/// The times of a round trip: the name on the page, that in json, and the figure.
-pub const ROUND_TRIP: &[(&str, &str, Figure)] = &[
-    ("min", "min", Figure::Min),
-    ("p50", "p50", Figure::P50),
-    ("p90", "p90", Figure::P90),
-    ("p99", "p99", Figure::P99),
-    ("p99.9", "p99_9", Figure::P99_9),
-    ("p99.99", "p99_99", Figure::P99_99),
-    ("max", "max", Figure::Max),
-];
+/// Makes the enum and its methods from one table. A row is the figure; its name in json, where `a.b` is
+/// the member b of the object a; its label on the page, empty if it has no row of its own there; its
+/// unit; how it is got; and the note beside it on the page.
+macro_rules! figures {
+    ($run:ident: $($figure:ident $name:literal $label:literal $unit:ident, $get:expr, $note:literal;)*) => {
+        /// A figure of one program.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)] // benches/README.md explains each
+        pub enum Figure { $($figure),* }
 
-/// The percentiles in ten-thousandths.
-const PERCENTILES: &[(Figure, u64)] = &[
-    (Figure::P50, 5000),
-    (Figure::P90, 9000),
-    (Figure::P99, 9900),
-    (Figure::P99_9, 9990),
-    (Figure::P99_99, 9999),
-];
+        impl Figure {
+            /// All figures, in the order of the report.
+            pub const ALL: &[Figure] = &[$(Figure::$figure),*];
 
-/// The other figures in json: the name, the figure, and its decimals in the unit of the name.
-const NUMBERS: &[(&str, Figure, u32)] = &[
-    ("iterations", Figure::Iterations, 0),
-    ("corrupted", Figure::Corrupted, 0),
-    ("seconds", Figure::Time, 9),
-    ("iterations_per_second", Figure::Rate, 0),
-    ("own_handed_back", Figure::OwnReceived, 0),
-    ("empty_polls", Figure::IdlePolls, 0),
-    ("yields", Figure::Yields, 0),
-    ("involuntary_switches", Figure::Switches, 0),
-    ("user_seconds", Figure::UserTime, 9),
-    ("system_seconds", Figure::KernelTime, 9),
-    ("warm_up_iterations", Figure::WarmUp, 0),
-];
+            /// The name in json.
+            pub fn name(self) -> &'static str {
+                match self { $(Figure::$figure => $name),* }
+            }
 
-const FIGURES: usize = Figure::MaxLateness as usize + 1;
+            /// The name on the page.
+            pub fn label(self) -> &'static str {
+                match self { $(Figure::$figure => $label),* }
+            }
+
+            /// The note on the page.
+            pub fn note(self) -> &'static str {
+                match self { $(Figure::$figure => $note),* }
+            }
+
+            /// The unit.
+            pub fn unit(self) -> Unit {
+                match self { $(Figure::$figure => Unit::$unit),* }
+            }
+        }
+
+        /// The figures of a run. None if it cannot give one: `-` on the page, and null in json.
+        fn calculate($run: &Run<'_>) -> [Option<u64>; Figure::ALL.len()] {
+            [$($get),*]
+        }
+    };
+}
+
+figures! { run:
+    Started "start_unix_seconds" "" Count, Some(run.started), "";
+    Iterations "iterations" "" Count, Some(run.dialogue.replies()), "";
+    Corrupted "corrupted" "" Count, Some(matches!(run.end, End::Corrupted(_)).into()), "";
+    WarmUp "warm_up_iterations" "" Count, Some(run.stats.replies_at_start.saturating_sub(1)), "";
+    Time "seconds" "" Seconds, Some(run.time()), "";
+    Rate "iterations_per_second" "" Count,
+        (run.timed() > 0).then(|| mul_div(run.timed(), SECOND, run.time())), "";
+    OwnMessages "own_messages" "own messages" Count, Some(run.stats.own_messages),
+        "came back";
+    EmptyPolls "empty_polls" "empty polls" Count, Some(run.waiting.empty_polls),
+        "queue empty or full";
+    Yields "yields" "yields" Count, Some(run.waiting.yields), "CPU offered";
+    Switches "involuntary_switches" "involuntary switches" Count,
+        Some(run.stats.usage[1].switches.saturating_sub(run.stats.usage[0].switches)),
+        "another program ran";
+    UserTime "user_seconds" "user time" Seconds,
+        Some(run.stats.usage[1].user.saturating_sub(run.stats.usage[0].user) * 1000), "";
+    SystemTime "system_seconds" "system time" Seconds,
+        Some(run.stats.usage[1].system.saturating_sub(run.stats.usage[0].system) * 1000), "";
+    Late "sent_late" "sent late" Count, run.if_paced(run.stats.late),
+        "over 5 us after due";
+    MaxLateness "max_lateness_ns" "max lateness" Nanoseconds,
+        run.if_paced(run.clock.to_nanoseconds(run.stats.max_lateness)), "";
+    Min "round_trip_ns.min" "min" Nanoseconds, run.nanoseconds(run.stats.round_trips.min()), "";
+    P50 "round_trip_ns.p50" "p50" Nanoseconds, run.percentile(5_000), "";
+    P90 "round_trip_ns.p90" "p90" Nanoseconds, run.percentile(9_000), "";
+    P99 "round_trip_ns.p99" "p99" Nanoseconds, run.percentile(9_900), "";
+    P99_9 "round_trip_ns.p99_9" "p99.9" Nanoseconds, run.percentile(9_990), "";
+    P99_99 "round_trip_ns.p99_99" "p99.99" Nanoseconds, run.percentile(9_999), "";
+    Max "round_trip_ns.max" "max" Nanoseconds, run.nanoseconds(run.stats.round_trips.max()), "";
+    Mean "round_trip_ns.mean" "" Nanoseconds, run.nanoseconds(run.stats.round_trips.mean()), "";
+}
 
 /// How many steps the histogram of the page has. The last one has no end.
-pub const STEPS: usize = 27;
+pub const STEPS: usize = 23;
 
-/// Where a step of the histogram ends, in nanoseconds: 1 us, 2, 5, 10 us and so on, up to 500 s.
+/// Where a step of the histogram ends, in nanoseconds: 1 us, 2, 5, 10 us and so on, up to 10 s.
 pub fn end_of_step(step: usize) -> u64 {
     [1_000, 2_000, 5_000][step % 3] * 10_u64.pow(step as u32 / 3)
 }
 
-/// All figures of one program: a plain row of numbers, so that a child of `sketch` can send them to
-/// its parent.
+/// How many numbers the figures of one program are.
+pub const NUMBERS: usize = Figure::ALL.len() + STEPS;
+
+/// All figures of one program: plain numbers, so that a child of `sketch` can hand them to its parent.
 #[derive(Clone, Copy)]
 pub struct Figures {
-    /// By [`Figure`], [`NONE`] where the run cannot give one; then how many round trips each step
-    /// has.
-    numbers: [u64; FIGURES + STEPS],
+    /// By [`Figure`], `NONE` where the run cannot give one; then the number of round trips per step.
+    pub numbers: [u64; NUMBERS],
 }
 
 const NONE: u64 = u64::MAX;
 
 impl Figures {
-    /// The figures of a program whose conversation ended with `end`, with the pace of premise.
-    pub fn new(session: &Session, end: End, pace: u64) -> Figures {
-        let Stats { round_trips, start, last_reply, end: stop, .. } = &session.stats;
-        let to_nanoseconds = |ticks| to_nanoseconds(&session.stats, ticks);
-        let time = to_nanoseconds(last_reply.saturating_sub(start.ticks));
-        let replies = session.dialogue.replies();
-        // Nothing is timed before the first reply has been answered.
-        let count = match session.stats.replies_at_start {
-            0 => 0,
-            at_start => replies.saturating_sub(at_start),
-        };
-        let mut numbers = [0; FIGURES + STEPS];
-        let mut set = |figure: Figure, number: u64| numbers[figure as usize] = number;
-        set(Figure::Iterations, replies);
-        set(Figure::Corrupted, matches!(end, End::Corrupted(_)).into());
-        set(Figure::Timed, count);
-        set(Figure::WarmUp, session.stats.replies_at_start.saturating_sub(1));
-        set(Figure::Time, time);
-        set(Figure::Mean, time / count.max(1));
-        set(Figure::Rate, mul_div(count, SECOND, time));
-        set(Figure::Min, round_trips.min().map_or(NONE, to_nanoseconds));
-        for (figure, part) in PERCENTILES {
-            set(*figure, round_trips.percentile(*part, 10_000).map_or(NONE, to_nanoseconds));
+    /// Calculates the figures of a run.
+    pub fn new(run: &Run<'_>) -> Figures {
+        let mut numbers = [0; NUMBERS];
+        let (figures, steps) = numbers.split_at_mut(Figure::ALL.len());
+        for (number, figure) in figures.iter_mut().zip(calculate(run)) {
+            *number = figure.unwrap_or(NONE);
         }
-        set(Figure::Max, round_trips.max().map_or(NONE, to_nanoseconds));
-        set(Figure::OwnReceived, session.stats.own_received);
-        set(Figure::IdlePolls, session.stats.idle_polls);
-        set(Figure::Yields, session.stats.yields);
-        let cpu_time = |start: u64, end: u64| end.saturating_sub(start) * 1000;
-        set(Figure::UserTime, cpu_time(start.user_microseconds, stop.user_microseconds));
-        set(Figure::KernelTime, cpu_time(start.system_microseconds, stop.system_microseconds));
-        set(Figure::Switches, stop.switches.saturating_sub(start.switches));
-        let has_pace = pace != 0 && session.dialogue.is_premise();
-        let if_paced = |number| if has_pace { number } else { NONE };
-        set(Figure::Late, if_paced(session.stats.late));
-        set(Figure::MaxLateness, if_paced(to_nanoseconds(session.stats.max_lateness)));
-        for (bucket, count) in round_trips.buckets(1) {
-            let nanoseconds = to_nanoseconds(middle_of(&bucket));
+        for (middle, count) in run.stats.round_trips.middles() {
+            let nanoseconds = run.clock.to_nanoseconds(middle);
             let step = (0..STEPS - 1).find(|step| nanoseconds < end_of_step(*step));
-            numbers[FIGURES + step.unwrap_or(STEPS - 1)] += count;
+            steps[step.unwrap_or(STEPS - 1)] += count;
         }
         Figures { numbers }
     }
@@ -167,154 +187,151 @@ impl Figures {
 
     /// A figure that every run gives.
     pub fn count(&self, figure: Figure) -> u64 {
-        self.numbers[figure as usize]
+        self.get(figure).unwrap_or(0)
     }
 
-    /// How many round trips are in a step of the histogram.
-    pub fn step(&self, step: usize) -> u64 {
-        self.numbers[FIGURES + step]
+    /// How many round trips are in the steps of the histogram from the first to before the last.
+    pub fn steps(&self, (first, next): (usize, usize)) -> u64 {
+        self.numbers[Figure::ALL.len()..][first..next].iter().sum()
     }
 }
 
-/// Converts ticks to nanoseconds. The rate is known, because both the cycle counter and
-/// CLOCK_MONOTONIC were read at the start and at the end.
-fn to_nanoseconds(stats: &Stats, ticks: u64) -> u64 {
-    let Stats { start, end, .. } = stats;
-    let elapsed = end.nanoseconds.saturating_sub(start.nanoseconds);
-    mul_div(ticks, elapsed, end.ticks.saturating_sub(start.ticks))
+/// What a reader should know of the figures before relying on them.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// In this many per cent of the iterations.
+    SharedCpu(u64),
+    MeanFar,
 }
 
-/// What a child of `sketch` tells its parent at the end.
-pub struct Record<'a> {
-    /// Its figures.
-    pub figures: Figures,
-    /// What went wrong, as a line without the program's name; empty if nothing did.
-    pub error: &'a str,
-}
-
-/// Bytes of a record. Two records have 4096 bytes. Every pipe holds as many (pipe(7)), so no child
-/// waits for its parent.
-const RECORD: usize = 2048;
-
-/// Bytes of the numbers at its beginning: the seat, and the figures.
-const RECORD_NUMBERS: usize = (1 + FIGURES + STEPS) * size_of::<u64>();
-
-/// A buffer for the records of both children.
-pub type Records = [u8; 2 * RECORD];
-
-impl Record<'_> {
-    /// Writes the record of the program in `seat` to the pipe, which has taken the place of standard
-    /// input: the seat, the figures, the error, and zeros. If the write fails, the page has no column
-    /// for this program.
-    pub fn send(&self, seat: Seat) {
-        let mut record = [0; RECORD];
-        let (numbers, error) = record.split_at_mut(RECORD_NUMBERS);
-        let all = [seat as u64].into_iter().chain(self.figures.numbers);
-        for (to, number) in numbers.chunks_exact_mut(size_of::<u64>()).zip(all) {
-            to.copy_from_slice(&number.to_ne_bytes());
+impl Remark {
+    /// The remarks on a run. There are none if it did not end well or is short.
+    ///
+    /// On a shared CPU each iteration has one involuntary switch, otherwise almost none. A mean that is
+    /// far from p50 has other causes than the programs. `benches/CHOICES.md` has the measurements.
+    pub fn all(params: &Params, figures: &Figures) -> ArrayVec<Remark, 2> {
+        let mut remarks = ArrayVec::new();
+        let iterations = figures.count(Figure::Iterations);
+        // With a pace any program may have the CPU between two messages.
+        let is_complete = iterations == params.settings.iterations && params.settings.pace == 0;
+        if !is_complete || figures.get(Figure::P99).is_none() {
+            return remarks;
         }
-        for (to, byte) in error.iter_mut().zip(self.error.bytes()) {
-            *to = byte;
+        let timed = iterations.saturating_sub(1 + figures.count(Figure::WarmUp)).max(1);
+        let shared = 100 * figures.count(Figure::Switches) / timed;
+        let cannot_share = params.cpus.is_some_and(|[premise, conclusion]| premise != conclusion);
+        if shared >= 10 && !cannot_share {
+            remarks.push(Remark::SharedCpu(shared.min(100)));
         }
-        let _ = write_all(&STDIN, &record);
+        let (mean, median) = (figures.count(Figure::Mean), figures.count(Figure::P50));
+        if mean < median / 5 * 4 || mean > median / 4 * 5 {
+            remarks.push(Remark::MeanFar);
+        }
+        remarks
     }
 
-    /// The records that are in the pipe, by [`Seat`].
-    pub fn receive<'a>(pipe: &Fd, buffer: &'a mut Records) -> [Option<Record<'a>>; 2] {
-        let length = os::read(pipe, buffer).unwrap_or(0); // EAGAIN if there is none
-        let mut records = [None, None];
-        for record in buffer[..length].chunks_exact(RECORD) {
-            let (numbers, error) = record.split_at(RECORD_NUMBERS);
-            let (words, _) = numbers.as_chunks();
-            let number = |index: usize| u64::from_ne_bytes(words[index]);
-            let numbers = core::array::from_fn(|index| number(1 + index));
-            let error = error.split(|byte| *byte == 0).next().unwrap_or_default();
-            let error = str::from_utf8(error).unwrap_or_default(); // ASCII
-            records[number(0) as usize % 2] = Some(Record { figures: Figures { numbers }, error });
+    /// The word for it in json.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Remark::SharedCpu(_) => "shared_cpu",
+            Remark::MeanFar => "mean_far",
         }
-        records
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Remark::SharedCpu(percent) => write!(
+                f,
+                "The programs shared one CPU in {percent} % of the iterations: compare with CPUS=0,1."
+            ),
+            Remark::MeanFar => f.write_str(
+                "The mean is far from p50: other programs may have disturbed the run.\nRepeat it with \
+                 more ITERATIONS or with less load.",
+            ),
+        }
     }
 }
 
 /// The report of one program as a json object on one line.
 pub struct Json<'a> {
-    /// Whose report it is.
-    pub program: &'a str,
-    /// Its parameters.
-    pub params: &'a Params,
-    /// The release of the kernel.
-    pub kernel: &'a str,
-    /// Its conversation.
-    pub session: &'a Session,
-    /// How that ended.
-    pub end: End,
-    /// Its figures.
-    pub figures: &'a Figures,
+    params: &'a Params,
+    kernel: &'a str,
+    run: &'a Run<'a>,
+    figures: &'a Figures,
     /// How many neighbours of the histogram make a bucket.
-    pub merged: usize,
+    merged: usize,
 }
 
-impl Json<'_> {
-    /// Prints it on standard output, in one write(2).
-    ///
-    /// Errors: those of write(2).
-    pub fn print(self) -> Result<(), Errno> {
-        print(format_args!("{}\n", self.fitted()))
-    }
-
-    /// The same with a histogram that is as fine as a line of 4096 bytes allows. A pipe takes no more
-    /// at once (PIPE_BUF, pipe(7)): the line of another program could come between.
-    fn fitted(mut self) -> Self {
-        while self.merged < 64 && writeln!(Text::default(), "{self}").is_err() {
-            self.merged *= 2;
+impl<'a> Json<'a> {
+    /// The report on a kernel of this release. Its histogram is as fine as one [`Text`] allows.
+    pub fn new(
+        params: &'a Params,
+        kernel: &'a str,
+        run: &'a Run<'_>,
+        figures: &'a Figures,
+    ) -> Json<'a> {
+        let mut json = Json { params, kernel, run, figures, merged: 1 };
+        while json.merged < 64 && writeln!(Text::new(), "{json}").is_err() {
+            json.merged *= 2;
         }
-        self
+        json
     }
 }
 
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Json { program, params, kernel, session, end, figures, merged } = self;
-        let end = match end {
+        let Json { params, kernel, run, figures, merged } = self;
+        let end = match run.end {
             End::Done => "done",
             End::Corrupted(_) => "corrupted",
-            End::Silent | End::PeerEnded(_) => "silent",
+            End::Lost(_) => "silent",
             End::Signal(_) => "signal",
-            End::Failed(..) => "refused",
+            End::Failed(..) => "failed",
         };
-        let (version, backend) = (env!("CARGO_PKG_VERSION"), mq::BACKEND);
-        let kernel = Quoted(kernel.as_bytes());
-        let Params { queue_name, wait, message_size, sealed, pace, cpus, .. } = params;
-        let (queue, wait) = (Quoted(queue_name.as_bytes()), wait.name());
+        let (side, version, backend) =
+            (run.dialogue.side().name(), env!("CARGO_PKG_VERSION"), mq::BACKEND);
+        let (kernel, queue) = (Quoted(kernel.as_bytes()), Quoted(params.queue_name.as_bytes()));
+        let Params { settings, sealed, cpus, .. } = params;
+        let (size, wait, pace) = (settings.message_size, settings.wait.name(), settings.pace);
         write!(
             f,
-            "{{\"program\":\"{program}\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
+            "{{\"program\":\"{side}\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
              \"kernel\":\"{kernel}\",\"queue\":\"{queue}\",\"wait\":\"{wait}\",\
-             \"message_size\":{message_size},\"sealed\":{sealed},\"pace_us\":{pace},\"cpus\":"
+             \"message_size\":{size},\"sealed\":{sealed},\"pace_us\":{pace},\"cpus\":"
         )?;
         match cpus {
             Some([premise, conclusion]) => write!(f, "[{premise},{conclusion}]")?,
             None => f.write_str("null")?,
         }
         write!(f, ",\"end\":\"{end}\"")?;
-        for (name, figure, decimals) in NUMBERS {
-            write!(f, ",\"{name}\":{}", Decimal(figures.count(*figure), *decimals))?;
+        let mut group = "";
+        for figure in Figure::ALL {
+            let name = figure.name();
+            let (object, member) = name.split_once('.').unwrap_or(("", name));
+            match object == group {
+                true => f.write_str(",")?,
+                false => write!(f, ",\"{object}\":{{")?,
+            }
+            group = object;
+            let decimals = if figure.unit() == Unit::Seconds { 9 } else { 0 };
+            match figures.get(*figure) {
+                Some(number) => write!(f, "\"{member}\":{}", Decimal(number, decimals))?,
+                None => write!(f, "\"{member}\":null")?,
+            }
         }
-        let mut if_given = |before: &str, name: &str, figure| match figures.get(figure) {
-            Some(number) => write!(f, "{before}\"{name}\":{number}"),
-            None => write!(f, "{before}\"{name}\":null"),
-        };
-        if_given(",", "sent_late", Figure::Late)?;
-        if_given(",", "max_lateness_ns", Figure::MaxLateness)?;
-        let mut before = ",\"round_trip_ns\":{";
-        for (_, name, figure) in ROUND_TRIP {
-            if_given(before, name, *figure)?;
+        f.write_str("},\"remarks\":[")?;
+        let mut before = "";
+        for remark in Remark::all(params, figures) {
+            write!(f, "{before}\"{}\"", remark.word())?;
             before = ",";
         }
-        f.write_str("},\"histogram_ns\":[")?;
+        f.write_str("],\"histogram_ns\":[")?;
         before = "";
-        for (bucket, count) in session.stats.round_trips.buckets(*merged) {
-            write!(f, "{before}[{},{count}]", to_nanoseconds(&session.stats, *bucket.end()))?;
+        for (bucket, count) in run.stats.round_trips.buckets(*merged) {
+            write!(f, "{before}[{},{count}]", run.clock.to_nanoseconds(*bucket.end()))?;
             before = ",";
         }
         f.write_str("]}")
@@ -341,112 +358,140 @@ impl fmt::Display for Quoted<'_> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::chat::clock::Reading;
-    use crate::chat::dialogue::Dialogue;
-    use crate::chat::histogram::Histogram;
+    use crate::chat::clock::Moment;
     use crate::chat::message::Message;
-    use std::string::ToString;
+    use crate::chat::stats::Usage;
+    use crate::chat::wait::Wait;
+    use crate::os::{Call, Errno};
+    use std::string::{String, ToString};
 
-    /// A conversation of 1001 replies, on a counter of 2 GHz: round trips of 1.5 us, one of 30 us
-    /// and one of 4 ms.
-    pub fn session() -> Session {
-        let mut session = Session::new(Dialogue::conclusion(1001, 32));
-        let first = Message::time(0);
-        session.dialogue.receive(first.text());
-        for _ in 0..1000 {
-            session.dialogue.sent();
-            let reply = *session.dialogue.expected().unwrap();
-            session.dialogue.receive(reply.text());
-        }
-        for ticks in [3_000; 998].into_iter().chain([60_000, 8_000_000]) {
-            session.stats.round_trips.record(ticks);
-        }
-        session.stats.replies_at_start = 1;
-        session.stats.own_received = 1;
-        session.stats.idle_polls = 1_234_567;
-        session.stats.yields = 3;
-        session.stats.start = Reading {
-            ticks: 5_000,
-            nanoseconds: 7_000,
-            user_microseconds: 11,
-            system_microseconds: 13,
-            switches: 17,
-        };
-        session.stats.last_reply = 5_000 + 998 * 3_000 + 60_000 + 8_000_000;
-        session.stats.end = Reading {
-            ticks: 5_000 + 2_000_000_000,
-            nanoseconds: 7_000 + SECOND,
-            user_microseconds: 11 + 1_500_000,
-            system_microseconds: 13 + 25,
-            switches: 17 + 2,
-        };
-        session
+    /// What a [`Run`] borrows.
+    pub struct Held {
+        pub dialogue: Dialogue,
+        pub stats: Stats,
+        pub waiting: Waiting,
+        pub clock: Clock,
     }
 
-    fn json(session: &Session, end: End) -> std::string::String {
-        let (params, figures) = (Params::default(), Figures::new(session, end, 0));
-        let (program, params, kernel, figures) = ("premise", &params, "6.1.0", &figures);
-        Json { program, params, kernel, session, end, figures, merged: 1 }.to_string()
+    impl Held {
+        /// A conversation of 1001 replies, on a counter of 2 GHz: round trips of 1.5 us, one of 30 us
+        /// and one of 4 ms.
+        pub fn new(timing: Timing) -> Held {
+            let mut dialogue = Dialogue::conclusion(1001, 32);
+            dialogue.receive(Message::time(0).text());
+            for _ in 0..1000 {
+                dialogue.calculate_ahead();
+                let reply = *dialogue.expected().unwrap();
+                dialogue.receive(reply.text());
+            }
+            let mut stats = Stats::new(timing, 1001);
+            for ticks in [3_000; 998].into_iter().chain([60_000, 8_000_000]) {
+                stats.round_trips.record(ticks);
+            }
+            (stats.replies_at_start, stats.own_messages) = (1, 1);
+            (stats.start, stats.last_reply) = (5_000, 5_000 + 998 * 3_000 + 60_000 + 8_000_000);
+            stats.usage = [
+                Usage { user: 11, system: 13, switches: 17 },
+                Usage { user: 11 + 1_500_000, system: 13 + 25, switches: 17 + 2 },
+            ];
+            let mut waiting = Waiting::new(Wait::Poll);
+            (waiting.empty_polls, waiting.yields) = (1_234_567, 3);
+            let mut clock = Clock::new(Moment { ticks: 5_000, nanoseconds: 7_000 });
+            clock.last = Moment { ticks: 5_000 + 2 * SECOND, nanoseconds: 7_000 + SECOND };
+            Held { dialogue, stats, waiting, clock }
+        }
+
+        /// A conversation in which nothing was said.
+        pub fn empty() -> Held {
+            let dialogue = Dialogue::conclusion(1, 32);
+            Held {
+                dialogue,
+                stats: Stats::new(Timing::FromReply, 1),
+                ..Held::new(Timing::FromReply)
+            }
+        }
+
+        pub fn run(&self, end: End) -> Run<'_> {
+            let Held { dialogue, stats, waiting, clock } = self;
+            Run { started: 1_795_390_920, dialogue, stats, waiting, clock, end }
+        }
+    }
+
+    /// The default parameters with 1001 iterations.
+    pub fn params() -> Params {
+        let mut params = Params::default();
+        params.settings.iterations = 1001;
+        params
+    }
+
+    fn json(held: &Held, end: End) -> String {
+        let (run, params) = (held.run(end), params());
+        Json::new(&params, "6.1.0", &run, &Figures::new(&run)).to_string()
     }
 
     #[test]
     fn json_has_every_figure_in_its_unit_and_null_where_there_are_too_few() {
-        let (version, backend, kernel) = (env!("CARGO_PKG_VERSION"), mq::BACKEND, "6.1.0");
-        assert_eq!(
-            json(&session(), End::Silent),
-            std::format!(
-                "{{\"program\":\"premise\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
-                 \"kernel\":\"{kernel}\",\"queue\":\"/my_message_queue\",\"wait\":\"poll\",\
-                 \"message_size\":32,\"sealed\":false,\"pace_us\":0,\"cpus\":null,\
-                 \"end\":\"silent\",\"iterations\":1001,\
-                 \"corrupted\":0,\"seconds\":0.005527000,\"iterations_per_second\":180929,\
-                 \"own_handed_back\":1,\"empty_polls\":1234567,\"yields\":3,\
-                 \"involuntary_switches\":2,\
-                 \"user_seconds\":1.500000000,\"system_seconds\":0.000025000,\
-                 \"warm_up_iterations\":0,\"sent_late\":null,\"max_lateness_ns\":null,\
-                 \"round_trip_ns\":{{\"min\":1500,\"p50\":1500,\"p90\":1500,\"p99\":1500,\
-                 \"p99_9\":30080,\"p99_99\":null,\"max\":4000000}},\
-                 \"histogram_ns\":[[1503,998],[30207,1],[4030463,1]]}}"
-            )
+        let (version, backend) = (env!("CARGO_PKG_VERSION"), mq::BACKEND);
+        let expected = std::format!(
+            "{{\"program\":\"conclusion\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
+             \"kernel\":\"6.1.0\",\"queue\":\"/my_message_queue\",\"wait\":\"poll\",\
+             \"message_size\":32,\"sealed\":false,\"pace_us\":0,\"cpus\":null,\
+             \"end\":\"failed\",\"start_unix_seconds\":1795390920,\"iterations\":1001,\
+             \"corrupted\":0,\"warm_up_iterations\":0,\"seconds\":0.005527000,\
+             \"iterations_per_second\":180930,\"own_messages\":1,\"empty_polls\":1234567,\
+             \"yields\":3,\"involuntary_switches\":2,\"user_seconds\":1.500000000,\
+             \"system_seconds\":0.000025000,\"sent_late\":null,\"max_lateness_ns\":null,\
+             \"round_trip_ns\":{{\"min\":1500,\"p50\":1500,\"p90\":1500,\"p99\":1500,\
+             \"p99_9\":30080,\"p99_99\":null,\"max\":4000000,\"mean\":5527}},\
+             \"remarks\":[\"mean_far\"],\"histogram_ns\":[[1504,998],[30208,1],[4030464,1]]}}"
         );
+        let failed = End::Failed(Call::mq_timedsend, Errno::EIO);
+        assert_eq!(json(&Held::new(Timing::FromReply), failed), expected);
     }
 
     /// The round trip at each percentile has a time that no other has. The figure is the middle of
     /// its bucket.
     #[test]
     fn each_percentile_is_that_of_its_name() {
-        let mut session = session();
-        session.stats.round_trips = Histogram::new();
+        let mut held = Held::new(Timing::FromReply);
+        held.stats.round_trips.clear();
         let counts = [4_999, 1, 3_999, 1, 899, 1, 89, 1, 8, 1, 1];
         for (doubled, count) in (0..).zip(counts) {
-            (0..count).for_each(|_| session.stats.round_trips.record(2_000 << doubled));
+            (0..count).for_each(|_| held.stats.round_trips.record(2_000 << doubled));
         }
-        let json = json(&session, End::Done);
+        let json = json(&held, End::Done);
         let times = "\"min\":1000,\"p50\":2008,\"p90\":8032,\"p99\":32128,\"p99_9\":128512,\
-                     \"p99_99\":514048,\"max\":1024000}";
+                     \"p99_99\":514048,\"max\":1024000,";
         assert!(json.contains(times), "{json}");
     }
 
     #[test]
-    fn without_a_round_trip_the_times_are_0_and_the_percentiles_null() {
-        let json = json(&Session::new(Dialogue::conclusion(1, 32)), End::Done);
-        assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":0,"), "{json}");
+    fn without_a_round_trip_the_rate_and_the_round_trips_are_null() {
+        let json = json(&Held::empty(), End::Done);
+        assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":null,"), "{json}");
         assert!(json.contains("{\"min\":null,\"p50\":null,"), "{json}");
-        assert!(json.ends_with("\"max\":null},\"histogram_ns\":[]}"), "{json}");
+        assert!(json.ends_with("\"mean\":null},\"remarks\":[],\"histogram_ns\":[]}"), "{json}");
     }
 
     #[test]
     fn a_histogram_becomes_coarser_until_its_line_fits_into_4096_bytes() {
-        let (params, mut session) = (Params::default(), session());
-        (1..2000).for_each(|i| session.stats.round_trips.record(i * i * 1000));
-        let figures = Figures::new(&session, End::Done, 0);
-        let (program, kernel, session, end) = ("premise", "6.1.0", &session, End::Done);
-        let json =
-            Json { program, params: &params, kernel, session, end, figures: &figures, merged: 1 };
-        let json = json.fitted();
+        let (params, mut held) = (params(), Held::new(Timing::FromReply));
+        (1..2000).for_each(|i| held.stats.round_trips.record(i * i * 1000));
+        let run = held.run(End::Done);
+        let figures = Figures::new(&run);
+        let json = Json::new(&params, "6.1.0", &run, &figures);
         assert!((2..64).contains(&json.merged), "{}", json.merged);
         let json = json.to_string();
         assert!((2048..4096).contains(&json.len()) && json.ends_with("]]}"), "{json}");
+    }
+
+    #[test]
+    fn every_figure_on_the_page_has_a_note_that_fits_beside_it() {
+        for figure in Figure::ALL {
+            let (label, note) = (figure.label(), figure.note());
+            assert!(note.len() <= 20 && label.len() <= 20, "{figure:?}");
+            assert!(note.is_empty() || figure.unit() == Unit::Count, "{figure:?}");
+        }
     }
 
     #[test]

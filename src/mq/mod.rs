@@ -2,26 +2,25 @@
 //! mq_timedreceive.
 //!
 //! This module shows FFI to POSIX IPC. [`ffi`] declares the six functions of the C library by hand,
-//! as `extern "C"`; [`raw`] makes the same six calls by number. Both have the same safe
-//! functions in the same order, so they can be read side by side. The sections below document both.
-//! [`Queue`] is the safe handle on top of them. `tests/lesson` is a course in which you write all of
-//! this yourself, with a machine that tells whether it is right.
+//! as `extern "C"`; [`raw`] makes the same six calls by number. Both contain the same safe functions
+//! in the same order, so they can be read side by side. The sections below document both. [`Queue`]
+//! is the safe handle on top of them. In the exercises of `tests/lesson` you write all of this.
 //!
-//! A queue has no direction and no end of file. Whoever sends and receives on one queue may receive
-//! its own message, as a program alone does here:
+//! A queue has no direction and no end of file. A program that sends and receives on one queue may
+//! receive its own message, as this one does:
 //!
 //! ```
-//! use mq_sketch::mq::{Deadline, Queue, QueueName};
+//! use mq_sketch::mq::{Queue, QueueName};
 //! use mq_sketch::os::Errno;
 //!
 //! let name = format!("/mq-sketch-{}", std::process::id());
 //! let name = QueueName::new(name.as_bytes()).unwrap();
-//! let queue = Queue::create(&name, 0o600, 32, true)?;
+//! let queue = Queue::create(&name, 0o600, 32, true)?; // with O_NONBLOCK
 //!
 //! let mut buffer = [0; 32];
-//! assert_eq!(queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::EAGAIN));
-//! queue.send(b"Oooo 'ello!", &Deadline::EXPIRED)?;
-//! let length = queue.receive(&mut buffer, &Deadline::EXPIRED)?;
+//! assert_eq!(queue.receive(&mut buffer), Err(Errno::EAGAIN));
+//! queue.send(b"Oooo 'ello!")?;
+//! let length = queue.receive(&mut buffer)?;
 //! assert_eq!(&buffer[..length], b"Oooo 'ello!");
 //!
 //! Queue::unlink(&name)?;
@@ -31,53 +30,56 @@
 //! # mq_open
 //!
 //! Opens the queue `name` and returns a descriptor. `oflag` is O_RDONLY, O_WRONLY or O_RDWR, with
-//! O_CREAT, O_EXCL and O_NONBLOCK as in open(2). With O_CREAT a new queue gets `mode`, less the
-//! umask, and `attributes`: mq_maxmsg messages of at most mq_msgsize bytes; without attributes the
-//! system's defaults. O_CREAT without O_EXCL opens an existing queue and ignores mode and
-//! attributes. mq_open(3).
-//!
-//! A queue is charged maxmsg*(msgsize+96) bytes of RLIMIT_MSGQUEUE at creation, for its user (Linux
-//! on 64 bits).
+//! O_CREAT, O_EXCL and O_NONBLOCK as in open(2). With O_CREAT, a new queue gets `mode`, less the
+//! umask, and `attributes`: at most mq_maxmsg messages of at most mq_msgsize bytes. Without
+//! attributes it gets the system's defaults. O_CREAT without O_EXCL opens an existing queue and
+//! ignores mode and attributes. mq_open(3).
 //!
 //! - EACCES: the mode does not permit it. ENOENT: there is no such queue.
-//! - EEXIST: there is one, and O_EXCL is set.
+//! - EEXIST: the queue exists, and O_EXCL is set.
 //! - EINVAL: the name does not begin with a slash; or the attributes exceed
 //!   /proc/sys/fs/mqueue/msg_max or msgsize_max.
-//! - EMFILE: no descriptor is left, **or** RLIMIT_MSGQUEUE would be exceeded.
+//! - EMFILE: no descriptor is left, **or** the user's queues would exceed RLIMIT_MSGQUEUE. A new
+//!   queue is charged maxmsg*(msgsize+96) bytes, on 64-bit processors.
 //! - ENOSPC: /proc/sys/fs/mqueue/queues_max is reached. ENFILE, ENOMEM, ENOSYS.
 //!
 //! # mq_close
 //!
-//! Closes a descriptor. The queue stays. EBADF: it is not open. mq_close(3).
+//! Closes a descriptor. The queue stays. EBADF: the descriptor is not open. mq_close(3).
 //!
 //! # mq_unlink
 //!
-//! Removes the name. Processes that have the queue open can go on using it, and waiting ones are
-//! not woken. The queue is destroyed when its last descriptor is closed. A new queue of the same
-//! name is a different queue. mq_unlink(3).
+//! Removes the name. Processes that have the queue open can go on using it, and waiting processes
+//! are not woken. The kernel destroys the queue when its last descriptor is closed. A new queue of
+//! the same name is a different queue. mq_unlink(3).
 //!
-//! - ENOENT: there is no such queue. EINVAL: the name has no slash.
-//! - EACCES, EPERM: it belongs to another user.
+//! - ENOENT: there is no such queue. EINVAL: the name does not begin with a slash.
+//! - EACCES, EPERM: the queue belongs to another user.
 //!
 //! # mq_setattr
 //!
 //! Sets O_NONBLOCK of an open queue if `attributes` has it in mq_flags, and clears it otherwise. No
 //! other attribute can be changed after mq_open. The flag belongs to the open queue description, so
-//! it also holds for a process that has inherited the descriptor. mq_setattr(3).
+//! a process that inherited the descriptor shares it. mq_setattr(3).
 //!
-//! - EINVAL: another bit is set in mq_flags (Linux). EBADF.
+//! - EINVAL: another bit is set in mq_flags. EBADF.
 //!
 //! # mq_timedsend
 //!
-//! Appends a message of 0 to mq_msgsize bytes, behind those of the same priority (0 to 32767,
-//! higher first). Waits while the queue is full, until `deadline`: a point of CLOCK_REALTIME. None
-//! is mq_send(3): there is no limit, and the kernel sets up no timer. It is passed as a null
-//! pointer, which POSIX does not define and the header of glibc declares as non-null; but the
-//! kernels of Linux and FreeBSD, glibc and musl accept it, and glibc's mq_send passes it itself.
-//! mq_timedsend(3).
+//! Adds a message of 0 to mq_msgsize bytes to the queue, after those of the same priority (0 to
+//! 32767; the highest is received first). Waits while the queue is full, until `deadline`, a point
+//! of CLOCK_REALTIME. mq_timedsend(3).
 //!
-//! - EAGAIN: it is full, and O_NONBLOCK is set.
-//! - ETIMEDOUT: it was full until the deadline. EINTR: a signal came first.
+//! A deadline in the past means: do not wait. The kernel takes a short cut for exactly {0, 0}
+//! (schedule_hrtimeout_range_clock, kernel/time/sleep_timeout.c), and sets up a timer for any other
+//! time in the past.
+//!
+//! Without a deadline the call is mq_send(3): it waits without a limit, and the kernel sets up no
+//! timer. The pointer is then null, which POSIX does not define and glibc's header excludes. But
+//! Linux, glibc and musl accept it, and glibc's mq_send itself passes it.
+//!
+//! - EAGAIN: the queue is full, and O_NONBLOCK is set.
+//! - ETIMEDOUT: the queue was full until the deadline. EINTR: a signal came first.
 //! - EMSGSIZE: the message is longer than mq_msgsize.
 //! - EINVAL: the priority is too high; or tv_nsec is not 0 to 999,999,999, even where no wait is
 //!   needed. EBADF.
@@ -85,25 +87,23 @@
 //! # mq_timedreceive
 //!
 //! Takes the oldest message of the highest priority, copies it to the beginning of `buffer`, and
-//! returns its length. Waits while the queue is empty. mq_timedreceive(3).
+//! returns its length. Waits while the queue is empty; the deadline is as above. mq_timedreceive(3).
 //!
 //! - EAGAIN, ETIMEDOUT, EINTR: as above, for an empty queue.
-//! - EMSGSIZE: `buffer` is shorter than mq_msgsize, whatever the length of the message is.
+//! - EMSGSIZE: `buffer` is shorter than mq_msgsize, even if the message would fit.
 //! - EINVAL: the deadline, as above. EBADF.
 //!
 //! # A queue is a file
 //!
-//! On Linux a queue's descriptor is a file descriptor, so close(2), fstat(2), poll(2) and the record
-//! locks of fcntl(2) work on it, which POSIX does not promise. A child of fork(2) has it too, and
-//! execve(2) closes it: mq_open sets FD_CLOEXEC. Two things depend on that here.
-//! [`Queue::unlink_own`] asks fstat(2) whether the queue still has a name. And a queue has no end of
-//! file, so a reader cannot see that its writer has died; but the kernel releases a process's locks
-//! when it ends, so [`Queue::byte_owner`] can show it.
+//! On Linux a queue's descriptor is a file descriptor. So close(2), fstat(2), poll(2) and the record
+//! locks of fcntl(2) work on it, which POSIX does not promise. [`Queue::unlink_own`] and
+//! [`Queue::lock_byte`] depend on that. A child of fork(2) inherits the descriptor, and execve(2)
+//! closes it: mq_open sets FD_CLOEXEC.
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
-#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-compile_error!("mq-sketch does not know the POSIX message queues of this system, if it has any");
+#[cfg(not(target_os = "linux"))]
+compile_error!("mq-sketch runs on Linux only");
 
 pub mod ffi;
 mod queue;
@@ -118,9 +118,9 @@ use raw as backend;
 pub use backend::{
     BACKEND, mq_close, mq_open, mq_setattr, mq_timedreceive, mq_timedsend, mq_unlink,
 };
-pub use queue::{Deadline, Queue, QueueName};
+pub use queue::{Queue, QueueName};
 
-/// A message queue descriptor: `mqd_t`, an int on Linux, a pointer on FreeBSD.
+/// A message queue descriptor: `mqd_t`, an int.
 ///
 /// Safe code gets one only from [`mq_open`] and gives it up to [`mq_close`], so it cannot use a
 /// descriptor that it does not own. Dropping an `Mqd` does not close it; dropping a [`Queue`] does.
@@ -128,7 +128,7 @@ pub use queue::{Deadline, Queue, QueueName};
 pub struct Mqd(libc::mqd_t);
 
 impl Mqd {
-    /// A descriptor that was obtained elsewhere.
+    /// Wraps a descriptor from another source.
     ///
     /// # Safety
     /// Nothing else may close `mqd` while the result is in use.
@@ -137,16 +137,15 @@ impl Mqd {
     }
 }
 
-/// A pointer to a copy of a deadline, or null. A copy, because qemu-user writes the deadline back:
-/// with a constant, which is in read-only memory, the call would fail with EFAULT after it has taken
-/// the message.
+/// A pointer to a copy of a deadline, or null. A copy, because qemu-user writes the deadline back: a
+/// constant is in read-only memory, so the call would take the message and then fail with EFAULT.
 fn pointer_to_copy(deadline: &mut Option<libc::timespec>) -> *const libc::timespec {
     deadline.as_mut().map_or(core::ptr::null(), |deadline| deadline)
 }
 
 /// The attributes of a queue to be created: at most `maxmsg` messages of at most `msgsize` bytes.
 pub fn attributes(maxmsg: usize, msgsize: usize) -> libc::mq_attr {
-    // Not a literal: the type has private fields, because the kernel has reserved some.
+    // Not a literal: the type has private fields, which the kernel has reserved.
     // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.
     let mut attributes: libc::mq_attr = unsafe { core::mem::zeroed() };
     attributes.mq_maxmsg = maxmsg as _;

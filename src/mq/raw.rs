@@ -3,12 +3,11 @@
 //! Above each function stands its declaration in the kernel, from `ipc/mqueue.c`. [`syscall`]
 //! enters the kernel and decodes errors.
 //!
-//! Four things differ from the C library: the kernel takes a queue's name without its slash, and
-//! fails with EACCES otherwise; a queue is closed by close(2); one call gets and sets attributes;
-//! and an error is the negated result, there is no `errno`.
+//! The kernel differs from the C library in four ways. It takes a queue's name without the slash, and
+//! fails with EACCES otherwise. close(2) closes a queue. One call gets and sets attributes. And a
+//! call that fails returns a negated error number; there is no `errno`.
 
 use core::ffi::{CStr, c_int, c_long};
-use core::mem::size_of;
 use core::ptr::{from_ref, null, null_mut};
 
 use super::{Mqd, pointer_to_copy};
@@ -18,11 +17,10 @@ use crate::os::raw::syscall;
 /// The name of this backend in reports.
 pub const BACKEND: &str = "raw";
 
+// os/raw.rs asserts the layout of a timespec.
 const _: () = {
     // include/uapi/linux/mqueue.h: four longs and four reserved ones.
     assert!(size_of::<libc::mq_attr>() == size_of::<[c_long; 8]>());
-    // include/uapi/linux/time_types.h: __kernel_timespec, twice 64 bits.
-    assert!(size_of::<libc::timespec>() == 16);
     assert!(size_of::<Mqd>() == size_of::<c_int>());
 };
 
@@ -35,17 +33,15 @@ pub fn mq_open(
     mode: libc::mode_t,
     attributes: Option<&libc::mq_attr>,
 ) -> Result<Mqd, Errno> {
-    let name = without_slash(name)?.as_ptr() as usize;
+    let name = without_slash(name)?;
     let attributes = attributes.map_or(null(), from_ref) as usize;
     // SAFETY: the kernel reads `name` up to its NUL, and `attributes`, which is null or lives
     // through the call.
-    let mqd =
-        unsafe { syscall(libc::SYS_mq_open, [name, oflag as usize, mode as usize, attributes])? };
-    Ok(Mqd(mqd as libc::mqd_t))
+    unsafe { syscall(libc::SYS_mq_open, [name, oflag as usize, mode as usize, attributes]) }
+        .map(|mqd| Mqd(mqd as libc::mqd_t))
 }
 
-/// [mq_close](super#mq_close): `int close(unsigned int fd)`, fs/open.c. A queue's descriptor is a
-/// file descriptor.
+/// [mq_close](super#mq_close): `int close(unsigned int fd)`, fs/open.c
 #[inline]
 pub fn mq_close(mqd: Mqd) -> Result<(), Errno> {
     // SAFETY: no memory is involved.
@@ -55,7 +51,7 @@ pub fn mq_close(mqd: Mqd) -> Result<(), Errno> {
 /// [mq_unlink](super#mq_unlink): `int mq_unlink(const char *name)`
 #[inline]
 pub fn mq_unlink(name: &CStr) -> Result<(), Errno> {
-    let name = without_slash(name)?.as_ptr() as usize;
+    let name = without_slash(name)?;
     // SAFETY: the kernel reads `name` up to its NUL.
     unsafe { syscall(libc::SYS_mq_unlink, [name]) }.map(drop)
 }
@@ -82,8 +78,8 @@ pub fn mq_timedsend(
     let mut deadline = deadline.copied();
     let (bytes, deadline) = (message.as_ptr() as usize, pointer_to_copy(&mut deadline) as usize);
     let arguments = [mqd.0 as usize, bytes, message.len(), priority as usize, deadline];
-    // SAFETY: the kernel reads `message`, given with its length, and `deadline`, which is null or
-    // lives through the call.
+    // SAFETY: the kernel reads `message`, given with its length; it reads `deadline`, which is null
+    // or lives through the call.
     unsafe { syscall(libc::SYS_mq_timedsend, arguments) }.map(drop)
 }
 
@@ -104,12 +100,9 @@ pub fn mq_timedreceive(
     unsafe { syscall(libc::SYS_mq_timedreceive, arguments) }
 }
 
-/// The name without its slash. The result points into the same string and is not a copy, because
-/// qemu-user passes the byte before it, the slash, to the C library of its host.
-fn without_slash(name: &CStr) -> Result<&CStr, Errno> {
-    if name.to_bytes().first() != Some(&b'/') {
-        return Err(Errno::EINVAL); // as in the C library
-    }
-    // SAFETY: the first byte is a slash, so the string continues behind it.
-    Ok(unsafe { CStr::from_ptr(name.as_ptr().add(1)) })
+/// The address of the name after its slash, in the same string: qemu-user passes the byte before that
+/// address, which must be the slash, to the C library of its host.
+fn without_slash(name: &CStr) -> Result<usize, Errno> {
+    let rest = name.to_bytes_with_nul().strip_prefix(b"/");
+    Ok(rest.ok_or(Errno::EINVAL)?.as_ptr() as usize) // EINVAL, as in the C library
 }

@@ -1,17 +1,28 @@
-//! Error numbers: what a failed system call returns.
+//! Calls that can fail, and error numbers.
 //!
-//! This file knows a number and its name. What an error means to a person depends on the call that
-//! failed, and is worded in [`crate::cli::explain`].
+//! This file holds numbers and names. What an error means to a person depends on the call that failed:
+//! [`crate::cli::explain`].
 
 use core::ffi::c_int;
 use core::fmt;
 
-/// An error number as in errno(3). Any number is possible; those that this project handles or
+/// An error number, as in errno(3). Any number is possible. The numbers that this project handles or
 /// explains have constants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Errno(pub c_int);
 
-/// Makes the constants and [`Errno::name`] from one list.
+/// The calls whose failure ends a program, by their names in the man pages.
+#[allow(missing_docs, non_camel_case_types)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[rustfmt::skip] // one row for message queues, files and memory, processes, signals and time
+pub enum Call {
+    mq_open, mq_unlink, mq_timedsend, mq_timedreceive, mq_setattr,
+    open, write, mmap,
+    fork, wait4, prctl, sched_setaffinity,
+    sigaction, sigprocmask, sigwait, setitimer, nanosleep,
+}
+
+/// Defines the constants and [`Errno::name`] from one list.
 macro_rules! errnos {
     ($($name:ident)*) => {
         #[allow(missing_docs)] // the names are documented in errno(3)
@@ -30,7 +41,7 @@ macro_rules! errnos {
 }
 
 errnos! {
-    EACCES EAGAIN EBADF ECHILD EEXIST EFAULT EFBIG EINTR EINVAL EIO EISDIR ELOOP EMFILE
+    EACCES EAGAIN EBADF ECHILD EEXIST EFBIG EINTR EINVAL EIO EISDIR ELOOP EMFILE
     EMSGSIZE ENAMETOOLONG ENFILE ENOENT ENOMEM ENOSPC ENOSYS ENOTDIR EOVERFLOW EPERM EPIPE
     EROFS ESRCH ETIMEDOUT
 }

@@ -1,48 +1,54 @@
-//! Every system call but those on message queues: files, clocks, signals, processes.
+//! Every system call except those on message queues: files, clocks, signals, processes.
 //!
 //! There are two backends with the same functions in the same order: [`raw`] calls the kernel by
 //! number, [`ffi`] calls the C library. The active one is re-exported here. A function makes one
 //! call and decodes its result; it retries nothing and remembers nothing. `tests/backends.rs` runs
 //! one set of tests through both.
 //!
-//! | function | man page | errors worth knowing |
+//! | function | what it does | errors worth knowing |
 //! | --- | --- | --- |
-//! | [`open`] | open(2), for reading | ENOENT, EACCES, EMFILE |
-//! | [`read`], [`write()`] | read(2), write(2); may transfer fewer bytes | EINTR, EISDIR, EPIPE, ENOSPC, EFBIG |
-//! | [`close`] | close(2) | EBADF |
-//! | [`pipe`] | pipe2(2), O_NONBLOCK | EMFILE |
-//! | [`replace_stdin`] | dup3(2) | EBADF |
-//! | [`poll_output`] | ppoll(2) | EINTR |
-//! | [`terminal_columns`] | ioctl_tty(2), TIOCGWINSZ | |
-//! | [`link_count`] | fstat(2) | EBADF |
-//! | [`lock_byte`], [`byte_owner`] | fcntl(2), F_SETLK and F_GETLK | EAGAIN: another process has the lock; ENOLCK |
-//! | [`umask`] | umask(2) | |
-//! | [`clock_gettime`] | clock_gettime(2) | EINVAL: no such clock |
-//! | [`nanosleep`] | nanosleep(2) | EINTR, EINVAL |
-//! | [`set_alarm_interval`] | setitimer(2), ITIMER_REAL | |
-//! | [`sched_yield`] | sched_yield(2) | |
-//! | [`set_cpus`], [`cpus`] | sched_setaffinity(2), sched_getaffinity(2) | EINVAL: no CPU of the set may be used; the kernel has more than a set |
-//! | [`getrusage`] | getrusage(2), of this process | |
-//! | [`uname`] | uname(2) | |
-//! | [`sigaction`], [`is_ignored`] | sigaction(2) | EINVAL: the signal cannot be caught |
-//! | [`sigprocmask`] | sigprocmask(2) | |
-//! | [`sigwait`] | sigwait(3), without a time limit | EINTR |
-//! | [`fork`] | fork(2) | EAGAIN: RLIMIT_NPROC; ENOMEM |
-//! | [`wait_child`] | waitpid(2), WNOHANG | ECHILD: it is no child of this process |
-//! | [`kill`] | kill(2) | ESRCH, EPERM |
-//! | [`prctl`] | prctl(2) | EINVAL, EACCES |
-//! | [`exit`] | _exit(2) | |
+//! | [`open`] | opens a file for reading | ENOENT, EACCES, EMFILE |
+//! | [`read`], [`write()`] | may transfer fewer bytes than given | EINTR, EISDIR, EPIPE, ENOSPC, EFBIG |
+//! | [`close`] | | EBADF |
+//! | [`poll_output`] | waits at most `seconds` until write(2) would return at once; returns POLLOUT, POLLERR (a pipe without a reader), or 0 | EINTR |
+//! | [`is_terminal`] | whether `fd` is a terminal | |
+//! | [`link_count`] | st_nlink: how many names a file has | EBADF |
+//! | [`lock_byte`] | takes a write lock on one byte of a file, without waiting; it is released when the process exits or closes any descriptor of the file | EAGAIN: another process holds the lock; ENOLCK |
+//! | [`byte_owner`] | the process that holds a lock on the byte, 0 if it is in another pid namespace; None if no other process holds one | ENOLCK |
+//! | [`umask`] | sets the mask and returns the previous one | |
+//! | [`clock_gettime`] | the time of a clock | EINVAL: no such clock |
+//! | [`nanosleep`] | sleeps for `duration` | EINTR, EINVAL |
+//! | [`set_alarm_interval`] | SIGALRM arrives every `microseconds`; 0: never | EINVAL: a second or more |
+//! | [`sched_yield`] | offers the CPU to other processes | |
+//! | [`set_cpu`] | sets the only CPU on which this process may run | EINVAL: it may not run there |
+//! | [`getrusage`] | times and counters of this process | |
+//! | [`uname`] | the kernel's names | |
+//! | [`mmap`] | maps zeroed memory that later children share: see [`map_shared`] | ENOMEM; EINVAL: the length is 0 |
+//! | [`sigaction`] | sets what a signal does; a handler blocks only its own signal | EINVAL: the signal cannot be caught |
+//! | [`is_ignored`] | whether a signal is ignored | EINVAL |
+//! | [`sigprocmask`] | `how` is SIG_BLOCK or SIG_UNBLOCK | |
+//! | [`sigwait`] | waits for one of the signals of `set`, which must be blocked; returns its number | EINTR |
+//! | [`fork`] | starts a child process; returns its process id, and 0 in the child | EAGAIN: RLIMIT_NPROC; ENOMEM |
+//! | [`parent`] | the parent's process id | |
+//! | [`wait_child`] | the status of this child if it has exited; None while it is running | ECHILD: it is not a child of this process |
+//! | [`kill`] | sends a signal to a process | ESRCH, EPERM |
+//! | [`prctl`] | sets an option of this process: see the functions below | EINVAL, EACCES |
+//! | [`exit`] | ends the process | |
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
 use core::ffi::{CStr, c_int, c_ulong};
+use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicU64;
+
+use arrayvec::ArrayString;
 
 mod errno;
 pub mod ffi;
 #[cfg(raw_backend)]
 pub mod raw;
 
-pub use errno::Errno;
+pub use errno::{Call, Errno};
 #[cfg(not(freestanding))]
 pub use ffi::*;
 #[cfg(freestanding)]
@@ -50,8 +56,8 @@ pub use raw::*;
 
 /// A file descriptor.
 ///
-/// It is not closed when dropped. The only safe sources are [`open`], [`pipe`] and the statics below,
-/// so safe code cannot use or close a descriptor that it does not own.
+/// It is not closed when dropped. The only safe sources are [`open`] and the statics below, so safe
+/// code cannot use or close a descriptor that it does not own.
 #[derive(Debug)]
 pub struct Fd(c_int);
 
@@ -68,7 +74,7 @@ impl Fd {
         self.0 <= 2
     }
 
-    /// A descriptor that was obtained elsewhere.
+    /// Wraps a descriptor from another source.
     ///
     /// # Safety
     /// Nothing else may close `fd` while the result is in use.
@@ -77,7 +83,7 @@ impl Fd {
     }
 }
 
-/// What a signal does: the part of `struct sigaction` that is used here.
+/// What a signal does: the part of `struct sigaction` that this project uses.
 #[derive(Clone, Copy)]
 pub enum Disposition {
     /// SIG_IGN: the signal is discarded.
@@ -86,7 +92,34 @@ pub enum Disposition {
     Handler(extern "C" fn(c_int)),
 }
 
-/// A write lock of the byte at `offset`. The other fields are 0, as fcntl(2) demands.
+impl Disposition {
+    /// The disposition as `struct sigaction` holds it.
+    fn address(self) -> usize {
+        match self {
+            Disposition::Ignore => libc::SIG_IGN,
+            Disposition::Handler(handler) => handler as usize,
+        }
+    }
+}
+
+/// Returns the value that `call` writes through its pointer.
+///
+/// # Safety
+/// All bytes zero must be a valid `T`, and `call` must write nothing but valid bytes of a `T`.
+unsafe fn written<T, R>(call: impl FnOnce(*mut T) -> Result<R, Errno>) -> Result<T, Errno> {
+    let mut value = MaybeUninit::zeroed();
+    call(value.as_mut_ptr())?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe { value.assume_init() })
+}
+
+/// A timer that expires every `microseconds`; 0: never.
+fn alarm_timer(microseconds: u32) -> libc::itimerval {
+    let time = libc::timeval { tv_sec: 0, tv_usec: microseconds as _ };
+    libc::itimerval { it_interval: time, it_value: time }
+}
+
+/// A write lock on the byte at `offset`. The other fields are 0, as fcntl(2) demands.
 fn write_lock(offset: u8) -> libc::flock {
     // SAFETY: a flock is made of integers.
     let mut lock: libc::flock = unsafe { core::mem::zeroed() };
@@ -112,60 +145,46 @@ impl SignalSet {
     }
 }
 
-/// A set of CPUs: CPU N is bit N. sched_setaffinity(2)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CpuSet([c_ulong; CpuSet::CPUS / BITS]);
+/// The argument of [`set_cpu`] must be below this number.
+pub const CPUS: usize = 768;
 
-const BITS: usize = c_ulong::BITS as usize;
-
-#[cfg(target_os = "linux")]
-const _: () = assert!(size_of::<CpuSet>() <= size_of::<libc::cpu_set_t>());
-
-impl CpuSet {
-    /// The most CPUs in a set. [`cpus`] fails with EINVAL if the kernel may have more.
-    pub const CPUS: usize = 768;
-
-    /// The same set with `cpu` in it. Panics unless that is below [`CpuSet::CPUS`].
-    #[must_use]
-    pub fn with(mut self, cpu: u16) -> CpuSet {
-        self.0[usize::from(cpu) / BITS] |= 1 << (usize::from(cpu) % BITS);
-        self
-    }
-
-    /// Whether the set has this CPU.
-    pub fn has(&self, cpu: usize) -> bool {
-        self.0.get(cpu / BITS).is_some_and(|word| word >> (cpu % BITS) & 1 == 1)
-    }
+/// The set that contains only `cpu`: CPU N is bit N, as in sched_setaffinity(2).
+fn cpu_set(cpu: u16) -> [c_ulong; CPUS / c_ulong::BITS as usize] {
+    const BITS: usize = c_ulong::BITS as usize;
+    let (cpu, mut set) = (usize::from(cpu), [0; CPUS / BITS]);
+    set[cpu / BITS] = 1 << (cpu % BITS);
+    set
 }
 
-/// What fork(2) returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForkResult {
-    /// This is the new process.
-    Child,
-    /// This is the old process; the new one has this process id.
-    Parent(libc::pid_t),
+/// Maps `words` atomics in memory that the children of a later fork(2) share. All are 0 at first.
+/// They stay mapped until the process exits.
+///
+/// Errors: those of [`mmap`].
+pub fn map_shared(words: usize) -> Result<&'static [AtomicU64], Errno> {
+    let length = words.checked_mul(size_of::<AtomicU64>()).ok_or(Errno::ENOMEM)?;
+    let address = mmap(length)?;
+    // SAFETY: the mapping has this length, is aligned to a page, and stays. Atomics may be shared.
+    Ok(unsafe { core::slice::from_raw_parts(address.cast(), words) })
 }
 
-/// Whether a file or a directory can be opened for reading.
+/// Tries to open a file or a directory for reading.
 ///
 /// Errors: those of open(2).
 pub fn can_open(path: &CStr) -> Result<(), Errno> {
     open(path).and_then(close)
 }
 
-/// CLOCK_MONOTONIC in nanoseconds: for durations. Nobody can set this clock.
+/// CLOCK_MONOTONIC in nanoseconds: for durations. This clock cannot be set.
 pub fn monotonic_nanoseconds() -> u64 {
     nanoseconds(libc::CLOCK_MONOTONIC)
 }
 
-/// CLOCK_REALTIME in nanoseconds since 1970: for people, and for the deadlines of
-/// mq_timedreceive(3).
+/// CLOCK_REALTIME in nanoseconds since 1970: the time of day.
 pub fn realtime_nanoseconds() -> u64 {
     nanoseconds(libc::CLOCK_REALTIME)
 }
 
-/// 0 if the clock cannot be read, which does not happen with these two.
+/// 0 if the clock cannot be read, which does not happen with these two clocks.
 fn nanoseconds(clock: libc::clockid_t) -> u64 {
     match clock_gettime(clock) {
         Ok(time) => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
@@ -173,58 +192,40 @@ fn nanoseconds(clock: libc::clockid_t) -> u64 {
     }
 }
 
-/// What uname(2) tells; None if a sandbox forbids the call.
-pub struct Kernel(Option<libc::utsname>);
-
-impl Kernel {
-    /// The kernel on which this process runs.
-    pub fn running() -> Kernel {
-        Kernel(uname().ok())
-    }
-
-    /// Its release: `6.1.0`. A dash if it is not known.
-    pub fn release(&self) -> &str {
-        let Kernel(Some(name)) = self else { return "-" };
+/// The release of the running kernel, such as `6.1.0`; a dash if a sandbox forbids uname(2).
+pub fn kernel_release() -> ArrayString<65> {
+    let name = uname();
+    let release = name.as_ref().map_or(c"-", |name| {
         // SAFETY: the kernel ends each part with a NUL.
-        let release = unsafe { CStr::from_ptr(name.release.as_ptr()) };
-        release.to_str().unwrap_or("-")
-    }
+        unsafe { CStr::from_ptr(name.release.as_ptr()) }
+    });
+    ArrayString::from(release.to_str().unwrap_or("-")).unwrap_or_default()
 }
 
-/// This process gets SIGTERM when its parent dies: prctl(2), PR_SET_PDEATHSIG. A parent that died
-/// before the call is not noticed. Does nothing outside Linux.
+/// PR_SET_PDEATHSIG: this process gets SIGTERM when its parent exits, unless that was before the call.
 pub fn set_parent_death_signal() -> Result<(), Errno> {
-    #[cfg(target_os = "linux")]
     // SAFETY: this option takes a signal number and touches no memory.
-    unsafe {
-        prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as usize, 0)?;
-    }
-    Ok(())
+    unsafe { prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as usize, 0) }
 }
 
-/// Sets the timer slack of this process to 1 ns, so that its sleeps end on time: prctl(2),
-/// PR_SET_TIMERSLACK. The default is 50 us. Children inherit it.
+/// PR_SET_TIMERSLACK: sets the timer slack of this process to 1 ns, so that its sleeps end on time.
+/// The default is 50 us. Children inherit it.
 pub fn set_least_timer_slack() -> Result<(), Errno> {
-    #[cfg(target_os = "linux")]
     // SAFETY: this option takes a number and touches no memory.
-    unsafe {
-        prctl(libc::PR_SET_TIMERSLACK, 1, 0)?;
-    }
-    Ok(())
+    unsafe { prctl(libc::PR_SET_TIMERSLACK, 1, 0) }
 }
 
-/// execve(2) no longer gives this process privileges: prctl(2), PR_SET_NO_NEW_PRIVS. That is the
-/// condition for [`set_seccomp_filter`] without privileges.
+/// PR_SET_NO_NEW_PRIVS: execve(2) can no longer give this process privileges. Without privileges,
+/// [`set_seccomp_filter`] requires it.
 ///
 /// Errors: EINVAL before Linux 3.5.
-#[cfg(target_os = "linux")]
 pub fn set_no_new_privileges() -> Result<(), Errno> {
     // SAFETY: this option takes a number and touches no memory.
     unsafe { prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0) }
 }
 
-/// From now on each system call of this process runs through `filter` first: prctl(2),
-/// PR_SET_SECCOMP. seccomp(2) describes the filter.
+/// PR_SET_SECCOMP: the kernel runs `filter` before each further system call of this process.
+/// seccomp(2) describes filters.
 ///
 /// # Safety
 /// The filter must allow a call or kill the process. A call that is skipped or made to fail
@@ -232,19 +233,13 @@ pub fn set_no_new_privileges() -> Result<(), Errno> {
 ///
 /// Errors: EINVAL if the filter is malformed or the kernel has no filters; EACCES without
 /// [`set_no_new_privileges`]; ENOMEM.
-#[cfg(target_os = "linux")]
 pub unsafe fn set_seccomp_filter(filter: &[libc::sock_filter]) -> Result<(), Errno> {
     let program = libc::sock_fprog {
         len: u16::try_from(filter.len()).map_err(|_| Errno::EINVAL)?,
         filter: filter.as_ptr().cast_mut(), // only read
     };
+    let (mode, address) = (libc::SECCOMP_MODE_FILTER as usize, &raw const program as usize);
     // SAFETY: `program` and the filter live through the call; the kernel reads and copies them. The
     // caller promises what the filter does.
-    unsafe {
-        prctl(
-            libc::PR_SET_SECCOMP,
-            libc::SECCOMP_MODE_FILTER as usize,
-            core::ptr::from_ref(&program) as usize,
-        )
-    }
+    unsafe { prctl(libc::PR_SET_SECCOMP, mode, address) }
 }

@@ -1,34 +1,32 @@
 //! `conclusion`: waits for the queue, opens it, accepts any first message.
 
-use super::{Program, Reporter};
-use crate::chat::clock::SilenceTimer;
-use crate::chat::conversation::{End, Session};
-use crate::chat::dialogue::Dialogue;
-use crate::chat::seat::Seat;
-use crate::cli::ending::Ending;
-use crate::cli::explain::{Call, CallError, Taken};
+use super::{
+    HandOver, Program, conclude, greet, install_filter, install_handlers, observer, report,
+    schedule, seal,
+};
+use crate::chat::clock::SECOND;
+use crate::chat::conversation::{Conversation, End};
+use crate::chat::dialogue::{Dialogue, Side};
+use crate::chat::watchdog::{Loss, SilenceTimer};
+use crate::cli::explain::{CallError, Cause, Ending};
 use crate::cli::output::complain;
 use crate::cli::params::{About, Params};
 use crate::cli::progress::Progress;
-use crate::cli::report;
 use crate::mq::Queue;
-use crate::os::{self, Errno};
-use crate::runtime::seal::Role;
+use crate::os::{self, Call, Errno};
 use crate::runtime::signals;
 use crate::runtime::start::{ExitCode, Process};
 
-/// The program's name.
-pub const NAME: &str = "conclusion";
+const SIDE: Side = Side::Conclusion;
 
 /// The program, for its entry point.
 pub const PROGRAM: Program = Program {
     about: About {
-        name: NAME,
+        name: SIDE.name(),
         purpose: "\
-Opens the POSIX message queue that premise creates (the program of that name,
-in another terminal), and waits for it if it does not exist yet. It answers
-every message with its md5, as fast as it can, and checks that each but the
-first is the md5 of what it sent.
+Opens the POSIX message queue that premise creates in another terminal, and
+waits for it if it does not exist yet. It answers every message with its md5, as
+fast as it can, and checks that each but the first is the md5 of what it sent.
 ",
         example: "conclusion ITERATIONS=1000000",
     },
@@ -38,77 +36,63 @@ first is the md5 of what it sent.
 /// How long to sleep between two attempts to open the queue.
 const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
-fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
-    let progress = super::progress(NAME, params);
-    super::install_handlers(params)?;
-    super::schedule(params, Seat::Conclusion, super::allowed_cpus(params))?;
-    chat(params, progress, Reporter::Itself)
+fn run(_: &Process, params: &Params) -> Result<ExitCode, CallError> {
+    let progress = Progress::new(SIDE.name(), !params.settings.verbose);
+    install_handlers(params)?;
+    schedule(SIDE, params)?;
+    converse(params, progress, None)
 }
 
-/// From the greeting to the report.
-pub fn chat(
+/// From the greeting to the report. Without a queue there is no report.
+pub fn converse(
     params: &Params,
     mut progress: Progress,
-    reporter: Reporter,
-) -> Result<ExitCode, CallError<'_>> {
-    report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Conclusion!")
-        .map_err(|errno| Call::Write.failed(errno))?;
-    let mut session = Session::new(Dialogue::conclusion(params.iterations, params.message_size));
+    hand_over: Option<HandOver<'_>>,
+) -> Result<ExitCode, CallError> {
+    greet(SIDE, params, "Oooo 'ello, I'm Mrs. Conclusion!")?;
+    let settings = &params.settings;
+    let dialogue = Dialogue::conclusion(settings.iterations, settings.message_size);
     let opened = open_queue(params, &mut progress);
     progress.clear();
-    let Some(mut queue) = opened? else {
-        return Ok(never_opened(params, &session, reporter));
+    let queue = match opened {
+        Ok(queue) => queue,
+        Err(end) => {
+            return Ok(conclude(&Ending { params, dialogue: &dialogue, received: &[], end }));
+        }
     };
-    if let Err(other) = Seat::Conclusion.take(&queue) {
-        complain(NAME, format_args!("{}: another {}", params.queue_name, Taken(other)));
+    if let Err(holder) = SIDE.lock(&queue) {
+        let (name, in_use) = (&params.queue_name, Cause::InUse(holder));
+        complain(SIDE.name(), format_args!("{name}: another {in_use}"));
         return Ok(ExitCode::FAILED);
     }
-    super::seal(params, Role::Conclusion)?;
-    let end = super::talk(NAME, params, &mut queue, &mut session, &mut progress);
-    let ending = Ending { seat: Seat::Conclusion, params, session: &session, end };
-    Ok(super::report_end(&ending, reporter))
+    install_filter(params, seal::CONCLUSION)?;
+    let now = os::realtime_nanoseconds() / SECOND;
+    let mut observer = observer(SIDE, params, progress);
+    let mut conversation = Conversation::new(&queue, dialogue, settings, &mut observer);
+    let end = conversation.hold();
+    Ok(report(params, &conversation, (now, end), hand_over))
 }
 
-/// The queue; None if it does not appear in time, or a signal comes first.
-fn open_queue<'a>(
-    params: &'a Params,
-    progress: &mut Progress,
-) -> Result<Option<Queue>, CallError<'a>> {
-    let name = &params.queue_name;
-    let mut silence_timer = SilenceTimer::new(params.timeout, os::monotonic_nanoseconds());
+/// Opens the queue as soon as it exists.
+///
+/// Errors: it does not appear in time, or a signal comes first, or mq_open(3) fails.
+fn open_queue(params: &Params, progress: &mut Progress) -> Result<Queue, End> {
+    let (name, settings) = (&params.queue_name, &params.settings);
+    let mut silence = SilenceTimer::new(settings.timeout, os::monotonic_nanoseconds());
     loop {
-        match Queue::open(name, params.wait.begins_nonblocking()) {
-            Ok(queue) => return Ok(Some(queue)),
+        match Queue::open(name, settings.wait.begins_nonblocking()) {
+            Ok(queue) => return Ok(queue),
             Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(Call::Open { name, mode: params.permissions }.failed(errno)),
+            Err(errno) => return Err(End::Failed(Call::mq_open, errno)),
         }
         let now = os::monotonic_nanoseconds();
-        if signals::arrived().is_some() || silence_timer.is_over(now, false) {
-            return Ok(None);
+        if let Some(signal) = signals::arrived() {
+            return Err(End::Signal(signal));
+        }
+        if silence.is_over(now, false) {
+            return Err(End::Lost(Loss::Absent));
         }
         progress.show_waiting(now);
         let _ = os::nanosleep(&PAUSE); // EINTR: the signal is checked next
     }
-}
-
-/// Says why there is no queue. Without a queue there is no report, but in a sketch the parent tells
-/// what ended both.
-fn never_opened(params: &Params, session: &Session, reporter: Reporter) -> ExitCode {
-    let Params { queue_name: name, timeout, .. } = params;
-    if let Some(signal) = signals::arrived() {
-        let ending = Ending { seat: Seat::Conclusion, params, session, end: End::Signal(signal) };
-        if reporter == Reporter::Sketch {
-            return super::report_end(&ending, reporter);
-        }
-        complain(NAME, format_args!("{ending}"));
-        return ending.status();
-    }
-    complain(
-        NAME,
-        format_args!(
-            "{name}: premise has not created the queue within {timeout} s (TIMEOUT): start premise \
-             with the same MESSAGE_QUEUE_NAME, and not in another container"
-        ),
-    );
-    ExitCode::SILENT
 }

@@ -1,32 +1,45 @@
-//! The four programs, each as a short story from top to bottom, and what they share.
+//! The four programs, each as a short story from top to bottom, and below it what they share.
 
 pub mod cleanup;
 pub mod conclusion;
 pub mod premise;
+#[cfg(raw_backend)]
+pub mod seal;
 pub mod sketch;
 
-use core::fmt::Write;
 use core::panic::PanicInfo;
 
-use crate::chat::conversation::{self, End, Event, Session, Settings};
-use crate::chat::seat::Seat;
-use crate::cli::ending::{Ending, Failure, status_of};
-use crate::cli::explain::{Call, CallError};
-use crate::cli::output::{self, Escaped, Text, complain, say};
+use self::seal::{List, install};
+use crate::chat::conversation::{Conversation, End, Event};
+use crate::chat::dialogue::Side;
+use crate::cli::explain::{CallError, Ending, Explained, failed};
+use crate::cli::output::{self, Escaped, check_stdout, complain, formatted, print, say};
 use crate::cli::page::Page;
 use crate::cli::params::{self, About, Params, Report};
 use crate::cli::progress::Progress;
-use crate::cli::report::{Figures, Json, Record};
-use crate::mq::Queue;
-use crate::os::{self, CpuSet, SignalSet};
-use crate::runtime::seal::{self, Role};
+use crate::cli::report::{Figures, Json, Run};
+use crate::os::{self, Call, Errno, SignalSet};
 use crate::runtime::signals;
 use crate::runtime::start::{ExitCode, Process};
+
+/// Where this project has no lists of calls, SEALED=1 is an error.
+#[cfg(not(raw_backend))]
+mod seal {
+    pub type List = ();
+    pub const PREMISE: &List = &();
+    pub use self::{
+        PREMISE as CLEANUP, PREMISE as CONCLUSION, PREMISE as PARENT, PREMISE as SKETCH,
+    };
+
+    pub fn install(_: &List) -> Result<(), crate::os::Errno> {
+        Err(crate::os::Errno::ENOSYS)
+    }
+}
 
 /// A program, for [`program!`](crate::program): what its help says, and what it does.
 pub struct Program {
     about: About,
-    run: for<'a> fn(&Process, &'a Params) -> Result<ExitCode, CallError<'a>>,
+    run: fn(&Process, &Params) -> Result<ExitCode, CallError>,
 }
 
 impl Program {
@@ -34,14 +47,9 @@ impl Program {
     pub fn main(&self, process: Process) -> ExitCode {
         output::occupy_standard_descriptors();
         match params::read(&self.about, &process) {
-            Ok(params) => self.end((self.run)(&process, &params)),
+            Ok(params) => status_of(self.about.name, &params, (self.run)(&process, &params)),
             Err(status) => status,
         }
-    }
-
-    /// The exit status of what was done; tells the error, if there is one.
-    fn end(&self, result: Result<ExitCode, CallError<'_>>) -> ExitCode {
-        result.unwrap_or_else(|error| fail(self.about.name, &error))
     }
 
     /// Says that the program has panicked.
@@ -55,122 +63,120 @@ impl Program {
     }
 }
 
-/// Says why a system call failed.
-fn fail(program: &str, error: &CallError<'_>) -> ExitCode {
-    complain(program, format_args!("{}", Failure(error)));
-    status_of(error)
+/// The exit status of what `program` has done. Prints the error, if there is one.
+fn status_of(program: &str, params: &Params, result: Result<ExitCode, CallError>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let line = Explained(error, params.queue_name.as_bytes());
+        complain(program, format_args!("{line}"));
+        error.status()
+    })
 }
 
 /// Installs the handlers of [`signals`], and returns the signals that end the program. A program
 /// that may sleep uses SIGALRM itself.
-fn install_handlers(params: &Params) -> Result<SignalSet, CallError<'static>> {
-    let sigaction = |errno| Call::Sigaction.failed(errno);
-    let handled = signals::install_handlers().map_err(sigaction)?;
-    if params.wait.may_sleep() {
-        signals::interrupt_at(libc::SIGALRM).map_err(sigaction)?;
+fn install_handlers(params: &Params) -> Result<SignalSet, CallError> {
+    let handled = signals::install_handlers().map_err(failed(Call::sigaction))?;
+    if params.settings.wait.may_sleep() {
+        signals::interrupt_at(libc::SIGALRM).map_err(failed(Call::sigaction))?;
         os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(libc::SIGALRM))
-            .map_err(|errno| Call::Sigprocmask.failed(errno))?;
+            .map_err(failed(Call::sigprocmask))?;
     }
     Ok(handled)
 }
 
-/// The CPUs from which CPUS may choose, if it does: for [`schedule`].
-fn allowed_cpus(params: &Params) -> CpuSet {
-    if params.cpus.is_some() { os::cpus().unwrap_or_default() } else { CpuSet::default() }
-}
-
-/// Lets the program in `seat` run where CPUS says, and sleep as exactly as PACE needs.
-fn schedule(params: &Params, seat: Seat, allowed: CpuSet) -> Result<(), CallError<'static>> {
+/// Lets this process run where CPUS says, and sleep as exactly as PACE needs.
+fn schedule(side: Side, params: &Params) -> Result<(), CallError> {
     if let Some(cpus) = params.cpus {
-        let cpu = cpus[seat as usize];
-        os::set_cpus(&CpuSet::default().with(cpu))
-            .map_err(|errno| Call::SetCpu { cpu, allowed }.failed(errno))?;
+        os::set_cpu(cpus[side as usize]).map_err(failed(Call::sched_setaffinity))?;
     }
-    if params.pace != 0 && params.wait.may_sleep() && seat == Seat::Premise {
-        let _ = os::set_least_timer_slack(); // without it messages are late, and counted so
+    let settings = &params.settings;
+    if settings.pace != 0 && settings.wait.may_sleep() && side == Side::Premise {
+        let _ = os::set_least_timer_slack(); // without it messages are late, and count as late
     }
     Ok(())
 }
 
-/// Installs the filter of this role, if SEALED asks for it.
-fn seal(params: &Params, role: Role) -> Result<(), CallError<'static>> {
-    let installed = if params.sealed { seal::install(role) } else { Ok(()) };
-    installed.map_err(|errno| Call::Seal.failed(errno))
-}
-
-/// A progress line, unless every message is printed: the line would stand between the messages.
-fn progress(program: &'static str, params: &Params) -> Progress {
-    if params.verbose { Progress::none() } else { Progress::new(program) }
-}
-
-/// Holds the conversation to its end, and shows the progress and, with VERBOSE, every message.
-fn talk(
-    program: &str,
-    params: &Params,
-    queue: &mut Queue,
-    session: &mut Session,
-    progress: &mut Progress,
-) -> End {
-    let settings = Settings {
-        wait: params.wait,
-        timeout: params.timeout,
-        pace: params.pace,
-        // With REPORT=json standard output is for the report alone.
-        verbose: params.verbose && params.report == Report::Text,
+/// Prints the first line, before anything is created: so standard output is known to be writable.
+/// With REPORT=json only checks that.
+fn greet(side: Side, params: &Params, greeting: &str) -> Result<(), CallError> {
+    let greeted = match params.report {
+        Report::Text => say(side.name(), format_args!("{greeting}")),
+        Report::Json => check_stdout(),
     };
-    let end = conversation::talk(queue, settings, session, &mut |event| match event {
-        Event::Sending(message) => say(program, format_args!("Sending {}", Escaped(message))),
-        Event::Received(message) => say(program, format_args!("Received {}", Escaped(message))),
-        Event::ClockChecked { now, elapsed, dialogue } => {
-            progress.show(now, elapsed, dialogue);
+    greeted.map_err(failed(Call::write))
+}
+
+/// Installs the filter of a list, if SEALED asks for it.
+fn install_filter(params: &Params, list: &List) -> Result<(), CallError> {
+    let installed = if params.sealed { install(list) } else { Ok(()) };
+    installed.map_err(failed(Call::prctl))
+}
+
+/// Shows the events of a conversation: the progress and, with VERBOSE, every message.
+fn observer(
+    side: Side,
+    params: &Params,
+    mut progress: Progress,
+) -> impl FnMut(Event<'_>) -> Result<(), Errno> {
+    let is_text = params.report == Report::Text; // json leaves standard output to the report
+    move |event| match event {
+        Event::Sending(_) | Event::Received(_) if !is_text => Ok(()),
+        Event::Sending(message) => say(side.name(), format_args!("Sending {}", Escaped(message))),
+        Event::Received(message) => say(side.name(), format_args!("Received {}", Escaped(message))),
+        Event::ClockChecked { now, dialogue } => {
+            progress.show(now, dialogue);
             Ok(())
         }
-    });
-    progress.clear();
-    end
+        Event::Ended => {
+            progress.clear();
+            Ok(())
+        }
+    }
 }
 
-/// The process that prints the report of a program, and its error.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reporter {
-    /// The program itself.
-    Itself,
-    /// Its parent, [`sketch`]: one page for both. (A program always prints its json itself.)
-    Sketch,
-}
+/// Takes the figures of a child of [`sketch`], and its error: the parent prints them.
+pub type HandOver<'a> = &'a dyn Fn(&Figures, &str);
 
-/// Prints the report, and the error if there is one. A child of [`sketch`] sends both to its parent
-/// instead, and prints only json itself.
-fn report_end(ending: &Ending<'_>, reporter: Reporter) -> ExitCode {
-    let Ending { seat, params, session, end } = *ending;
-    let figures = Figures::new(session, end, params.pace);
-    let print = || {
-        let (program, figures, kernel) = (seat.program(), &figures, os::Kernel::running());
-        let kernel = kernel.release();
-        match params.report {
-            Report::Json => {
-                Json { program, params, kernel, session, end, figures, merged: 1 }.print()
-            }
-            Report::Text => Page::new(params, kernel, &[(seat, figures)]).print(),
+/// Prints the report of a conversation, and the error if there is one. With `hand_over` it prints json
+/// alone, and hands over the rest.
+fn report(
+    params: &Params,
+    conversation: &Conversation<'_>,
+    (started, end): (u64, End),
+    hand_over: Option<HandOver<'_>>,
+) -> ExitCode {
+    let Conversation { dialogue, stats, waiting, clock, received, .. } = conversation;
+    let run = Run { started, dialogue, stats, waiting, clock, end };
+    let figures = Figures::new(&run);
+    let printed = match params.report {
+        Report::Json => {
+            let kernel = os::kernel_release();
+            print(format_args!("{}\n", Json::new(params, &kernel, &run, &figures)))
+        }
+        Report::Text if hand_over.is_some() => Ok(()),
+        Report::Text => {
+            let sides = [(dialogue.side(), &figures)];
+            Page::new(params, &os::kernel_release(), &sides).print()
         }
     };
-    let is_printed_by_parent = reporter == Reporter::Sketch && params.report == Report::Text;
-    let printed = if is_printed_by_parent { Ok(()) } else { print() };
-    let mut error = Text::default();
-    let status = match printed.map_err(|errno| Call::Write.failed(errno)) {
-        Err(call_error) if end == End::Done => {
-            let _ = write!(error, "{}", Failure(&call_error));
-            status_of(&call_error)
-        }
-        _ => {
-            let _ = write!(error, "{ending}");
+    let end = match printed {
+        Err(errno) if end == End::Done => End::Failed(Call::write, errno),
+        _ => end,
+    };
+    let ending = Ending { params, dialogue, received, end };
+    match hand_over {
+        Some(hand_over) => {
+            hand_over(&figures, &formatted(format_args!("{ending}")));
             ending.status()
         }
-    };
-    match reporter {
-        Reporter::Sketch => Record { figures, error: error.as_str() }.send(seat),
-        Reporter::Itself if error.0.is_empty() => {}
-        Reporter::Itself => complain(seat.program(), format_args!("{}", error.as_str())),
+        None => conclude(&ending),
     }
-    status
+}
+
+/// Prints the error of a conversation, if there is one, and returns its exit status.
+fn conclude(ending: &Ending<'_>) -> ExitCode {
+    if ending.end != End::Done {
+        complain(ending.dialogue.side().name(), format_args!("{ending}"));
+    }
+    ending.status()
 }

@@ -2,101 +2,102 @@
 
 use core::hint::black_box;
 
-use super::{Program, Reporter};
-use crate::chat::clock::ticks;
-use crate::chat::conversation::Session;
-use crate::chat::dialogue::Dialogue;
+use super::{
+    HandOver, Program, greet, install_filter, install_handlers, observer, report, schedule, seal,
+    status_of,
+};
+use crate::chat::clock::{SECOND, ticks};
+use crate::chat::conversation::Conversation;
+use crate::chat::dialogue::{Dialogue, Side};
 use crate::chat::message::Message;
-use crate::chat::seat::{Seat, Sitter};
-use crate::cli::ending::Ending;
-use crate::cli::explain::{Call, CallError, Existing};
+use crate::chat::watchdog::Holder;
+use crate::cli::explain::{CallError, Cause, failed};
 use crate::cli::params::{About, Params};
-use crate::cli::report;
+use crate::cli::progress::Progress;
 use crate::mq::{Queue, QueueName};
-use crate::os::{self, Errno};
-use crate::runtime::seal::Role;
+use crate::os::{self, Call, Errno};
 use crate::runtime::start::{ExitCode, Process};
 
-/// The program's name.
-pub const NAME: &str = "premise";
+const SIDE: Side = Side::Premise;
 
 /// The program, for its entry point.
 pub const PROGRAM: Program = Program {
     about: About {
-        name: NAME,
+        name: SIDE.name(),
         purpose: "\
 Creates a POSIX message queue, sends the time, and then answers every message
-of conclusion (the program of that name, in another terminal) with its md5, as
-fast as it can. It checks that each message is the md5 of what it sent. At the
-end it removes the queue and reports the figures.
+of conclusion, which runs in another terminal, with its md5 as fast as it can.
+It checks that each reply is the md5 of what it sent. At the end it removes the
+queue and reports its figures.
 ",
         example: "premise ITERATIONS=1000000",
     },
     run,
 };
 
-fn run<'a>(_: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
-    super::install_handlers(params)?;
-    super::schedule(params, Seat::Premise, super::allowed_cpus(params))?;
+fn run(_: &Process, params: &Params) -> Result<ExitCode, CallError> {
+    install_handlers(params)?;
+    schedule(SIDE, params)?;
     let mut queue = create_queue(params)?;
-    chat(params, &mut queue, Reporter::Itself)
+    converse(params, &mut queue, None)
 }
 
-/// Greets, creates the queue, and takes the seat. What would end the program later is tried first, so
+/// Greets, creates the queue, and takes the lock. What would end the program later is tried first, so
 /// that no queue is left behind: standard output may be closed, and a sandbox may forbid the cycle
 /// counter (prctl(2), PR_SET_TSC), which is SIGSEGV.
-pub fn create_queue(params: &Params) -> Result<Queue, CallError<'_>> {
-    report::greet(NAME, params.report, "Oooo 'ello, I'm Mrs. Premise!")
-        .map_err(|errno| Call::Write.failed(errno))?;
+pub fn create_queue(params: &Params) -> Result<Queue, CallError> {
+    greet(SIDE, params, "Oooo 'ello, I'm Mrs. Premise!")?;
     black_box(ticks());
-    let Params { queue_name: name, permissions: mode, message_size, wait, .. } = params;
+    let Params { settings, queue_name: name, permissions: mode, .. } = params;
     // So the queue has exactly this mode from the beginning. With fchmod(2) after mq_open(3)
     // another user's conclusion could find it closed in between. The process creates nothing else.
     os::umask(0);
-    let created = Queue::create(name, *mode, *message_size, wait.begins_nonblocking());
-    let queue = created.map_err(|errno| {
-        let (mode, message_size) = (*mode, *message_size);
-        let has_descriptors = errno == Errno::EMFILE && os::can_open(c"/") != Err(Errno::EMFILE);
-        let existing = if errno == Errno::EEXIST { examine(name) } else { Existing::Closed };
-        Call::Create { name, mode, message_size, has_descriptors, existing }.failed(errno)
-    })?;
-    let _ = Seat::Premise.take(&queue); // it is free: the queue is new
+    let is_nonblocking = settings.wait.begins_nonblocking();
+    let queue = Queue::create(name, *mode, settings.message_size, is_nonblocking)
+        .map_err(|errno| CallError { cause: cause(name, errno), ..failed(Call::mq_open)(errno) })?;
+    let _ = SIDE.lock(&queue); // it is free: the queue is new
     Ok(queue)
 }
 
-/// Finds out who talks on a queue that exists.
-fn examine(name: &QueueName) -> Existing {
-    match Queue::open(name, true).map(|queue| Sitter::at(&queue)) {
-        Ok(Some(sitter)) => Existing::Taken(sitter),
-        Ok(None) => Existing::Abandoned,
-        Err(_) => Existing::Closed,
+/// Finds out why the queue could not be created. EMFILE and EEXIST have two causes each. EACCES has
+/// another cause than when an existing queue is opened.
+fn cause(name: &QueueName, errno: Errno) -> Option<Cause> {
+    match errno {
+        Errno::EACCES => Some(Cause::Forbidden),
+        Errno::EMFILE if os::can_open(c"/") != Err(Errno::EMFILE) => Some(Cause::OverLimit),
+        Errno::EEXIST => {
+            let queue = Queue::open(name, true).ok()?;
+            Some(Holder::of(&queue).map_or(Cause::Stale, Cause::InUse))
+        }
+        _ => None,
     }
 }
 
 /// From the first message to the report. However the conversation ends, the queue is removed before
 /// anything is printed, because a reader may be slow.
-pub fn chat<'a>(
-    params: &'a Params,
+pub fn converse(
+    params: &Params,
     queue: &mut Queue,
-    reporter: Reporter,
-) -> Result<ExitCode, CallError<'a>> {
-    let mut progress = super::progress(NAME, params);
-    if let Err(error) = super::seal(params, Role::Premise) {
+    hand_over: Option<HandOver<'_>>,
+) -> Result<ExitCode, CallError> {
+    let settings = &params.settings;
+    let progress = Progress::new(SIDE.name(), !settings.verbose);
+    if let Err(error) = install_filter(params, seal::PREMISE) {
         let _ = remove_queue(params, queue);
         return Err(error);
     }
-    let now = Message::time(os::realtime_nanoseconds() / 1_000_000_000);
-    let dialogue = Dialogue::premise(now, params.iterations, params.message_size);
-    let mut session = Session::new(dialogue);
-    let end = super::talk(NAME, params, queue, &mut session, &mut progress);
-    let removed = remove_queue(params, queue).map(|()| ExitCode::DONE);
-    let ending = Ending { seat: Seat::Premise, params, session: &session, end };
-    let status = super::report_end(&ending, reporter);
-    Ok(status.or(PROGRAM.end(removed)))
+    let now = os::realtime_nanoseconds() / SECOND;
+    let first = Message::time(now);
+    let dialogue = Dialogue::premise(first, settings.iterations, settings.message_size);
+    let mut observer = observer(SIDE, params, progress);
+    let mut conversation = Conversation::new(queue, dialogue, settings, &mut observer);
+    let end = conversation.hold();
+    let removed = remove_queue(params, conversation.queue).map(|()| ExitCode::DONE);
+    let status = report(params, &conversation, (now, end), hand_over);
+    Ok(status.or(status_of(SIDE.name(), params, removed)))
 }
 
 /// Removes the queue that this program has created, and no other.
-pub fn remove_queue<'a>(params: &'a Params, queue: &Queue) -> Result<(), CallError<'a>> {
-    let name = &params.queue_name;
-    queue.unlink_own(name).map_err(|errno| Call::Unlink(name).failed(errno))
+pub fn remove_queue(params: &Params, queue: &Queue) -> Result<(), CallError> {
+    queue.unlink_own(&params.queue_name).map_err(failed(Call::mq_unlink))
 }

@@ -2,31 +2,31 @@
 //!
 //! There are three processes. The parent creates the queue before it starts the two others: if a
 //! queue of that name already exists, nothing is started, and conclusion cannot open the wrong one.
-//! Then the parent sleeps until a signal arrives or a child ends. It passes the signal on; if one
+//! Then the parent sleeps until a signal arrives or a child exits. It passes the signal on; if one
 //! child fails, it ends the other, which would otherwise wait for TIMEOUT seconds. At the end each
-//! child sends its figures through a pipe, and the parent prints one page for both.
+//! child leaves its figures in shared memory, and the parent prints one page for both.
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayVec;
 
-use super::{Program, Reporter, conclusion, premise};
-use crate::chat::seat::Seat;
-use crate::cli::explain::{Call, CallError};
+use super::{
+    HandOver, Program, conclusion, install_filter, install_handlers, premise, schedule, seal,
+    status_of,
+};
+use crate::chat::dialogue::Side;
+use crate::cli::explain::{CallError, failed};
 use crate::cli::output::complain;
 use crate::cli::page::Page;
 use crate::cli::params::{About, Params, Report};
 use crate::cli::progress::Progress;
-use crate::cli::report::{Record, Records};
-use crate::os::{self, Errno, Fd, SignalSet};
-use crate::runtime::seal::Role;
+use crate::cli::report::{Figures, NUMBERS};
+use crate::os::{self, Call, Errno, SignalSet};
 use crate::runtime::signals::{self, ENDING};
 use crate::runtime::start::{ExitCode, Process};
 
 const NAME: &str = "sketch";
-
-/// The children.
-const NAMES: [&str; 2] = [premise::NAME, conclusion::NAME];
 
 /// The program, for its entry point.
 pub const PROGRAM: Program = Program {
@@ -43,35 +43,47 @@ the two by themselves; cleanup removes a queue that a killed run left behind.
     run,
 };
 
-/// From the queue to the end of both. A signal that arrives before they are started has set the
+/// From the queue to the exit of both. A signal that arrives before they are started has set the
 /// flag, and both inherit that.
-fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<'a>> {
-    let handled = super::install_handlers(params)?;
+fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
+    let handled = install_handlers(params)?;
     // Both CPUs are tried before there is a queue. The child that becomes premise inherits the last one.
-    let allowed = super::allowed_cpus(params);
-    for seat in [Seat::Conclusion, Seat::Premise] {
-        super::schedule(params, seat, allowed)?;
+    for side in [Side::Conclusion, Side::Premise] {
+        schedule(side, params)?;
     }
-    let pipe = open_pipe().map_err(|errno| Call::Pipe.failed(errno))?;
+    let shared = os::map_shared(2 * SLOT).map_err(failed(Call::mmap))?;
+    let slots = [Slot(&shared[..SLOT]), Slot(&shared[SLOT..])];
     let mut queue = premise::create_queue(params)?;
-    if let Err(error) = block_signals().and_then(|()| super::seal(params, Role::Sketch)) {
+    if let Err(error) = block_signals().and_then(|()| install_filter(params, seal::SKETCH)) {
         let _ = premise::remove_queue(params, &queue);
         return Err(error);
     }
-    let premise = process.fork(|| {
-        let mut chat = || premise::chat(params, &mut queue, Reporter::Sketch);
-        premise::PROGRAM.end(prepare_child().and_then(|()| chat()))
+    let start = |side: Side, body: &mut dyn FnMut(HandOver<'_>) -> Result<ExitCode, CallError>| {
+        process.fork(|| {
+            let hand_over: HandOver<'_> =
+                &|figures, error| slots[side as usize].fill(figures, error);
+            status_of(side.name(), params, prepare_child().and_then(|()| body(hand_over)))
+        })
+    };
+    let premise = start(Side::Premise, &mut |hand_over| {
+        premise::converse(params, &mut queue, Some(hand_over))
     });
-    let conclusion = process.fork(|| {
-        let schedule = || super::schedule(params, Seat::Conclusion, allowed);
-        let chat = || conclusion::chat(params, Progress::none(), Reporter::Sketch);
-        conclusion::PROGRAM.end(prepare_child().and_then(|()| schedule()).and_then(|()| chat()))
+    let conclusion = start(Side::Conclusion, &mut |hand_over| {
+        schedule(Side::Conclusion, params)?;
+        let progress = Progress::new("", false); // premise shows it
+        conclusion::converse(params, progress, Some(hand_over))
     });
-    let running = [premise.ok(), conclusion.ok()];
-    let (status, alarm_ends) = (ExitCode::DONE, !params.wait.may_sleep());
-    let mut children = Children { running, status, cause: None, killed: None, alarm_ends };
-    let started = premise.and(conclusion).map_err(|errno| Call::Fork.failed(errno));
-    let started = started.and_then(|_| super::seal(params, Role::Parent));
+    let mut children = Children {
+        running: [premise.ok(), conclusion.ok()],
+        status: ExitCode::DONE,
+        cause: None,
+        killed: None,
+        alarm_ends: !params.settings.wait.may_sleep(),
+    };
+    let started = premise
+        .and(conclusion)
+        .map_err(failed(Call::fork))
+        .and_then(|_| install_filter(params, seal::PARENT));
     if started.is_err() {
         children.signal(libc::SIGTERM);
     }
@@ -83,108 +95,123 @@ fn run<'a>(process: &Process, params: &'a Params) -> Result<ExitCode, CallError<
     // Only the report and the messages are still to be written. A signal must be able to end a write
     // that blocks because the reader does not read.
     let _ = os::sigprocmask(libc::SIG_UNBLOCK, handled);
-    let is_childs_fault = started.is_ok() && waited.is_ok();
-    let printed = report(params, children.cause.filter(|_| is_childs_fault), &pipe);
-    if let Some((name, signal)) = children.killed {
-        let by_seal = params.sealed && signal == libc::SIGSYS;
-        let hint = if by_seal { " (SEALED=1: the kernel's log names the call)" } else { "" };
-        complain(NAME, format_args!("{name} was killed by signal {signal}{hint}"));
+    let printed = print_report(params, &slots);
+    let supervised = started.and(waited);
+    // The error of the other child is a consequence.
+    if let (Some(side), Ok(())) = (children.cause, supervised) {
+        slots[side as usize].complain(side);
     }
-    started.and(waited)?;
+    if let Some((side, signal)) = children.killed {
+        let by_filter = params.sealed && signal == libc::SIGSYS;
+        let hint = if by_filter { " (SEALED=1: the kernel's log names the call)" } else { "" };
+        complain(NAME, format_args!("{} was killed by signal {signal}{hint}", side.name()));
+    }
+    supervised?;
     if children.status == ExitCode::DONE {
-        printed.map_err(|errno| Call::Write.failed(errno))?;
+        printed.map_err(failed(Call::write))?;
     }
     Ok(children.status)
 }
 
-/// A pipe for the children's figures. The write end replaces standard input, which no program here
-/// reads. So it is descriptor 0 in each child, and a filter can name that number.
-///
-/// If standard input was closed and there is no /dev/null, the first pipe takes its number.
-fn open_pipe() -> Result<Fd, Errno> {
-    let (mut read, mut write) = os::pipe()?;
-    while read.is_standard() {
-        (read, write) = os::pipe()?;
+/// Prints one page for both programs. (Each child has printed its own json.)
+fn print_report(params: &Params, slots: &[Slot; 2]) -> Result<(), Errno> {
+    if params.report == Report::Json {
+        return Ok(());
     }
-    os::replace_stdin(&write)?;
-    let _ = os::close(write);
-    Ok(read)
+    let figures = slots.each_ref().map(Slot::figures);
+    let sides: ArrayVec<(Side, &Figures), 2> = Side::BOTH
+        .into_iter()
+        .zip(&figures)
+        .filter_map(|(side, figures)| Some((side, figures.as_ref()?)))
+        .collect();
+    Page::new(params, &os::kernel_release(), &sides).print()
 }
 
-/// Prints one page for both programs, and then the error of the child that caused the end, if one did:
-/// the other child's error is a consequence.
-fn report(params: &Params, cause: Option<usize>, pipe: &Fd) -> Result<(), Errno> {
-    let mut buffer = [0; size_of::<Records>()];
-    let records = Record::receive(pipe, &mut buffer);
-    let mut sides = ArrayVec::<_, 2>::new();
-    for (seat, record) in [Seat::Premise, Seat::Conclusion].into_iter().zip(&records) {
-        if let Some(record) = record {
-            sides.push((seat, &record.figures));
+/// Shared memory, at first zero, that one child fills at its end and the parent reads afterwards: 1,
+/// the figures, and the error, eight bytes per word, the first one lowest.
+struct Slot(&'static [AtomicU64]);
+
+/// Words per slot: a page of memory, with space for the longest error.
+const SLOT: usize = 512;
+
+impl Slot {
+    fn fill(&self, figures: &Figures, error: &str) {
+        let eight_bytes =
+            |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let text = error.as_bytes().chunks(8).map(eight_bytes);
+        for (to, word) in self.0[1..].iter().zip(figures.numbers.into_iter().chain(text)) {
+            to.store(word, Relaxed);
+        }
+        self.0[0].store(1, Relaxed);
+    }
+
+    /// None if the child has not come so far.
+    fn figures(&self) -> Option<Figures> {
+        let numbers = core::array::from_fn(|index| self.0[1 + index].load(Relaxed));
+        (self.0[0].load(Relaxed) != 0).then_some(Figures { numbers })
+    }
+
+    /// Prints the error of the child, if it has left one.
+    fn complain(&self, side: Side) {
+        let words = self.0[1 + NUMBERS..].iter().map(|word| word.load(Relaxed).to_le_bytes());
+        let bytes = words.flatten().take_while(|byte| *byte != 0);
+        let error: ArrayVec<u8, { 8 * SLOT }> = bytes.collect();
+        match str::from_utf8(&error) {
+            Ok("") | Err(_) => {}
+            Ok(error) => complain(side.name(), format_args!("{error}")),
         }
     }
-    let printed = match params.report {
-        Report::Text => Page::new(params, os::Kernel::running().release(), &sides).print(),
-        Report::Json => Ok(()), // each child has printed its own
-    };
-    if let Some(child) = cause
-        && let Some(record) = &records[child]
-        && !record.error.is_empty()
-    {
-        complain(NAMES[child], format_args!("{}", record.error));
-    }
-    printed
 }
 
 /// From here on the parent waits for signals instead of handling them.
 ///
 /// The children handle SIGTERM even if it was ignored when the program started: their parent must
 /// be able to end them. In the parent it stays blocked then.
-fn block_signals() -> Result<(), CallError<'static>> {
+fn block_signals() -> Result<(), CallError> {
     change_mask(libc::SIG_BLOCK)?;
     signals::interrupt_at(libc::SIGCHLD)
         .and_then(|()| signals::handle(libc::SIGTERM))
-        .map_err(|errno| Call::Sigaction.failed(errno))
+        .map_err(failed(Call::sigaction))
 }
 
 /// Makes a child handle signals again, as premise and conclusion do, and end with its parent.
 /// Without the parent nothing would end the children.
-fn prepare_child() -> Result<(), CallError<'static>> {
+fn prepare_child() -> Result<(), CallError> {
     let _ = os::set_parent_death_signal();
     change_mask(libc::SIG_UNBLOCK)
 }
 
-fn change_mask(how: c_int) -> Result<(), CallError<'static>> {
-    os::sigprocmask(how, ENDING.with(libc::SIGCHLD))
-        .map_err(|errno| Call::Sigprocmask.failed(errno))
+fn change_mask(how: c_int) -> Result<(), CallError> {
+    os::sigprocmask(how, ENDING.with(libc::SIGCHLD)).map_err(failed(Call::sigprocmask))
 }
 
 /// The two processes, and how they have ended so far.
 struct Children {
-    /// premise and conclusion. None after the end: a process id is reused.
+    /// By [`Side`]. Exited children are forgotten, because pids are reused.
     running: [Option<libc::pid_t>; 2],
     /// The exit status of the child that caused the end.
     status: ExitCode,
-    /// The index of that child.
-    cause: Option<usize>,
+    /// That child.
+    cause: Option<Side>,
     /// The first child that was killed, and the signal.
-    killed: Option<(&'static str, c_int)>,
+    killed: Option<(Side, c_int)>,
     /// SIGALRM ends a program; in one that may sleep it ends nothing.
     alarm_ends: bool,
 }
 
 impl Children {
-    /// Waits until both have ended, and passes the signals on meanwhile.
+    /// Waits until both have exited, and passes the signals on meanwhile.
     ///
     /// Each is waited for by its process id: the program may have other children, which it has
     /// inherited through execve(2).
-    fn wait(&mut self, awaited: SignalSet) -> Result<(), CallError<'static>> {
+    fn wait(&mut self, awaited: SignalSet) -> Result<(), CallError> {
         loop {
-            for child in 0..NAMES.len() {
-                let Some(pid) = self.running[child] else { continue };
-                let status = os::wait_child(pid).map_err(|errno| Call::Wait.failed(errno))?;
+            for side in Side::BOTH {
+                let Some(pid) = self.running[side as usize] else { continue };
+                let status = os::wait_child(pid).map_err(failed(Call::wait4))?;
                 if let Some(status) = status {
-                    self.running[child] = None;
-                    self.ended(child, status);
+                    self.running[side as usize] = None;
+                    self.exited(side, status);
                 }
             }
             if self.running == [None; 2] {
@@ -198,17 +225,16 @@ impl Children {
                     }
                     self.signal(signal);
                 }
-                Err(errno) => return Err(Call::Sigwait.failed(errno)),
+                Err(errno) => return Err(failed(Call::sigwait)(errno)),
             }
         }
     }
 
-    /// A child has ended, with this status from wait4(2). If it failed, the other has nobody to
-    /// talk to.
-    fn ended(&mut self, child: usize, status: c_int) {
+    /// A child has exited, with this status from wait4(2). If it failed, the other has no peer.
+    fn exited(&mut self, side: Side, status: c_int) {
         let status = if libc::WIFSIGNALED(status) {
             let signal = libc::WTERMSIG(status);
-            self.killed = self.killed.or(Some((NAMES[child], signal)));
+            self.killed = self.killed.or(Some((side, signal)));
             ExitCode::signal(signal)
         } else {
             ExitCode(libc::WEXITSTATUS(status) as u8)
@@ -218,7 +244,7 @@ impl Children {
             let is_consequence =
                 self.status == ExitCode::SILENT && status != ExitCode::signal(libc::SIGTERM);
             if self.status == ExitCode::DONE || is_consequence {
-                (self.status, self.cause) = (status, Some(child));
+                (self.status, self.cause) = (status, Some(side));
             }
             self.signal(libc::SIGTERM);
         }

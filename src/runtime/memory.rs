@@ -1,26 +1,15 @@
-//! memcpy and its siblings. The compiler calls them whether or not there is a C library.
+//! memcpy and its siblings, which the compiler calls with or without a C library.
 //!
-//! Written as plain loops they could end up calling themselves: the optimiser recognises a loop
-//! that copies, fills, compares or measures, and replaces it by a call of memcpy, memset, bcmp or
-//! strlen. Hence an instruction of the processor, or a loop with an empty `asm!`, where memory is
-//! written ([`arch`]), and volatile reads where it is only read.
-//!
-//! The symbols themselves are defined in the programs, by [`program!`](crate::program).
+//! A plain loop could end up calling itself: the optimiser recognises a loop that copies, fills,
+//! compares or measures, and replaces it by a call of memcpy, memset, bcmp or strlen. So the functions
+//! of [`arch`] use an instruction of the processor or a loop with an empty `asm!`, and the functions
+//! here use volatile reads. [`program!`](crate::program) defines the symbols: memcpy(3) is
+//! [`arch::copy_forward`], memset(3) is [`arch::fill`], and the others are here.
 
-#![allow(unsafe_code)] // callers pass bare pointers, as in C
+#![allow(unsafe_code)] // raw pointers, as in C
 #![cfg(raw_backend)]
 
 use crate::arch;
-
-/// memcpy(3).
-///
-/// # Safety
-/// `from` must be readable and `to` writable for `length` bytes, and they must not overlap.
-#[inline]
-pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { arch::copy_forward(to, from, length) }
-}
 
 /// memmove(3).
 ///
@@ -28,28 +17,12 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
 /// `from` must be readable and `to` writable for `length` bytes.
 #[inline]
 pub unsafe fn copy_overlapping(to: *mut u8, from: *const u8, length: usize) {
-    // SAFETY: the caller's promise. Backwards only if `to` is the higher one.
-    unsafe {
-        if to.addr() > from.addr() {
-            arch::copy_backward(to, from, length);
-        } else {
-            arch::copy_forward(to, from, length);
-        }
-    }
+    let copy = if to.addr() > from.addr() { arch::copy_backward } else { arch::copy_forward };
+    // SAFETY: the caller's promise. The copy is backward only if `to` is the higher address.
+    unsafe { copy(to, from, length) }
 }
 
-/// memset(3).
-///
-/// # Safety
-/// `to` must be writable for `length` bytes.
-#[inline]
-pub unsafe fn fill(to: *mut u8, byte: u8, length: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { arch::fill(to, byte, length) }
-}
-
-/// memcmp(3) and bcmp(3): 0 if all bytes are equal, else the difference of the first two that are
-/// not.
+/// memcmp(3) and bcmp(3): the difference of the first two bytes that differ, or 0.
 ///
 /// # Safety
 /// `a` and `b` must be readable for `length` bytes.
@@ -97,7 +70,7 @@ mod tests {
                 theirs[120..120 + length].fill(7);
                 let copy = if to > from { bytes::copy_backward } else { bytes::copy_forward };
                 for (copy, fill) in [
-                    (copy_overlapping as unsafe fn(_, _, _), fill as unsafe fn(_, _, _)),
+                    (copy_overlapping as unsafe fn(_, _, _), arch::fill as unsafe fn(_, _, _)),
                     (copy, bytes::fill),
                 ] {
                     let mut ours = original;

@@ -1,16 +1,14 @@
-//! A signal that asks for the end only sets a flag; the program then ends in order.
+//! A signal that asks a program to end sets a flag; the program then ends in order.
 //!
-//! A handler may do next to nothing (signal-safety(7)), so it only stores the signal's number. The
-//! conversation reads the flag after each reply and after each empty poll. A signal during a wait
-//! makes the wait return EINTR. A signal between the reading and the wait is noticed when the timer
-//! of the conversation next interrupts the wait, after a second at most.
+//! A handler may do very little (signal-safety(7)), so it only stores the signal's number. The
+//! conversation reads it after each reply and after each miss. A signal during a wait makes the wait
+//! return EINTR. If a signal arrives between the reading and the wait, the program notices it when
+//! the timer of the conversation next interrupts the wait. That timer sends SIGALRM, so SIGALRM does
+//! not end a program that may sleep, whichever process sends it: [`interrupt_at`].
 //!
-//! That timer sends SIGALRM, so in a program that may sleep this signal ends nothing, no matter
-//! which process sends it: [`interrupt_at`].
-//!
-//! Only signals that a person, a shell or a supervisor sends have a handler. Every other signal has
-//! its usual effect. That is right above all for faults: a handler for SIGSYS would make a call
-//! that a sandbox traps look like one that succeeded.
+//! Only the signals that a person, a shell or a supervisor sends have a handler. Every other signal
+//! has its usual effect, above all a fault: with a handler for SIGSYS, a call that a sandbox traps
+//! would seem to succeed.
 
 #![allow(unsafe_code)] // a handler is installed
 
@@ -20,7 +18,7 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use crate::os::{self, Disposition, Errno, SignalSet};
 
-/// The signals that end a program in order, by name.
+/// The signals that end a program in order.
 const NAMED: [(c_int, &str); 8] = [
     (libc::SIGHUP, "SIGHUP"),
     (libc::SIGINT, "SIGINT"),
@@ -32,7 +30,7 @@ const NAMED: [(c_int, &str); 8] = [
     (libc::SIGXCPU, "SIGXCPU"),
 ];
 
-/// The signals that end a program in order, as a set.
+/// The same as a set.
 pub const ENDING: SignalSet = {
     let (mut set, mut i) = (SignalSet(0), 0);
     while i < NAMED.len() {
@@ -42,22 +40,17 @@ pub const ENDING: SignalSet = {
     set
 };
 
-/// The first signal of [`ENDING`] that has arrived; 0: none.
+/// The first signal of [`ENDING`] that has arrived, or 0.
 static ARRIVED: AtomicI32 = AtomicI32::new(0);
 
-extern "C" fn handler(signal: c_int) {
-    note(signal);
-}
-
-/// A signal of [`ENDING`] has arrived: the handler says so, or a program that waits for signals.
-pub fn note(signal: c_int) {
+/// Notes that a signal of [`ENDING`] has arrived: the handler, and for the caller of sigwait(3).
+pub extern "C" fn note(signal: c_int) {
     let _ = ARRIVED.compare_exchange(0, signal, Relaxed, Relaxed);
 }
 
-/// Installs the handler for the signals of [`ENDING`], and returns those that it handles now. Then
+/// Installs the handler for the signals of [`ENDING`], and returns those that have it: a signal that
+/// was ignored when the program started stays ignored, as nohup(1) requires. Ignores the signals of
 /// [`ignore_write_signals`].
-///
-/// A signal that was ignored when the program started stays ignored: nohup(1) relies on it.
 pub fn install_handlers() -> Result<SignalSet, Errno> {
     let mut handled = SignalSet(0);
     for signal in ENDING.iter() {
@@ -72,12 +65,12 @@ pub fn install_handlers() -> Result<SignalSet, Errno> {
 
 /// Installs the handler for one signal, even if it was ignored.
 pub fn handle(signal: c_int) -> Result<(), Errno> {
-    // SAFETY: `handler` makes one atomic access and nothing else.
-    unsafe { os::sigaction(signal, Disposition::Handler(handler)) }
+    // SAFETY: `note` makes one atomic access and nothing else.
+    unsafe { os::sigaction(signal, Disposition::Handler(note)) }
 }
 
-/// Ignores SIGPIPE and SIGXFSZ: a closed reader then appears as EPIPE, and a file at RLIMIT_FSIZE
-/// as EFBIG.
+/// Ignores SIGPIPE and SIGXFSZ: write(2) then fails with EPIPE if the reader is closed, and with
+/// EFBIG at RLIMIT_FSIZE.
 pub fn ignore_write_signals() -> Result<(), Errno> {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
         // SAFETY: no handler is installed.
@@ -86,11 +79,10 @@ pub fn ignore_write_signals() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Gives a signal a handler that does nothing, even if it was ignored when the program started.
+/// Installs a handler that does nothing, even if the signal was ignored when the program started.
 ///
-/// SIGALRM then interrupts a wait and ends nothing. SIGCHLD can be waited for; if a parent has left
-/// it ignored, no child could be waited for, and with the default, some systems discard a signal
-/// that nobody is waiting for yet.
+/// SIGALRM then interrupts a wait and does not end the program. For SIGCHLD this undoes an inherited
+/// SIG_IGN, with which the kernel would discard the exit status of each child.
 pub fn interrupt_at(signal: c_int) -> Result<(), Errno> {
     extern "C" fn do_nothing(_: c_int) {}
     // SAFETY: the handler does nothing.

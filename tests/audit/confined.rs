@@ -2,15 +2,21 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use mq_sketch::mq::Queue;
 use nix::sys::signal::Signal;
 use seccompiler::SeccompAction;
 
+use crate::calls;
 use crate::common::{self, Place, assert_done, code, filtered, finish, start};
-use crate::published::{list, names_in};
-use crate::scribe::call_named;
+use crate::published::{folder, names_in};
+
+/// A published list of this architecture.
+fn list(program: &str, ending: &str) -> PathBuf {
+    folder().join(std::env::consts::ARCH).join(format!("{program}.{ending}"))
+}
 
 /// A command that runs under an OCI list, less the call `without`, from its execve(2) on: under a
 /// filter that allows the calls of the list, and kills the process at any other.
@@ -18,7 +24,7 @@ fn under(mut command: Command, program: &str, without: &str) -> Command {
     let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
     let names = names_in(&serde_json::from_str(&oci).unwrap(), "x86_64");
     let names = names.iter().filter(|name| **name != without);
-    let numbers = names.map(|name| call_named(name).0);
+    let numbers = names.map(|name| calls::by_name(name).number);
     filtered(&mut command, numbers, SeccompAction::Allow, SeccompAction::KillProcess);
     command
 }
@@ -51,7 +57,6 @@ fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
 }
 
 #[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn under_the_published_oci_list_every_program_does_its_work() {
     run_everything("published-oci", |program| {
         under(Command::new(common::program(program)), program, "")
@@ -69,7 +74,6 @@ fn under_the_published_oci_list_every_program_does_its_work() {
 }
 
 #[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
     let place = Place::new("published-without");
     for call in ["openat", "rt_sigaction", "umask", "mq_open", "mq_timedsend", "exit_group"] {
@@ -85,7 +89,6 @@ fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
 }
 
 #[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn minijail0_runs_every_program_with_the_published_policy() {
     if Command::new("minijail0").arg("-h").output().is_err() {
         println!("left out: there is no minijail0"); // Debian has none
@@ -101,7 +104,6 @@ fn minijail0_runs_every_program_with_the_published_policy() {
 }
 
 #[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn systemd_runs_every_program_with_the_published_settings() {
     let mut probe = Command::new("systemd-run");
     probe.args(["--quiet", "--wait", "--pipe", "--collect", "--no-ask-password", "true"]);

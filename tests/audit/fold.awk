@@ -3,9 +3,9 @@
 #
 #     awk -f tests/audit/fold.awk target/trace
 #
-# Left out are: rounds without progress; an attempt to open a queue that is not there yet, and the
-# pause after it; a handler like one before; readings of the clock that check for silence, and looks
-# at the peer's seat with them.
+# Left out are: misses; an attempt to open a queue that is not there yet, and the pause after it; a
+# handler like one before; readings of the clock that check for a timeout, and the looks at the peer's
+# lock that follow them.
 
 BEGIN { FS = "\"" }                     # the second field is the first string: a message
 
@@ -15,8 +15,8 @@ BEGIN { FS = "\"" }                     # the second field is the first string: 
     if (seen[substr($0, RSTART, RLENGTH)]++) next
 }
 
-# An empty poll. The last check of the queue has a deadline and is kept.
-/^mq_timedreceive\(.* NULL, NULL\) += -1 EAGAIN/ { next }
+# An empty poll. The last check of the queue comes directly after a reply, and is kept.
+/^mq_timedreceive\(.* NULL, NULL\) += -1 EAGAIN/ && last !~ /^mq_timedreceive/ { next }
 
 # The program receives its own message and sends it back.
 /^mq_timedreceive\(/ && $2 != "" && $2 == sent { is_own = 1; next }
@@ -29,8 +29,10 @@ BEGIN { FS = "\"" }                     # the second field is the first string: 
 /^mq_open\(.* = -1 ENOENT/ { next }
 /^nanosleep\(/ { next }
 
-/^fcntl\(.*F_GETLK/ && is_check { next }
-{ is_check = 0 }
-/^clock_gettime\(CLOCK_MONOTONIC/ && last !~ /^getrusage/ { is_check = 1; next }
+# Of the readings before getrusage(2) the last one is kept.
+/^clock_gettime\(CLOCK_MONOTONIC/ { reading = $0; next }
+/^fcntl\(.*F_GETLK/ && reading { reading = ""; next }
+/^getrusage\(/ && reading { print reading }
+{ reading = "" }
 
 { print; last = $0 }

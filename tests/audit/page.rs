@@ -22,6 +22,9 @@ fn without_differences(line: &str) -> String {
     if let Some(name) = ["execve", "umask"].iter().find(|name| line.starts_with(**name)) {
         return name.to_string();
     }
+    if line.starts_with(r#"write(1, "\nqueue "#) {
+        return "a page".into();
+    }
     // The length of what is printed depends on its numbers.
     let line = if line.starts_with("write(") { line.split("...").next().unwrap() } else { line };
     // A string with a digit in it has a time or a digest.
@@ -66,9 +69,8 @@ fn fold(trace: &Path) -> String {
     String::from_utf8(folded.stdout).unwrap()
 }
 
-/// A hundred rounds come before the peer, so that there is something to fold.
+/// A hundred misses come before the peer, so that there is something to fold.
 #[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn a_folded_trace_has_the_lines_of_the_page() {
     if !has_strace_and_awk() {
         return;
@@ -82,11 +84,11 @@ fn a_folded_trace_has_the_lines_of_the_page() {
     let (folder, mut strace) = strace("premise", &place);
     let trace = folder.path().join("trace");
     let strace = start(strace.arg("ITERATIONS=2"));
-    wait_until("premise has made 100 rounds", || {
+    wait_until("premise has missed 100 times", || {
         let text = fs::read_to_string(&trace).ok()?;
         (text.matches("sched_yield").count() > 100).then_some(())
     });
-    assert_done(&place.run("conclusion", &["ITERATIONS=2"]));
+    place.succeed("conclusion", &["ITERATIONS=2"]);
     assert_done(&finish(strace));
 
     assert!(page.contains("\n    awk -f tests/audit/fold.awk target/trace\n"), "the command");
@@ -100,7 +102,6 @@ fn a_folded_trace_has_the_lines_of_the_page() {
 }
 
 #[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn a_folded_trace_has_no_attempts_to_open_a_queue_that_is_not_there() {
     if !has_strace_and_awk() {
         return;
@@ -118,7 +119,6 @@ fn a_folded_trace_has_no_attempts_to_open_a_queue_that_is_not_there() {
 }
 
 #[test]
-#[cfg_attr(not(freestanding), ignore = "for freestanding programs")]
 fn the_page_counts_the_calls_of_each_filter() {
     let page = page();
     for filter in FILTERS {

@@ -1,6 +1,6 @@
-//! The golden files, tests/audit/PROGRAM.txt, and how a trace is compared with them.
+//! The expected-call files, tests/audit/PROGRAM.txt, and how a trace is compared with them.
 //!
-//! A golden file has these lines. What is indented below a line belongs to it.
+//! An expected-call file has these lines. What is indented below a line belongs to it.
 //!
 //! ```text
 //! call(arguments) = result    a system call, as scribe.rs shows it
@@ -10,14 +10,17 @@
 //! up to 3 times               the lines below, at most so often
 //! any number of times         the lines below, as often as they come, or never
 //! perhaps                     the lines below, once or never
-//! perhaps: LINE               the same for one line; also with `3 times` and the like
+//! perhaps: LINE               the same for one line; also with `3 times`, `if` and the like
 //! either ... or ... or ...    the lines below one of these
 //! any calls                   whatever comes
+//! if WORD or WORD             the lines below, in the runs of this program or with this argument
+//! unless WORD or WORD         the lines below, in all other runs
 //! see NAME                    the lines below `part NAME`, which is in any of the files
+//! see NAME before LINE        the same up to the first line that begins so, without that one
 //! child 1                     the calls of the first process that the program starts
 //! # comment
 //!
-//! part NAME                   lines for `see`
+//! part NAME                   lines for `see`; a `*` in the name and the lines stands for any word
 //! run NAME: ARGUMENTS         a whole run, from the first call to the last
 //! with the C library          how the lines of all files differ with --features ffi:
 //!     text -> text; call        a call that begins so begins otherwise, and a call follows
@@ -25,19 +28,21 @@
 //!     text -> never             it is not made
 //! ```
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
 use crate::common::ALL;
 
-/// A line of a golden file, with the lines that are indented below it.
+/// A line of an expected-call file, with the lines that are indented below it.
 #[derive(Clone)]
 pub struct Line {
     pub text: String,
     pub below: Vec<Line>,
 }
 
+/// A run, with the lines of all parts that it sees.
 pub struct Run {
     pub program: &'static str,
     pub name: String,
@@ -52,6 +57,12 @@ impl Run {
             self.lines.iter().cloned().partition(|line| line.text.starts_with("child "));
         (lines, children)
     }
+
+    /// Whether one of these words, which ` or ` separates, is the program or an argument.
+    fn has(&self, words: &str) -> bool {
+        let has = |word| self.program == word || self.arguments.split(' ').any(|has| has == word);
+        words.split(" or ").any(has)
+    }
 }
 
 /// The filter that the call in a line installs, if it does.
@@ -59,85 +70,123 @@ pub fn installed_filter(line: &str) -> Option<&str> {
     line.strip_prefix("prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ")?.strip_suffix(')')
 }
 
-/// All golden files, as they are for the backend under test.
-pub struct Golden {
-    parts: BTreeMap<String, Vec<Line>>,
-    pub runs: Vec<Run>,
-}
-
-impl Golden {
-    pub fn load() -> Golden {
-        let text = |program| {
-            let path = crate::folder().join(format!("{program}.txt"));
-            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
-        };
-        let premise = text("premise");
-        let (_, differences) = premise.split_once("\nwith the C library\n").expect("differences");
-        let differences = differences.lines().filter(|_| !cfg!(freestanding));
-        let differences: Vec<_> = differences.map(|line| without_comment(line).trim()).collect();
-        let mut golden = Golden { parts: BTreeMap::new(), runs: Vec::new() };
-        for program in ALL {
-            for Line { text, below: lines } in tree(&text(program), &differences) {
-                if let Some(name) = text.strip_prefix("part ") {
-                    let before = golden.parts.insert(name.into(), lines);
-                    assert!(before.is_none(), "part {name} stands there twice");
-                } else if let Some(run) = text.strip_prefix("run ") {
-                    let (name, arguments) = run.split_once(':').expect("a colon");
-                    let (name, arguments) = (name.into(), arguments.into());
-                    golden.runs.push(Run { program, name, arguments, lines });
-                } else {
-                    assert_eq!(text, "with the C library", "{program}.txt");
-                }
+/// The runs of all expected-call files, as they are for the backend under test.
+pub fn runs() -> Vec<Run> {
+    let texts = ALL.map(|program| {
+        let path = crate::folder().join(format!("{program}.txt"));
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+    });
+    let (_, differences) = texts[0].split_once("\nwith the C library\n").expect("differences");
+    let differences = differences.lines().filter(|_| !cfg!(freestanding));
+    let differences: Vec<_> = differences.map(|line| without_comment(line).trim()).collect();
+    let (mut parts, mut runs) = (BTreeMap::new(), Vec::new());
+    for (program, text) in ALL.into_iter().zip(&texts) {
+        for Line { text, below: lines } in tree(text, &differences) {
+            if let Some(name) = text.strip_prefix("part ") {
+                let before = parts.insert(name.to_string(), lines);
+                assert!(before.is_none(), "part {name} stands there twice");
+            } else if let Some(run) = text.strip_prefix("run ") {
+                let (name, arguments) = run.split_once(':').expect("a colon");
+                let (name, arguments) = (name.into(), arguments.into());
+                runs.push(Run { program, name, arguments, lines });
+            } else {
+                assert_eq!(text, "with the C library", "{program}.txt");
             }
         }
-        let mut used = BTreeSet::new();
-        for run in &golden.runs {
-            golden.walk(&run.lines, &mut |line| {
-                used.extend(line.strip_prefix("see ").map(String::from));
-            });
-        }
-        assert_eq!(golden.parts.keys().collect::<Vec<_>>(), used.iter().collect::<Vec<_>>());
-        golden
+    }
+    let used = RefCell::default();
+    for run in &mut runs {
+        let mut lines = Vec::new();
+        Parts { parts: &parts, used: &used, run }.add(&run.lines, None, &mut lines);
+        run.lines = lines;
+    }
+    assert_eq!(Vec::from_iter(parts.keys()), Vec::from_iter(used.into_inner()), "parts, used");
+    runs
+}
+
+/// All parts, for one run.
+struct Parts<'a, 'b> {
+    parts: &'b BTreeMap<String, Vec<Line>>,
+    used: &'a RefCell<BTreeSet<&'b String>>,
+    run: &'a Run,
+}
+
+impl Parts<'_, '_> {
+    /// Adds lines as they are in the run, up to the first that begins with `end`. Returns whether
+    /// there is one.
+    fn add(&self, lines: &[Line], end: Option<&str>, out: &mut Vec<Line>) -> bool {
+        lines.iter().any(|Line { text, below }| match text.split_once(' ') {
+            _ if end.is_some_and(|end| text.starts_with(end)) => true,
+            Some(("see", name)) => match name.split_once(" before ") {
+                None => self.add(&self.part(name), end, out),
+                Some((name, end)) => {
+                    let is_there = self.add(&self.part(name), Some(end), out);
+                    assert!(is_there, "part {name} has no line {end}");
+                    false
+                }
+            },
+            Some(("if", words)) => self.run.has(words) && self.add(below, end, out),
+            Some(("unless", words)) => !self.run.has(words) && self.add(below, end, out),
+            _ => {
+                let mut line = Line { text: text.clone(), below: Vec::new() };
+                self.add(below, None, &mut line.below);
+                out.push(line);
+                false
+            }
+        })
     }
 
     /// The lines below `part NAME`.
-    fn part(&self, name: &str) -> &[Line] {
-        self.parts.get(name).unwrap_or_else(|| panic!("there is no part {name}"))
+    fn part(&self, name: &str) -> Vec<Line> {
+        let found = self.parts.iter().find_map(|(part, lines)| {
+            let (before, after) = part.split_once('*').unwrap_or((part, ""));
+            let word = name.strip_prefix(before)?.strip_suffix(after)?;
+            (part.contains('*') || word.is_empty()).then_some((part, lines, word))
+        });
+        let (part, lines, word) = found.unwrap_or_else(|| panic!("there is no part {name}"));
+        self.used.borrow_mut().insert(part);
+        filled_in(lines, word)
     }
+}
 
-    /// Shows all lines in their order, those of the parts included.
-    pub fn walk(&self, lines: &[Line], show: &mut impl FnMut(&str)) {
-        for line in lines {
-            show(&line.text);
-            self.walk(&line.below, show);
-            if let Some(name) = line.text.strip_prefix("see ") {
-                self.walk(self.part(name), show);
-            }
-        }
-    }
+/// The lines with this word for each `*`.
+fn filled_in(lines: &[Line], word: &str) -> Vec<Line> {
+    let fill_in = |Line { text, below }: &Line| Line {
+        text: text.replace('*', word),
+        below: filled_in(below, word),
+    };
+    lines.iter().map(fill_in).collect()
+}
 
-    /// Compares the calls of a process with the lines of a run, from the first to the last.
-    pub fn compare(&self, run: &str, lines: &[Line], calls: &[String]) {
-        let mut comparison = Comparison { golden: self, calls, first: 0, wanted: BTreeSet::new() };
-        let ends = comparison.ends(lines, Places::from([0]));
-        if ends.contains(&calls.len()) {
-            return;
-        }
-        let Comparison { mut first, mut wanted, .. } = comparison;
-        // All lines were found, but the trace goes on.
-        if let Some(end) = ends.last().filter(|end| **end >= first) {
-            (first, wanted) = (*end, BTreeSet::from(["the end".into()]));
-        }
-        let mut diff = format!("tests/audit/{run}:\n");
-        for call in &calls[first.saturating_sub(8)..first] {
-            writeln!(diff, "    {call}").unwrap();
-        }
-        for wanted in wanted {
-            writeln!(diff, "-   {wanted}").unwrap();
-        }
-        let found = calls.get(first).map_or("the end", String::as_str);
-        panic!("{diff}+   {found}\n    (the {first} calls before it match)");
+/// Shows all lines in their order.
+pub fn walk(lines: &[Line], show: &mut impl FnMut(&str)) {
+    for line in lines {
+        show(&line.text);
+        walk(&line.below, show);
     }
+}
+
+/// Compares the calls of a process with the lines of a run, from the first to the last.
+pub fn compare(run: &str, lines: &[Line], calls: &[String]) {
+    let mut comparison = Comparison { calls, first: 0, wanted: BTreeSet::new() };
+    let ends = comparison.ends(lines, Places::from([0]));
+    if ends.contains(&calls.len()) {
+        return;
+    }
+    let Comparison { mut first, mut wanted, .. } = comparison;
+    // All lines were found, but the trace goes on.
+    if let Some(end) = ends.last().filter(|end| **end >= first) {
+        (first, wanted) = (*end, BTreeSet::from(["the end".into()]));
+    }
+    let mut diff = format!("tests/audit/{run}:\n");
+    for call in &calls[first.saturating_sub(8)..first] {
+        writeln!(diff, "    {call}").unwrap();
+    }
+    for wanted in wanted {
+        writeln!(diff, "-   {wanted}").unwrap();
+    }
+    let found = calls.get(first).map_or("the end", String::as_str);
+    panic!("{diff}+   {found}\n    (the {first} calls before it match)");
 }
 
 /// The lines of a text as a tree, with the differences that they have.
@@ -147,18 +196,7 @@ fn tree(text: &str, differences: &[&str]) -> Vec<Line> {
         let text = line.trim_start();
         let depth = line.len() - text.len();
         for text in text.split("; ").filter(|text| !text.is_empty()) {
-            match (text.strip_prefix("for ").unwrap_or(text)).split_once(": ") {
-                Some((block, line)) if times(block).is_some() => {
-                    lines.push((depth, block.into()));
-                    adapt(depth + 1, line, differences, &mut lines);
-                }
-                Some((words, call)) if text.starts_with("for ") => {
-                    for word in words.split(' ') {
-                        adapt(depth, &call.replace('*', word), differences, &mut lines);
-                    }
-                }
-                _ => adapt(depth, text, differences, &mut lines),
-            }
+            add(depth, text, differences, &mut lines);
         }
     }
     block(&mut lines.into_iter().peekable(), 0)
@@ -166,6 +204,22 @@ fn tree(text: &str, differences: &[&str]) -> Vec<Line> {
 
 fn without_comment(line: &str) -> &str {
     line.split('#').next().unwrap().trim_end()
+}
+
+/// Adds what is on a line, up to a semicolon.
+fn add(depth: usize, text: &str, differences: &[&str], out: &mut Vec<(usize, String)>) {
+    match text.split_once(": ") {
+        Some((block, line)) if has_lines_below(block) => {
+            out.push((depth, block.into()));
+            add(depth + 1, line, differences, out);
+        }
+        Some((words, call)) if words.starts_with("for ") => {
+            for word in words.split(' ').skip(1) {
+                adapt(depth, &call.replace('*', word), differences, out);
+            }
+        }
+        _ => adapt(depth, text, differences, out),
+    }
 }
 
 /// Adds the calls of a line, changed by the difference that each begins with, if one does.
@@ -204,7 +258,6 @@ fn block(
 type Places = BTreeSet<usize>;
 
 struct Comparison<'a> {
-    golden: &'a Golden,
     calls: &'a [String],
     /// The first call that is in no line, and what stands in the lines there.
     first: usize,
@@ -216,9 +269,7 @@ impl Comparison<'_> {
     fn ends(&mut self, lines: &[Line], mut places: Places) -> Places {
         let mut lines = lines.iter().peekable();
         while let Some(Line { text, below }) = lines.next() {
-            places = if let Some(name) = text.strip_prefix("see ") {
-                self.ends(self.golden.part(name), places)
-            } else if let Some((least, most)) = times(text) {
+            places = if let Some((least, most)) = times(text) {
                 self.repeat(below, places, least, most)
             } else if text == "either" {
                 let mut ends = self.ends(below, places.clone());
@@ -264,6 +315,11 @@ impl Comparison<'_> {
         }
         ends
     }
+}
+
+/// Whether this line is about those below it, and may have a single one after a colon instead.
+fn has_lines_below(text: &str) -> bool {
+    times(text).is_some() || text.starts_with("if ") || text.starts_with("unless ")
 }
 
 /// How often the lines below this one come: at least and at most.

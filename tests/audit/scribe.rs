@@ -9,19 +9,19 @@
 //! - A pointer to what the kernel returns is left out. So is a result that is as it should be: 0,
 //!   or the length of all that was to be written.
 //! - In a text PROGRAM and /NAME are the names of the program and of the queue, N is the time, MESSAGE
-//!   is a message that VERBOSE=1 shows. A whole report is `a page` or `a line of json`, and what a child
-//!   of sketch writes to the pipe is `its record`. An error is shown up to what failed: other tests hold
-//!   its cause and its remedy.
+//!   is a message that VERBOSE=1 shows. A whole report is `a page` or `a line of json`. An error is
+//!   shown up to what failed: other tests hold its cause and its remedy.
 
 use std::ffi::c_int;
 
 use libc::sock_filter;
 use mq_sketch::os::SignalSet;
-use mq_sketch::runtime::seal::filter;
+use mq_sketch::runtime::filter::filter;
 use mq_sketch::runtime::signals::ENDING;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
+use crate::calls::{self, Row};
 use crate::common::{Place, md5_hex};
 use crate::pattern::Run;
 use crate::trace::{Call, ERESTART_RESTARTBLOCK, ERESTARTSYS, FILTERS, Filter, memory, string};
@@ -33,33 +33,9 @@ macro_rules! named {
     ($($name:ident)+) => { &[$((libc::$name as u32, stringify!($name))),+] };
 }
 
-/// The calls that can be shown.
-const CALLS: Named = named! {
-    SYS_clock_gettime SYS_clone SYS_close SYS_dup3 SYS_execve SYS_exit_group SYS_fcntl SYS_fstat
-    SYS_getrusage SYS_ioctl SYS_kill
-    SYS_mq_getsetattr SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_nanosleep
-    SYS_openat SYS_pipe2 SYS_ppoll SYS_prctl SYS_read SYS_restart_syscall SYS_rt_sigaction
-    SYS_rt_sigprocmask SYS_rt_sigreturn SYS_rt_sigtimedwait SYS_sched_getaffinity
-    SYS_sched_setaffinity SYS_sched_yield SYS_setitimer SYS_umask SYS_uname
-    SYS_wait4 SYS_write
-    // The C library makes these.
-    SYS_clock_nanosleep SYS_newfstatat SYS_set_robust_list
-};
-
-/// The calls that can be shown, without `SYS_`.
-pub fn calls() -> impl Iterator<Item = (i64, &'static str)> {
-    CALLS.iter().map(|(number, name)| (i64::from(*number), &name[4..]))
-}
-
-/// The number and the name of the call in a line of a golden file; None if it has no call.
-pub fn call_in(line: &str) -> Option<(i64, &'static str)> {
-    line.split_once('(').map(|(name, _)| call_named(name))
-}
-
-/// The number of a call, and its name.
-pub fn call_named(name: &str) -> (i64, &'static str) {
-    let known = calls().find(|(_, known)| *known == name);
-    known.unwrap_or_else(|| panic!("{name} is not in CALLS"))
+/// The row of the call in a line of an expected-call file; None if it has no call.
+pub fn call_in(line: &str) -> Option<&'static Row> {
+    line.split_once('(').map(|(name, _)| calls::by_name(name))
 }
 
 const CLOCKS: Named = named!(CLOCK_REALTIME CLOCK_MONOTONIC);
@@ -111,8 +87,8 @@ impl Scribe {
         if (call.number, call.signal) == (libc::SYS_rt_sigreturn, Some(Signal::SIGALRM)) {
             return;
         }
-        let known = calls().find(|(number, _)| *number == call.number);
-        let name = known.map_or("a call that scribe.rs does not know", |(_, name)| name);
+        let row = calls::by_number(call.number);
+        let name = row.map_or("a call without a row in tests/common/calls.rs", |row| row.name);
         let lines = &mut self.processes[call.process].lines;
         if !cfg!(freestanding) && name == "openat" && string(call.pid, call.args[1]) == "/dev/null"
         {
@@ -121,7 +97,7 @@ impl Scribe {
         let line = match result {
             None if name == "exit_group" => format!("exit_group({})", call.args[0]),
             // This line stays if the call does not return.
-            None => format!("{name}, and the end: is it on the list in src/runtime/seal.rs?"),
+            None => format!("{name}, and the end: is it on the list in src/programs/seal.rs?"),
             Some(result) => {
                 lines.pop();
                 let arguments = self.arguments(name, call);
@@ -134,7 +110,7 @@ impl Scribe {
     }
 
     fn arguments(&mut self, name: &str, call: &Call) -> String {
-        let [a, b, c, d, e, _] = call.args;
+        let [a, b, c, d, e, f] = call.args;
         let word = |address| word(call, address);
         let time = |address| timespec(call, address);
         // With PACE a program sleeps for what is left until a message is due.
@@ -154,26 +130,30 @@ impl Scribe {
                 format!("{folder}, {}, O_RDONLY|{flags}", path(b))
             }
             "read" => format!("{fd}, {c}"),
-            "write" if fd == "0" => "0, its record".into(), // the pipe of a sketch
             "write" => format!("{fd}, {}", self.text(call)),
-            "pipe2" => flags(b, named!(O_NONBLOCK)),
-            "dup3" => format!("{fd}, {b}, {c}"),
             "close" | "fstat" => fd,
             "newfstatat" => format!("{fd}, {}, {}", path(b), constant(d, named!(AT_EMPTY_PATH))),
             "ioctl" => format!("{fd}, {}", checked_argument(name, b)),
             "fcntl" => {
-                let seat = match (self.programs[call.process], word(c + 8)) {
-                    ("premise" | "sketch", 0) | ("conclusion", 1) => "its seat".into(),
-                    ("premise" | "sketch", 1) | ("conclusion", 0) => "the peer's seat".into(),
-                    (_, other) => format!("seat {other}"),
+                let byte = match (self.programs[call.process], word(c + 8)) {
+                    ("premise" | "sketch", 0) | ("conclusion", 1) => "its byte".into(),
+                    ("premise" | "sketch", 1) | ("conclusion", 0) => "the peer's byte".into(),
+                    (_, other) => format!("byte {other}"),
                 };
-                format!("{fd}, {}, {seat}", checked_argument(name, b))
+                format!("{fd}, {}, {byte}", checked_argument(name, b))
             }
             "umask" => format!("{a:03o}"),
             "ppoll" => {
                 // The kernel has written back what was left of a second.
                 let time = if time(c) == "{0, 0}" { "{0, 0}" } else { "{1, 0}" };
-                format!("{}, {b}, {time}, {}", pollfd(word(a)), null(d))
+                let (fd, events) = (word(a) as u32, (word(a) >> 32) as u16);
+                let events = flags(events.into(), named!(POLLOUT));
+                format!("{{{fd}, {events}}}, {b}, {time}, {}", null(d))
+            }
+            "mmap" => {
+                let protection = flags(c, named!(PROT_READ PROT_WRITE));
+                let sharing = flags(d, named!(MAP_SHARED MAP_ANONYMOUS));
+                format!("{}, {b}, {protection}, {sharing}, {}, {f}", null(a), e as c_int)
             }
             "mq_open" => {
                 let attributes = if d == 0 { "NULL".into() } else { time(d + 8) };
@@ -205,7 +185,6 @@ impl Scribe {
                 assert!((1..b / 8).all(|i| word(c + 8 * i) == 0), "CPUs above 63");
                 format!("{}, {b}, {:#b}", checked_argument(name, a), word(c))
             }
-            "sched_getaffinity" => format!("{}, {b}", checked_argument(name, a)),
             "getrusage" => constant(a, named!(RUSAGE_SELF)),
             "rt_sigaction" if b == 0 => format!("{}, NULL", signal(a)),
             "rt_sigaction" => {
@@ -250,7 +229,7 @@ impl Scribe {
                 if is_free { "free".into() } else { "taken".into() }
             }
             ("umask", _) => format!("{result:03o}"),
-            ("sched_getaffinity", _) => "a set".into(),
+            ("mmap", _) => "shared memory".into(),
             ("mq_open", _) => {
                 self.processes[call.process].mqd = Some(result as u64);
                 "mqd".into()
@@ -369,11 +348,6 @@ fn flags(mut value: u64, known: Named) -> String {
     names.join("|")
 }
 
-fn pollfd(bytes: u64) -> String {
-    let (fd, events) = (bytes as u32, (bytes >> 32) as u16);
-    format!("{{{fd}, {}}}", flags(events.into(), named!(POLLOUT)))
-}
-
 fn signal(number: u64) -> String {
     Signal::try_from(number as c_int).map_or(number.to_string(), |signal| signal.to_string())
 }
@@ -392,7 +366,7 @@ fn signals(set: u64) -> String {
 /// An argument that a filter checks, as it is shown.
 pub fn checked_argument(name: &str, value: u64) -> String {
     match name {
-        "write" | "sched_setaffinity" | "sched_getaffinity" => value.to_string(),
+        "write" | "sched_setaffinity" => value.to_string(),
         "fcntl" => constant(value, named!(F_GETLK F_SETLK)),
         "ioctl" => constant(value, named!(TIOCGWINSZ)),
         "prctl" => constant(
@@ -414,7 +388,7 @@ fn name_of_filter(call: &Call, filter_program: u64) -> &'static str {
             u64::from(i.code) | u64::from(i.jt) << 16 | u64::from(i.jf) << 24 | u64::from(i.k) << 32
         };
         let mine = (0..length.into()).map(|i| word(call, address + 8 * i));
-        mine.eq(filter(known.list()).iter().map(bytes))
+        mine.eq(filter(known.list).iter().map(bytes))
     };
     FILTERS.iter().find(is_it).map_or("another filter", |known| known.name)
 }

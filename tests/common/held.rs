@@ -24,8 +24,6 @@ pub struct Held {
 pub enum Next {
     Send,
     Receive,
-    /// A receive with a deadline.
-    Check,
     /// None: it has ended, with this exit status.
     Ended(i32),
 }
@@ -39,8 +37,7 @@ impl Held {
             let output = trace(&mut command, |call, result| {
                 let next = match (call.number, call.args, result) {
                     (libc::SYS_mq_timedsend, _, None) => Next::Send,
-                    (libc::SYS_mq_timedreceive, [.., 0, _], None) => Next::Receive,
-                    (libc::SYS_mq_timedreceive, _, None) => Next::Check,
+                    (libc::SYS_mq_timedreceive, _, None) => Next::Receive,
                     (libc::SYS_clock_gettime, [clock, time, ..], Some(0)) => {
                         if clock == libc::CLOCK_REALTIME as u64 && !has_begun {
                             ptrace::write(call.pid, time as AddressType, seconds as i64).unwrap();

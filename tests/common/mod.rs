@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use mq_sketch::mq::{Deadline, Queue, QueueName};
+use mq_sketch::mq::{Queue, QueueName};
 use mq_sketch::os::Errno;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -148,6 +148,13 @@ impl Place {
         finish(self.start(name, args))
     }
 
+    /// Runs a program that must succeed, and say nothing on standard error.
+    pub fn succeed(&self, name: &str, args: &[&str]) -> Output {
+        let output = self.run(name, args);
+        assert_done(&output);
+        output
+    }
+
     pub fn exists(&self) -> bool {
         match Queue::open(&self.name, false) {
             Ok(_) => true,
@@ -156,9 +163,9 @@ impl Place {
         }
     }
 
-    /// The queue, as soon as it exists.
+    /// The queue with O_NONBLOCK, as soon as it exists.
     pub fn open(&self) -> Queue {
-        wait_until("the queue exists", || Queue::open(&self.name, false).ok())
+        wait_until("the queue exists", || Queue::open(&self.name, true).ok())
     }
 }
 
@@ -372,14 +379,7 @@ impl Random {
     }
 }
 
-/// [`LONG`] from now.
-fn deadline() -> Deadline {
-    let then = std::time::SystemTime::now() + LONG;
-    let since_1970 = then.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    Deadline(Some(libc::timespec { tv_sec: since_1970.as_secs() as i64, tv_nsec: 0 }))
-}
-
-/// One side of a conversation, played by the test.
+/// One side of a conversation, played by the test. Its queue must be nonblocking.
 pub struct Peer {
     pub queue: Queue,
     pub own: Vec<u8>,
@@ -391,7 +391,7 @@ impl Peer {
     }
 
     pub fn send(&mut self, message: &[u8]) {
-        self.queue.send(message, &deadline()).expect("space");
+        self.queue.send(message).expect("space");
         self.own = message.to_vec();
     }
 
@@ -401,11 +401,13 @@ impl Peer {
         loop {
             assert!(start.elapsed() < LONG, "nobody answers");
             let mut buffer = [0; 8192];
-            let length = self.queue.receive(&mut buffer, &deadline()).expect("a message");
-            if buffer[..length] != self.own[..] {
-                return buffer[..length].to_vec();
+            match self.queue.receive(&mut buffer) {
+                Ok(length) if buffer[..length] != self.own[..] => {
+                    return buffer[..length].to_vec();
+                }
+                Ok(_) => self.queue.send(&self.own).expect("space"),
+                Err(errno) => assert_eq!(errno, Errno::EAGAIN),
             }
-            self.queue.send(&self.own, &deadline()).expect("space");
             std::thread::yield_now();
         }
     }
@@ -413,6 +415,6 @@ impl Peer {
     /// Nothing is on the queue now.
     pub fn is_silent(&self) -> bool {
         let mut buffer = [0; 8192];
-        matches!(self.queue.receive(&mut buffer, &Deadline::EXPIRED), Err(Errno::ETIMEDOUT))
+        matches!(self.queue.receive(&mut buffer), Err(Errno::EAGAIN))
     }
 }

@@ -12,7 +12,8 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
-use mq_sketch::runtime::seal::{self, List, Role, Rule};
+use mq_sketch::programs::seal;
+use mq_sketch::runtime::filter::{List, Rule};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::resource::{Resource, setrlimit};
@@ -221,19 +222,15 @@ pub const ERESTART_RESTARTBLOCK: i64 = 516;
 /// A filter that a process installs.
 pub struct Filter {
     pub name: &'static str,
-    pub role: Role,
+    pub list: &'static List,
     /// The program, and which of its first process's filters it is, from 1.
     pub program: &'static str,
     pub nth: usize,
 }
 
 impl Filter {
-    pub fn list(&self) -> &'static List {
-        seal::list(self.role)
-    }
-
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
-        self.list().iter().copied().flatten()
+        self.list.iter().copied().flatten()
     }
 
     /// The numbers of the calls that it allows.
@@ -244,11 +241,11 @@ impl Filter {
 
 /// All filters. `parent` is the second one of `sketch`.
 pub const FILTERS: [Filter; 5] = [
-    Filter { name: "premise", role: Role::Premise, program: "premise", nth: 1 },
-    Filter { name: "conclusion", role: Role::Conclusion, program: "conclusion", nth: 1 },
-    Filter { name: "sketch", role: Role::Sketch, program: "sketch", nth: 1 },
-    Filter { name: "parent", role: Role::Parent, program: "sketch", nth: 2 },
-    Filter { name: "cleanup", role: Role::Cleanup, program: "cleanup", nth: 1 },
+    Filter { name: "premise", list: seal::PREMISE, program: "premise", nth: 1 },
+    Filter { name: "conclusion", list: seal::CONCLUSION, program: "conclusion", nth: 1 },
+    Filter { name: "sketch", list: seal::SKETCH, program: "sketch", nth: 1 },
+    Filter { name: "parent", list: seal::PARENT, program: "sketch", nth: 2 },
+    Filter { name: "cleanup", list: seal::CLEANUP, program: "cleanup", nth: 1 },
 ];
 
 /// Whether a call installs a seccomp filter.

@@ -6,9 +6,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod limits;
+mod locks;
 mod output;
 mod schedule;
-mod seats;
 mod signals;
 mod silence;
 mod storm;
@@ -29,8 +29,8 @@ use common::{
     ignoring, program, report, reports, signal, start, state, stdout, stop, the_one_line,
     wait_for_state, wait_until,
 };
-use mq_sketch::chat::seat::Seat;
-use mq_sketch::mq::{Deadline, Queue};
+use mq_sketch::chat::dialogue::Side;
+use mq_sketch::mq::Queue;
 use mq_sketch::os::Errno;
 use mq_sketch::runtime::signals::ENDING;
 use nix::sys::resource::{Resource, setrlimit};
@@ -45,12 +45,11 @@ use seccompiler::SeccompAction;
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
 
 /// premise and conclusion in the middle of an endless conversation.
-fn talking(place: &Place, wait: &str, timeouts: [&str; 2]) -> [Running; 2] {
-    let args = |timeout| [ENDLESS, "REPORT=json", wait, timeout];
-    let premise = place.start("premise", &args(timeouts[0]));
-    let conclusion = place.start("conclusion", &args(timeouts[1]));
+fn talking(place: &Place, wait: &str) -> [Running; 2] {
+    let args = [ENDLESS, "REPORT=json", "TIMEOUT=0", wait];
+    let both = ["premise", "conclusion"].map(|program| place.start(program, &args));
     wait_for_talk(place);
-    [premise, conclusion]
+    both
 }
 
 /// A sketch in the middle of an endless conversation, with these arguments after the usual ones. Also
@@ -65,13 +64,21 @@ fn talking_sketch(place: &Place, args: &[&str]) -> (Running, Vec<Pid>) {
 }
 
 /// Ends both with SIGTERM. At once, because each would notice the end of the other.
-fn end(both: [Running; 2]) {
+fn end_both(both: [Running; 2]) {
     both.iter().for_each(|child| signal(child, SIGTERM));
-    for child in both {
-        let output = finish(child);
-        assert_eq!(code(&output), 143, "{output:?}");
-        assert_eq!(report(&output)["corrupted"], 0);
-    }
+    both.into_iter().for_each(|child| assert_eq!(report(&end(child))["corrupted"], 0));
+}
+
+/// Ends a program with SIGTERM, if it has not got it before.
+fn end(child: Running) -> Output {
+    signal(&child, SIGTERM);
+    let output = finish(child);
+    assert_eq!(code(&output), 143, "{output:?}");
+    output
+}
+
+fn wait_until_both_have_ended(both: &[Pid]) {
+    wait_until("both have ended", || both.iter().copied().all(has_ended).then_some(()));
 }
 
 /// A message on the queue that is not the first one (24 bytes) is the proof.
@@ -80,17 +87,17 @@ fn wait_for_talk(place: &Place) {
     wait_until("they talk", || (look_at(&queue)?.len() == 32).then_some(()));
 }
 
-/// Waits until a program has this seat. (Before that cleanup would remove the queue.)
-fn wait_for_seat(place: &Place, seat: Seat) {
+/// Waits until a program holds this lock. (Before that cleanup would remove the queue.)
+fn wait_for_lock(place: &Place, side: Side) {
     let queue = place.open();
-    wait_until("the seat is taken", || seat.sitter(&queue));
+    wait_until("the lock is held", || side.holder(&queue));
 }
 
 /// The message on the queue, if there is one, which stays there.
 fn look_at(queue: &Queue) -> Option<Vec<u8>> {
     let mut buffer = [0; 8192];
-    let length = queue.receive(&mut buffer, &Deadline::EXPIRED).ok()?;
-    queue.send(&buffer[..length], &Deadline::EXPIRED).expect("there was room for it before");
+    let length = queue.receive(&mut buffer).ok()?;
+    queue.send(&buffer[..length]).expect("there was room for it before");
     Some(buffer[..length].to_vec())
 }
 
@@ -132,9 +139,17 @@ fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
     })
 }
 
-/// Adds the words of a command to those of a shell, which will run it.
-fn add_words(shell: &mut Command, command: &Command) {
-    shell.arg(command.get_program()).args(command.get_args());
+/// A program for which this call fails.
+#[cfg(target_os = "linux")]
+fn refusing(command: &mut Command, number: libc::c_long, errno: libc::c_int) -> &mut Command {
+    filtered(command, [number], SeccompAction::Errno(errno as u32), SeccompAction::Allow)
+}
+
+/// A command that runs another one: these words, and then those of the other.
+fn before(words: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(words[0]);
+    outer.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    outer
 }
 
 /// The children of a process: of a sketch, premise and conclusion.
@@ -147,6 +162,13 @@ fn children(sketch: &Running) -> Vec<Pid> {
 /// A child of a sketch has ended, and its parent has not waited for it yet.
 fn has_ended(child: Pid) -> bool {
     state(child.as_raw() as u32) == 'Z'
+}
+
+/// The line of /proc/PID/status that begins so.
+fn status_of(pid: impl std::fmt::Display, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect(field);
+    line.trim().to_string()
 }
 
 fn cpu_time(child: &Running) -> Duration {

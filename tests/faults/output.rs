@@ -1,5 +1,7 @@
 //! Standard output and standard error that are closed, full or not read.
 
+use nix::fcntl::{FcntlArg::F_SETFL, OFlag, fcntl};
+
 use super::*;
 
 #[test]
@@ -9,9 +11,13 @@ fn a_standard_output_that_takes_nothing_is_told_once_and_no_queue_is_left_behind
     let without_reader: Prepare = |command| command.stdout(io::pipe().unwrap().1);
     let full: Prepare = |command| command.stdout(File::create("/dev/full").unwrap());
     for (prepare, programs, text) in [
-        (closed, &["premise", "sketch"][..], "EBADF: it is closed: redirect it, e.g. to /dev/null"),
+        (
+            closed,
+            &["premise", "sketch"][..],
+            "EBADF: it is closed: redirect it, for example to /dev/null",
+        ),
         (without_reader, &["premise", "sketch"], "EPIPE: the reader has closed it"),
-        // With REPORT=json it is noticed at the end of the talk.
+        // With REPORT=json it is noticed at the end of the conversation.
         (full, &["sketch"], "ENOSPC: no space is left on the device: redirect it elsewhere"),
     ] {
         for program in programs {
@@ -28,7 +34,7 @@ fn a_standard_output_that_takes_nothing_is_told_once_and_no_queue_is_left_behind
 #[test]
 fn a_file_that_reaches_its_size_limit_is_told() {
     let text = "write to standard output: EFBIG: the file has reached RLIMIT_FSIZE: raise the \
-                limit: ulimit -f";
+                limit with ulimit -f";
     let run = |program, args: &[&str], limit| {
         let place = Place::new("fsize");
         let mut file = tempfile::tempfile().unwrap();
@@ -51,7 +57,7 @@ fn a_file_that_reaches_its_size_limit_is_told() {
 }
 
 #[test]
-fn a_closed_reader_ends_the_talk_in_order() {
+fn a_closed_reader_ends_the_conversation_in_order() {
     let place = Place::new("pipe");
     let mut sketch = place.start("sketch", &[ENDLESS, "VERBOSE=1"]);
     let mut reader = BufReader::new(sketch.stdout.take().unwrap());
@@ -91,19 +97,18 @@ fn a_reader_that_does_not_read_cannot_prevent_the_end() {
     assert_eq!(code(&finish(sketch)), 143);
 }
 
-/// A full pipe, so that the next line has to wait.
-fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
-    use nix::fcntl::{FcntlArg::F_SETFL, OFlag, fcntl};
+/// A full pipe, so that the next line has to wait, with these flags.
+fn full_pipe(flags: OFlag) -> (io::PipeReader, io::PipeWriter) {
     let (reader, writer) = io::pipe().unwrap();
     fcntl(&writer, F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     while nix::unistd::write(&writer, &[b'x'; 4096]).is_ok() {}
-    fcntl(&writer, F_SETFL(OFlag::empty())).unwrap();
+    fcntl(&writer, F_SETFL(flags)).unwrap();
     (reader, writer)
 }
 
 #[test]
 fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so() {
-    let (_reader, writer) = full_pipe();
+    let (_reader, writer) = full_pipe(OFlag::empty());
     let place = Place::new("stuck-sketch");
     let mut command = place.command("sketch");
     let sketch = start(command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]).stderr(writer));
@@ -117,7 +122,7 @@ fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so() {
 
 #[test]
 fn a_signal_that_ends_nothing_does_not_keep_a_sketch_from_saying_what_happened() {
-    let (mut reader, writer) = full_pipe();
+    let (mut reader, writer) = full_pipe(OFlag::empty());
     let place = Place::new("alarm");
     let mut command = place.command("sketch");
     command.args([ENDLESS, "REPORT=json", "TIMEOUT=0", "WAIT=block"]).stderr(writer);
@@ -136,7 +141,7 @@ fn a_signal_that_ends_nothing_does_not_keep_a_sketch_from_saying_what_happened()
 
 #[test]
 fn a_signal_during_the_greeting_ends_premise_before_there_is_a_queue() {
-    let (_reader, writer) = full_pipe();
+    let (_reader, writer) = full_pipe(OFlag::empty());
     let place = Place::new("greeting");
     let premise = start(place.command("premise").stdout(writer));
     wait_for_state(&premise, 'S');
@@ -148,9 +153,7 @@ fn a_signal_during_the_greeting_ends_premise_before_there_is_a_queue() {
 #[test]
 fn a_full_pipe_that_does_not_block_is_waited_for() {
     for program in ["sketch", "cleanup"] {
-        let (mut reader, writer) = full_pipe();
-        use nix::fcntl::{FcntlArg::F_SETFL, OFlag, fcntl};
-        fcntl(&writer, F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let (mut reader, writer) = full_pipe(OFlag::O_NONBLOCK);
         let place = Place::new("nonblocking");
         let mut command = place.command(program);
         let child = start(command.stdout(writer));
@@ -179,6 +182,5 @@ fn a_queue_never_takes_the_number_of_a_closed_standard_descriptor() {
         assert_eq!(path, Path::new("/dev/null"));
     }
     drop(queue);
-    signal(&premise, SIGTERM);
-    assert_eq!(code(&finish(premise)), 143);
+    end(premise);
 }

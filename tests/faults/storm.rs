@@ -23,13 +23,7 @@ fn storm(both: &[Running; 2], random: &mut Random, most: usize, longest: usize) 
 
 /// A talk ends well, although a peer may have ended with its last message on the queue. Returns how
 /// many signals it met.
-fn talk_in_a_storm(
-    talk: usize,
-    iterations: u64,
-    args: &[&str],
-    seed: u64,
-    longest: usize,
-) -> usize {
+fn talk_in_storm(talk: usize, iterations: u64, args: &[&str], seed: u64, longest: usize) -> usize {
     let (place, mut random) = (Place::new(&format!("storm-{talk}-{seed}")), Random(seed));
     let count = format!("ITERATIONS={iterations}");
     let args = [&[WAITS[talk % 3], &count, "REPORT=json"], args].concat();
@@ -50,7 +44,7 @@ fn talk_in_a_storm(
 fn a_talk_in_a_storm_ends_well() {
     let talks = if emulator().is_some() { 5 } else { 100 };
     let signals = (0..talks)
-        .map(|talk| talk_in_a_storm(talk, 1000, &["TIMEOUT=0"], 20_261_128 + talk as u64, 400));
+        .map(|talk| talk_in_storm(talk, 1000, &["TIMEOUT=0"], 20_261_128 + talk as u64, 400));
     let signals: usize = signals.sum();
     assert!(signals >= 5 * talks, "no storm: {signals} signals");
 }
@@ -71,7 +65,7 @@ fn eight_pairs_in_a_long_storm_end_well() {
                 let iterations = if pair % 3 == 1 { 1_000_000 } else { 10_000_000 };
                 let args = ["TIMEOUT=10", ["SEALED=0", "SEALED=1"][pair % 2]];
                 let seed = 8 * seed + pair as u64 + 1;
-                let signals = talk_in_a_storm(pair, iterations, &args, seed, 50_000);
+                let signals = talk_in_storm(pair, iterations, &args, seed, 50_000);
                 assert!(signals >= 1000, "no storm: {signals} signals");
             });
         }
@@ -95,9 +89,10 @@ fn the_end_of_a_killed_peer_is_noticed_in_a_storm_too() {
         signal(&both[0], SIGCONT);
         let output = finish(both.remove(0));
         assert_eq!((code(&output), &report(&output)["corrupted"]), (4, &0.into()), "{output:?}");
-        // Before its first reply a program does not know whether its peer has a seat.
-        noticed += u32::from(String::from_utf8_lossy(&output.stderr).contains(" has ended after "));
+        // Before its first reply a program does not know whether its peer holds its lock.
+        noticed +=
+            u32::from(String::from_utf8_lossy(&output.stderr).contains(" has exited after "));
     }
-    println!("{noticed} of 60 ends were noticed by the seat");
+    println!("{noticed} of 60 ends were noticed by the lock");
     assert!(noticed >= 40, "{noticed}");
 }

@@ -1,0 +1,210 @@
+//! What a conversation counts and times.
+
+use super::clock::ticks;
+use super::dialogue::Side;
+use super::histogram::Histogram;
+use crate::os;
+
+/// What a round trip is timed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// The reply before.
+    FromReply,
+    /// The moment at which the message was due: premise with PACE.
+    FromDue,
+    /// It is not timed: conclusion with PACE only follows.
+    None,
+}
+
+impl Timing {
+    /// The timing of a side with this PACE.
+    pub fn of(side: Side, pace: u64) -> Timing {
+        match (pace, side) {
+            (0, _) => Timing::FromReply,
+            (_, Side::Premise) => Timing::FromDue,
+            (_, Side::Conclusion) => Timing::None,
+        }
+    }
+}
+
+/// The resources that this process has used: getrusage(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time in user mode, in microseconds.
+    pub user: u64,
+    /// CPU time in the kernel, in microseconds.
+    pub system: u64,
+    /// How often another program got this process's CPU although this process did not sleep: after
+    /// a yield, or because its time slice was over. ru_nivcsw.
+    pub switches: u64,
+}
+
+impl Usage {
+    /// Up to this moment; zeros where a sandbox forbids the call.
+    pub fn now() -> Usage {
+        let Ok(usage) = os::getrusage() else { return Usage::default() };
+        let microseconds =
+            |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+        let (user, system) = (microseconds(usage.ru_utime), microseconds(usage.ru_stime));
+        Usage { user, system, switches: usage.ru_nivcsw as u64 }
+    }
+}
+
+/// What was counted and timed.
+///
+/// Own messages are those of the whole conversation, so they match a trace of its calls. All other
+/// figures begin at the end of the warm-up, or, without one, at the first message of the peer: so they
+/// do not contain the wait for its start.
+#[derive(Clone)]
+pub struct Stats {
+    /// What a round trip is timed from.
+    pub timing: Timing,
+    /// The round trips, in ticks.
+    pub round_trips: Histogram,
+    /// The reply at which the times began; 0: they have not begun.
+    pub replies_at_start: u64,
+    /// The reply at which they begin, or begin again.
+    next_start: u64,
+    end_of_warm_up: u64,
+    /// Receives that returned the program's own message.
+    pub own_messages: u64,
+    /// Messages that were sent more than [`LATE`](super::pace::LATE) after they were due.
+    pub late: u64,
+    /// The longest time from due to sent, in ticks.
+    pub max_lateness: u64,
+    /// The cycle counter when the times begin.
+    pub start: u64,
+    /// The cycle counter when they end: at the last reply, or, with a pace, at the last answer.
+    pub last_reply: u64,
+    /// What had been used when the times began, and when the conversation ended.
+    pub usage: [Usage; 2],
+}
+
+impl Stats {
+    /// The stats of a conversation of this many `iterations`, before it begins.
+    pub fn new(timing: Timing, iterations: u64) -> Stats {
+        Stats {
+            timing,
+            round_trips: Histogram::new(),
+            replies_at_start: 0,
+            next_start: 1,
+            end_of_warm_up: 1 + warm_up(iterations),
+            own_messages: 0,
+            late: 0,
+            max_lateness: 0,
+            start: 0,
+            last_reply: 0,
+            usage: [Usage::now(); 2],
+        }
+    }
+
+    /// The answer to reply number `replies` was sent at `now`, in ticks. If the counter differs between
+    /// CPUs and steps back, the round trip counts as 0.
+    #[inline]
+    pub fn answered(&mut self, replies: u64, now: u64) {
+        match self.timing {
+            Timing::FromReply => self.round_trips.record(now.saturating_sub(self.last_reply)),
+            Timing::FromDue => return, // see below
+            Timing::None => {}
+        }
+        self.last_reply = now;
+        if replies == self.next_start {
+            self.begin(replies);
+        }
+    }
+
+    /// Reply number `replies` came `since_due` ticks after its message was due.
+    pub fn reply_to_due(&mut self, replies: u64, since_due: u64) {
+        self.round_trips.record(since_due);
+        if replies == self.next_start {
+            self.begin(replies);
+        }
+    }
+
+    /// The answer to reply number `replies` is sent at `now`, in ticks, and was due `lateness` before.
+    pub fn sent_due(&mut self, replies: u64, now: u64, lateness: u64, is_late: bool) {
+        self.last_reply = now;
+        if replies == self.replies_at_start {
+            self.start = now.saturating_sub(lateness); // from when it was due: no rate exceeds the pace
+        }
+        self.late += u64::from(is_late);
+        self.max_lateness = self.max_lateness.max(lateness);
+    }
+
+    /// The times begin at the first reply, and begin again at the end of the warm-up.
+    #[cold]
+    fn begin(&mut self, replies: u64) {
+        self.round_trips.clear();
+        (self.replies_at_start, self.late, self.max_lateness) = (replies, 0, 0);
+        self.next_start = if replies < self.end_of_warm_up { self.end_of_warm_up } else { 0 };
+        self.usage[0] = Usage::now();
+        self.start = ticks();
+        self.last_reply = self.start;
+    }
+}
+
+/// The length of the warm-up, in a conversation of `iterations`. It is not timed, because the two
+/// programs may share a CPU there until the scheduler separates them (`benches/CHOICES.md`).
+const fn warm_up(iterations: u64) -> u64 {
+    match iterations {
+        0..10_000 => 0,
+        10_000..1_000_000 => iterations / 10,
+        _ => 100_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_the_time_between_two_replies_and_never_negative() {
+        let mut stats = Stats::new(Timing::FromReply, 10);
+        stats.last_reply = 1_000;
+        stats.answered(2, 1_500);
+        assert_eq!(stats.round_trips.max(), Some(500));
+        stats.answered(3, 1_400); // on another CPU
+        assert_eq!((stats.round_trips.min(), stats.round_trips.max()), (Some(0), Some(500)));
+        stats.answered(4, 2_100);
+        assert_eq!(stats.round_trips.max(), Some(700));
+    }
+
+    #[test]
+    fn the_warm_up_is_a_tenth_of_a_long_conversation_and_at_most_100_000_iterations() {
+        for (iterations, expected) in [
+            (1, 0),
+            (9_999, 0),
+            (10_000, 1_000),
+            (999_999, 99_999),
+            (1_000_000, 100_000),
+            (u64::MAX, 100_000),
+        ] {
+            assert_eq!(warm_up(iterations), expected);
+        }
+    }
+
+    #[test]
+    fn at_the_end_of_the_warm_up_everything_that_is_timed_begins_anew() {
+        for timing in [Timing::FromReply, Timing::FromDue, Timing::None] {
+            let mut stats = Stats::new(timing, 10_000);
+            let mut reply = |replies: u64, now: u64| {
+                if timing == Timing::FromDue {
+                    stats.reply_to_due(replies, 100);
+                    stats.sent_due(replies, now, 1, true);
+                }
+                stats.answered(replies, now);
+                (stats.replies_at_start, stats.round_trips.count(), stats.late)
+            };
+            let timed = |count| if timing == Timing::None { 0 } else { count };
+            let late = |count| if timing == Timing::FromDue { count } else { 0 };
+            assert_eq!(reply(1, 1), (1, 0, late(1)));
+            assert_eq!(reply(2, 2), (1, timed(1), late(2)));
+            assert_eq!(reply(1_001, 3), (1_001, 0, late(1)));
+            assert_eq!(reply(1_002, 4), (1_001, timed(1), late(2)));
+            assert_eq!(reply(10_000, 5), (1_001, timed(2), late(3)));
+            assert_eq!(stats.last_reply, 5);
+            // With a pace the time begins when the first message was due, else after the answer.
+            assert_eq!(stats.start == 2, timing == Timing::FromDue);
+        }
+    }
+}
