@@ -8,11 +8,11 @@ use core::ffi::c_int;
 use core::fmt;
 
 use super::output::{Escaped, MAX_SHOWN};
-use super::params::Params;
 use crate::chat::conversation::End;
 use crate::chat::dialogue::Dialogue;
 use crate::chat::message::Message;
 use crate::chat::watchdog::{Holder, Loss};
+use crate::mq::QueueName;
 use crate::os::Call::{self, *};
 use crate::os::Errno;
 use crate::runtime::signals::{self, Name};
@@ -158,9 +158,13 @@ impl fmt::Display for Explained<'_> {
         let Explained(error, object) = self;
         let (CallError { call, errno, cause }, object) = (*error, Escaped(object));
         match call {
-            open => write!(f, "{object}: ")?,
-            write => f.write_str("write to standard output: ")?,
-            mq_open | mq_unlink | mq_timedsend | mq_timedreceive | mq_setattr => {
+            Call::open => write!(f, "{object}: ")?,
+            Call::write => f.write_str("write to standard output: ")?,
+            Call::mq_open
+            | Call::mq_unlink
+            | Call::mq_timedsend
+            | Call::mq_timedreceive
+            | Call::mq_setattr => {
                 write!(f, "{call:?} {object}: ")?;
             }
             _ => write!(f, "{call:?}: ")?,
@@ -181,8 +185,10 @@ impl fmt::Display for Explained<'_> {
 
 /// How the conversation of a program ended, or the wait for its queue.
 pub struct Ending<'a> {
-    /// The parameters of the program.
-    pub params: &'a Params,
+    /// The name of the queue.
+    pub queue: &'a QueueName,
+    /// TIMEOUT, in seconds.
+    pub timeout: u64,
     /// What had been said.
     pub dialogue: &'a Dialogue,
     /// The last message received is at the beginning.
@@ -232,9 +238,9 @@ impl Ending<'_> {
 
 impl fmt::Display for Ending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, dialogue) = (&self.params.queue_name, self.dialogue);
+        let (name, timeout, dialogue) = (self.queue, self.timeout, self.dialogue);
         let (replies, iterations) = (dialogue.replies(), dialogue.iterations());
-        let (peer, timeout) = (dialogue.side().peer().name(), self.params.settings.timeout);
+        let peer = dialogue.side().peer().name();
         match self.end {
             End::Done => Ok(()),
             End::Corrupted(length) => {
@@ -259,9 +265,7 @@ impl fmt::Display for Ending<'_> {
             End::Signal(signal) => {
                 write!(f, "ended by {} after {replies} of {iterations} iterations", Name(signal))
             }
-            End::Failed(call, errno) => {
-                Explained(failed(call)(errno), self.params.queue_name.as_bytes()).fmt(f)
-            }
+            End::Failed(call, errno) => Explained(failed(call)(errno), name.as_bytes()).fmt(f),
         }
     }
 }

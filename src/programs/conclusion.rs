@@ -57,7 +57,8 @@ pub fn converse(
     let queue = match opened {
         Ok(queue) => queue,
         Err(end) => {
-            return Ok(conclude(&Ending { params, dialogue: &dialogue, received: &[], end }));
+            let (queue, timeout, dialogue) = (&params.queue_name, settings.timeout, &dialogue);
+            return Ok(conclude(&Ending { queue, timeout, dialogue, received: &[], end }));
         }
     };
     if let Err(holder) = SIDE.lock(&queue) {

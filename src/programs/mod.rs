@@ -163,7 +163,8 @@ fn report(
         Err(errno) if end == End::Done => End::Failed(Call::write, errno),
         _ => end,
     };
-    let ending = Ending { params, dialogue, received, end };
+    let (queue, timeout) = (&params.queue_name, params.settings.timeout);
+    let ending = Ending { queue, timeout, dialogue, received, end };
     match hand_over {
         Some(hand_over) => {
             hand_over(&figures, &formatted(format_args!("{ending}")));
