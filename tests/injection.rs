@@ -20,10 +20,12 @@ use std::process::Output;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use calls::{On, Row};
 use common::{
-    ALL, Place, code, finish, ignoring, signal, the_one_line, wait_for_state, wait_until,
+    ALL, Place, assert_done, code, finish, ignoring, reports, signal, the_one_line, wait_for_state,
+    wait_until,
 };
 use mq_sketch::mq::{Queue, QueueName};
 use nix::errno::Errno;
@@ -424,4 +426,52 @@ fn an_ignored_signal_is_ignored_at_every_moment() {
         Verdict::Pass
     });
     assert_eq!(code(&output), 4);
+}
+
+/// A machine that sleeps, emulated: both programs are held for two seconds in the middle of the
+/// conversation, and afterwards CLOCK_MONOTONIC does not contain these, while the cycle counter does.
+#[test]
+#[cfg_attr(not(freestanding), ignore = "the C library reads the clock without a call")]
+fn the_time_in_which_a_machine_slept_is_part_of_no_figure() {
+    const ASLEEP: i64 = 2;
+    // The rate of the counter must be known: after 1,024 iterations, or 10 ms.
+    for (args, middle) in
+        [(["ITERATIONS=3000", "PACE=0"], 1500), (["ITERATIONS=300", "PACE=2000"], 150)]
+    {
+        let place = place();
+        let (mut sent, mut has_slept) = (0, false);
+        let mut command = place.command("sketch");
+        let output = trace(command.args(args).arg("REPORT=json"), |call, result| {
+            match (call.number, result) {
+                (libc::SYS_mq_timedsend, None) if call.process == 1 => {
+                    sent += 1;
+                    if sent == middle {
+                        thread::sleep(Duration::from_secs(ASLEEP as u64));
+                        has_slept = true;
+                    }
+                }
+                (libc::SYS_clock_gettime, Some(0))
+                    if has_slept && call.args[0] == libc::CLOCK_MONOTONIC as u64 =>
+                {
+                    let seconds = call.args[1] as ptrace::AddressType;
+                    let read = ptrace::read(call.pid, seconds).unwrap();
+                    ptrace::write(call.pid, seconds, read - ASLEEP).unwrap();
+                }
+                _ => {}
+            }
+            Verdict::Pass
+        });
+        assert_done(&output);
+        for report in reports(&output) {
+            let number = |name: &str| report[name].as_f64().unwrap();
+            assert!((1.9..2.5).contains(&number("skipped_seconds")), "{report}");
+            assert_eq!(report["remarks"][0], "clock_jumped", "{report}");
+            if report["pace_us"] == 2000 && report["program"] == "premise" {
+                // About 500. With the two seconds it would be 115.
+                assert!((200.0..=520.0).contains(&number("iterations_per_second")), "{report}");
+            }
+            let longest = report["round_trip_ns"]["max"].as_u64();
+            assert!(longest.is_none_or(|longest| longest < 1_000_000_000), "{report}");
+        }
+    }
 }

@@ -2,6 +2,10 @@
 //! CLOCK_MONOTONIC.
 //!
 //! Round trips are counted in ticks. [`Clock`] converts them, for the report and the pace alike.
+//!
+//! Neither clock is relied on alone. While a machine sleeps, the counter goes on and CLOCK_MONOTONIC
+//! stands still; afterwards the counter may start again at 0. An interval in which the two disagree is
+//! left out of every time, and the report says how long it was.
 
 use crate::os;
 
@@ -56,36 +60,62 @@ impl Moment {
     }
 }
 
-/// The rate of the cycle counter, measured from the first reading of both clocks to the last.
+/// Nanoseconds that must have been measured before an interval can disagree with their rate: then a
+/// reading of both clocks, which is some 0.1 us wide, makes the rate at most 0.1 % wrong.
+const MEASURED: u64 = 1_000_000;
+
+/// Nanoseconds by which an interval may differ from the rate so far, besides a 64th of its length. No
+/// machine that was awake has come near either: `benches/METHOD.md`.
+pub const TOLERANCE: u64 = 10_000_000;
+
+/// The rate of the cycle counter, measured in all intervals in which the two clocks agreed.
 #[derive(Clone, Copy)]
 pub struct Clock {
-    start: Moment,
     /// The latest reading.
     pub last: Moment,
+    /// The length of these intervals.
+    ticks: u64,
+    nanoseconds: u64,
+    /// The length of the others in nanoseconds, by the clock that ran longer.
+    pub skipped: u64,
 }
 
 impl Clock {
     /// A clock with only its first reading: its rate is not known yet.
     pub fn new(start: Moment) -> Clock {
-        Clock { start, last: start }
+        Clock { last: start, ticks: 0, nanoseconds: 0, skipped: 0 }
     }
 
     /// Reads both clocks. Returns CLOCK_MONOTONIC in nanoseconds.
     pub fn check(&mut self) -> u64 {
-        self.last = Moment::now();
+        self.update(Moment::now());
         self.last.nanoseconds
+    }
+
+    /// Takes a reading into account.
+    pub fn update(&mut self, now: Moment) {
+        let ticks = now.ticks.wrapping_sub(self.last.ticks);
+        let nanoseconds = now.nanoseconds.saturating_sub(self.last.nanoseconds);
+        self.last = now;
+        let difference = self.to_ticks(nanoseconds).abs_diff(ticks);
+        let tolerance = self.to_ticks(TOLERANCE + nanoseconds / 64);
+        if ticks.cast_signed() < 0 {
+            self.skipped += nanoseconds; // the counter has started again
+        } else if self.nanoseconds < MEASURED || difference <= tolerance {
+            (self.ticks, self.nanoseconds) = (self.ticks + ticks, self.nanoseconds + nanoseconds);
+        } else {
+            self.skipped += nanoseconds.max(self.to_nanoseconds(ticks));
+        }
     }
 
     /// Converts a duration.
     pub fn to_nanoseconds(&self, ticks: u64) -> u64 {
-        let (elapsed_ticks, elapsed) = self.elapsed();
-        mul_div(ticks, elapsed, elapsed_ticks)
+        mul_div(ticks, self.nanoseconds, self.ticks)
     }
 
     /// Converts a duration.
     pub fn to_ticks(&self, nanoseconds: u64) -> u64 {
-        let (elapsed_ticks, elapsed) = self.elapsed();
-        mul_div(nanoseconds, elapsed_ticks, elapsed)
+        mul_div(nanoseconds, self.ticks, self.nanoseconds)
     }
 
     /// The cycle counter at a time of CLOCK_MONOTONIC, before the latest reading or after it.
@@ -95,12 +125,6 @@ impl Clock {
             Some(later) => ticks.saturating_add(self.to_ticks(later)),
             None => ticks.saturating_sub(self.to_ticks(now - nanoseconds)),
         }
-    }
-
-    fn elapsed(&self) -> (u64, u64) {
-        let Clock { start, last } = self;
-        let nanoseconds = last.nanoseconds.saturating_sub(start.nanoseconds);
-        (last.ticks.saturating_sub(start.ticks), nanoseconds)
     }
 }
 
@@ -128,15 +152,45 @@ mod tests {
         assert_eq!(Moment::read(|| read(10), clock), moment);
     }
 
+    /// A counter of 2 GHz that has run for a second since 7.
+    fn clock() -> Clock {
+        let mut clock = Clock::new(Moment { ticks: 7, nanoseconds: 0 });
+        clock.update(Moment { ticks: 7 + 2 * SECOND, nanoseconds: SECOND });
+        clock
+    }
+
     #[test]
     fn the_rate_is_that_between_the_first_reading_and_the_last() {
-        let mut clock = Clock::new(Moment { ticks: 7, nanoseconds: 0 });
-        clock.last = Moment { ticks: 7 + 2_000_000_000, nanoseconds: SECOND };
+        let mut clock = clock();
         assert_eq!((clock.to_ticks(100), clock.to_nanoseconds(200)), (200, 100));
         assert_eq!(clock.ticks_at(SECOND + 5), 7 + 2_000_000_010);
         // The counter is slower by 1 % in the second second.
-        clock.last = Moment { ticks: 7 + 3_980_000_000, nanoseconds: 2 * SECOND };
+        clock.update(Moment { ticks: 7 + 3_980_000_000, nanoseconds: 2 * SECOND });
         assert_eq!(clock.ticks_at(SECOND + 100_000), 7 + 3_980_000_000 - 999_900 * 1_990);
         assert_eq!(clock.ticks_at(3 * SECOND), 7 + 3_980_000_000 + 1_990_000_000);
+        assert_eq!(clock.skipped, 0);
+    }
+
+    #[test]
+    fn an_interval_in_which_the_clocks_disagree_changes_no_rate() {
+        // What is added to both clocks, and how much of it is skipped.
+        for (ticks, nanoseconds, skipped) in [
+            (20 * SECOND, 0, 10 * SECOND),         // the clock stood still
+            (20 * SECOND + 4, 2, 10 * SECOND + 2), // and went on
+            (0, SECOND, SECOND),                   // the counter stood still
+            (0_u64.wrapping_sub(SECOND), 5, 5),    // and started again
+            (2 * SECOND + 60_000_000, SECOND, 1_030_000_000), // 3 % too fast
+            (2 * SECOND + 20_000_000, SECOND, 0),  // 1 %, which may be
+            (2 * 9_000_000, 0, 0),                 // a reading that was interrupted
+            (2 * 11_000_000, 0, 11_000_000),
+        ] {
+            let mut clock = clock();
+            let Moment { ticks: before, nanoseconds: then } = clock.last;
+            let now = Moment { ticks: before.wrapping_add(ticks), nanoseconds: then + nanoseconds };
+            clock.update(now);
+            assert_eq!((clock.skipped, clock.last), (skipped, now), "{ticks} {nanoseconds}");
+            assert_eq!(clock.to_ticks(SECOND) == 2 * SECOND, skipped > 0, "{ticks} {nanoseconds}");
+            assert_eq!(clock.ticks_at(now.nanoseconds), now.ticks);
+        }
     }
 }

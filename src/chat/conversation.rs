@@ -27,7 +27,7 @@ use core::ffi::c_int;
 use super::clock::{Clock, Moment, ticks};
 use super::dialogue::{Dialogue, Received, Side};
 use super::message::{Buffer, MAX_SIZE};
-use super::pace::{self, LATE, MEASUREMENT, Pace};
+use super::pace::{self, MEASUREMENT, Pace};
 use super::stats::{Stats, Timing, Usage};
 use super::wait::{Wait, Waiting};
 use super::watchdog::{Loss, Watchdog};
@@ -93,7 +93,7 @@ impl Conversation<'_> {
             self.check_empty_queue()?;
         }
         self.send()?;
-        self.stats.answered(replies, ticks());
+        self.stats.answered(replies, ticks(), &mut self.clock);
         Ok(())
     }
 
@@ -198,25 +198,34 @@ impl Conversation<'_> {
     /// Times the reply to a message that was due, and waits until the answer is due. The wait checks the
     /// clock, too: so it ends if the peer exits, and even if the cycle counter stands still.
     fn wait_until_due(&mut self, replies: u64) -> Result<(), End> {
-        self.stats.reply_to_due(replies, self.pace.since_due(ticks()));
+        if self.pace.since_due(ticks()) >= self.stats.long {
+            self.check_clock()?; // the counter may have run ahead
+        }
+        self.stats.reply_to_due(replies, self.pace.since_due(ticks()), &mut self.clock);
         match replies {
             1 => self.pace.begin(&mut self.clock),
             _ => self.pace.advance(&self.clock),
         }
+        let mut is_checked = false;
         loop {
             match self.pace.sleep(self.settings.wait, &self.clock) {
-                Ok(()) if (0..SPINS_PER_CHECK).any(|_| self.pace.is_due(ticks())) => break,
+                Ok(())
+                    if (0..SPINS_PER_CHECK).any(|_| self.pace.is_due(ticks()))
+                        && (is_checked || self.pace.since_due(ticks()) < self.stats.long) =>
+                {
+                    break;
+                }
                 Ok(()) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(End::Failed(Call::nanosleep, errno)),
             }
             check_signal()?;
             self.check_clock()?;
+            is_checked = true;
         }
         let now = ticks();
         // The last answer has no reply, so it cannot be late.
         let lateness = if self.dialogue.is_over() { 0 } else { self.pace.since_due(now) };
-        let is_late = lateness > self.clock.to_ticks(LATE);
-        self.stats.sent_due(replies, now, lateness, is_late);
+        self.stats.sent_due(replies, now, lateness, &self.clock);
         Ok(())
     }
 }

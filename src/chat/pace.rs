@@ -35,7 +35,7 @@ pub struct Pace {
 impl Pace {
     /// A message every `microseconds`.
     pub fn new(microseconds: u64) -> Pace {
-        Pace { period: microseconds * 1000, due: 0, due_ticks: 0 }
+        Pace { period: microseconds * 1000, due: 0, due_ticks: u64::MAX }
     }
 
     /// The first reply has come: its answer is due a period later.
@@ -100,7 +100,7 @@ mod tests {
     fn messages_are_due_at_times_that_a_late_one_does_not_move() {
         // Every 100 us, on a counter of 2 GHz that began at 7.
         let mut clock = Clock::new(Moment { ticks: 7, nanoseconds: 0 });
-        clock.last = Moment { ticks: 7 + 2 * SECOND, nanoseconds: SECOND };
+        clock.update(Moment { ticks: 7 + 2 * SECOND, nanoseconds: SECOND });
         let mut pace = Pace { due: SECOND, ..Pace::new(100) };
         for message in 1..=3 {
             pace.advance(&clock);

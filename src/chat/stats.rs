@@ -1,8 +1,9 @@
 //! What a conversation counts and times.
 
-use super::clock::ticks;
+use super::clock::{Clock, TOLERANCE, ticks};
 use super::dialogue::Side;
 use super::histogram::Histogram;
+use super::pace::LATE;
 use crate::os;
 
 /// What a round trip is timed from.
@@ -68,7 +69,7 @@ pub struct Stats {
     end_of_warm_up: u64,
     /// Receives that returned the program's own message.
     pub own_messages: u64,
-    /// Messages that were sent more than [`LATE`](super::pace::LATE) after they were due.
+    /// Messages that were sent more than [`LATE`] after they were due.
     pub late: u64,
     /// The longest time from due to sent, in ticks.
     pub max_lateness: u64,
@@ -76,6 +77,12 @@ pub struct Stats {
     pub start: u64,
     /// The cycle counter when they end: at the last reply, or, with a pace, at the last answer.
     pub last_reply: u64,
+    /// Round trips that are not timed because the clocks disagreed: [`Clock::skipped`].
+    pub skipped_round_trips: u64,
+    /// How much of that the round trips so far account for.
+    skipped: u64,
+    /// A round trip of so many ticks is long enough for the clocks to disagree in it.
+    pub long: u64,
     /// What had been used when the times began, and when the conversation ended.
     pub usage: [Usage; 2],
 }
@@ -93,49 +100,79 @@ impl Stats {
             late: 0,
             max_lateness: 0,
             start: 0,
-            last_reply: 0,
+            last_reply: ticks(),
+            skipped_round_trips: 0,
+            skipped: 0,
+            long: u64::MAX,
             usage: [Usage::now(); 2],
         }
     }
 
-    /// The answer to reply number `replies` was sent at `now`, in ticks. If the counter differs between
-    /// CPUs and steps back, the round trip counts as 0.
+    /// The answer to reply number `replies` was sent at `now`, in ticks.
     #[inline]
-    pub fn answered(&mut self, replies: u64, now: u64) {
-        match self.timing {
-            Timing::FromReply => self.round_trips.record(now.saturating_sub(self.last_reply)),
-            Timing::FromDue => return, // see below
-            Timing::None => {}
+    pub fn answered(&mut self, replies: u64, now: u64, clock: &mut Clock) {
+        if self.timing == Timing::FromDue {
+            return; // see below
+        }
+        let round_trip = now.wrapping_sub(self.last_reply);
+        let round_trip =
+            if round_trip < self.long { Some(round_trip) } else { self.examine(round_trip, clock) };
+        if let (Timing::FromReply, Some(round_trip)) = (self.timing, round_trip) {
+            self.round_trips.record(round_trip);
         }
         self.last_reply = now;
         if replies == self.next_start {
-            self.begin(replies);
+            self.begin(replies, clock);
         }
     }
 
+    /// A round trip that was long, or negative. None if the clocks disagreed meanwhile, so that it is not
+    /// timed. If the counter differs between CPUs and steps back, it counts as 0.
+    #[cold]
+    fn examine(&mut self, round_trip: u64, clock: &mut Clock) -> Option<u64> {
+        clock.check();
+        let is_skipped = self.skip(round_trip, clock);
+        (!is_skipped).then_some(if round_trip.cast_signed() < 0 { 0 } else { round_trip })
+    }
+
+    /// Leaves the time since the last reply out if the clocks have disagreed in it. Returns true then.
+    fn skip(&mut self, time: u64, clock: &Clock) -> bool {
+        let is_skipped = clock.skipped != self.skipped;
+        if is_skipped {
+            self.skipped = clock.skipped;
+            self.start = self.start.wrapping_add(time);
+            self.skipped_round_trips += 1;
+        }
+        is_skipped
+    }
+
     /// Reply number `replies` came `since_due` ticks after its message was due.
-    pub fn reply_to_due(&mut self, replies: u64, since_due: u64) {
+    pub fn reply_to_due(&mut self, replies: u64, since_due: u64, clock: &mut Clock) {
         self.round_trips.record(since_due);
         if replies == self.next_start {
-            self.begin(replies);
+            self.begin(replies, clock);
         }
     }
 
     /// The answer to reply number `replies` is sent at `now`, in ticks, and was due `lateness` before.
-    pub fn sent_due(&mut self, replies: u64, now: u64, lateness: u64, is_late: bool) {
+    pub fn sent_due(&mut self, replies: u64, now: u64, lateness: u64, clock: &Clock) {
+        self.skip(now.wrapping_sub(self.last_reply), clock);
         self.last_reply = now;
         if replies == self.replies_at_start {
             self.start = now.saturating_sub(lateness); // from when it was due: no rate exceeds the pace
         }
-        self.late += u64::from(is_late);
+        self.late += u64::from(lateness > clock.to_ticks(LATE));
         self.max_lateness = self.max_lateness.max(lateness);
     }
 
     /// The times begin at the first reply, and begin again at the end of the warm-up.
     #[cold]
-    fn begin(&mut self, replies: u64) {
+    fn begin(&mut self, replies: u64, clock: &mut Clock) {
+        clock.check();
+        self.long = clock.to_ticks(TOLERANCE);
         self.round_trips.clear();
         (self.replies_at_start, self.late, self.max_lateness) = (replies, 0, 0);
+        (self.skipped_round_trips, self.skipped) = (0, clock.skipped);
         self.next_start = if replies < self.end_of_warm_up { self.end_of_warm_up } else { 0 };
         self.usage[0] = Usage::now();
         self.start = ticks();
@@ -155,18 +192,44 @@ const fn warm_up(iterations: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::clock::Moment;
     use super::*;
 
     #[test]
     fn a_round_trip_is_the_time_between_two_replies_and_never_negative() {
-        let mut stats = Stats::new(Timing::FromReply, 10);
-        stats.last_reply = 1_000;
-        stats.answered(2, 1_500);
+        let (mut stats, mut clock) = (Stats::new(Timing::FromReply, 10), clock());
+        (stats.last_reply, stats.long) = (1_000, 10_000);
+        stats.answered(2, 1_500, &mut clock);
         assert_eq!(stats.round_trips.max(), Some(500));
-        stats.answered(3, 1_400); // on another CPU
+        stats.answered(3, 1_400, &mut clock); // on another CPU
         assert_eq!((stats.round_trips.min(), stats.round_trips.max()), (Some(0), Some(500)));
-        stats.answered(4, 2_100);
+        stats.answered(4, 2_100, &mut clock);
         assert_eq!(stats.round_trips.max(), Some(700));
+    }
+
+    /// A clock that counts both clocks of this machine.
+    fn clock() -> Clock {
+        Clock::new(Moment::now())
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "assembly")]
+    fn a_round_trip_in_which_the_clocks_disagreed_is_part_of_no_time() {
+        for gap in [5_000_000, 0_u64.wrapping_sub(1_000)] {
+            let (mut stats, mut clock) = (Stats::new(Timing::FromReply, 10), clock());
+            (stats.start, stats.last_reply, stats.long) = (1_000, 2_000, 10_000);
+            stats.answered(2, 2_500, &mut clock);
+            clock.skipped = 7; // found by a check in the next round trip
+            let now = 2_500_u64.wrapping_add(gap);
+            stats.answered(3, now, &mut clock);
+            stats.answered(4, now.wrapping_add(600), &mut clock);
+            assert_eq!(stats.last_reply.wrapping_sub(stats.start), 1_500 + 600);
+            assert_eq!((stats.round_trips.count(), stats.round_trips.max()), (2, Some(600)));
+            assert_eq!(stats.skipped_round_trips, 1);
+            // A long round trip in which they agree is one.
+            stats.answered(5, now.wrapping_add(20_600), &mut clock);
+            assert_eq!((stats.round_trips.max(), stats.skipped_round_trips), (Some(20_000), 1));
+        }
     }
 
     #[test]
@@ -186,13 +249,15 @@ mod tests {
     #[test]
     fn at_the_end_of_the_warm_up_everything_that_is_timed_begins_anew() {
         for timing in [Timing::FromReply, Timing::FromDue, Timing::None] {
-            let mut stats = Stats::new(timing, 10_000);
+            let (mut stats, mut clock) = (Stats::new(timing, 10_000), clock());
             let mut reply = |replies: u64, now: u64| {
                 if timing == Timing::FromDue {
-                    stats.reply_to_due(replies, 100);
-                    stats.sent_due(replies, now, 1, true);
+                    stats.reply_to_due(replies, 100, &mut clock);
+                    let lateness = clock.to_ticks(LATE) + 1;
+                    stats.sent_due(replies, now, lateness, &clock);
+                    assert_eq!(stats.max_lateness, lateness);
                 }
-                stats.answered(replies, now);
+                stats.answered(replies, now, &mut clock);
                 (stats.replies_at_start, stats.round_trips.count(), stats.late)
             };
             let timed = |count| if timing == Timing::None { 0 } else { count };
@@ -203,8 +268,6 @@ mod tests {
             assert_eq!(reply(1_002, 4), (1_001, timed(1), late(2)));
             assert_eq!(reply(10_000, 5), (1_001, timed(2), late(3)));
             assert_eq!(stats.last_reply, 5);
-            // With a pace the time begins when the first message was due, else after the answer.
-            assert_eq!(stats.start == 2, timing == Timing::FromDue);
         }
     }
 }

@@ -32,14 +32,16 @@ impl Run<'_> {
     fn timed(&self) -> u64 {
         match self.stats.replies_at_start {
             0 => 0, // nothing is timed before the first reply has been answered
-            at_start => self.dialogue.replies().saturating_sub(at_start),
+            at_start => {
+                self.dialogue.replies().saturating_sub(at_start + self.stats.skipped_round_trips)
+            }
         }
     }
 
     /// From the first reply that is timed to the last, in nanoseconds.
     fn time(&self) -> u64 {
         let Stats { start, last_reply, .. } = self.stats;
-        self.clock.to_nanoseconds(last_reply.saturating_sub(*start))
+        self.clock.to_nanoseconds(last_reply.wrapping_sub(*start))
     }
 
     /// A time in ticks, as nanoseconds.
@@ -116,6 +118,7 @@ figures! { run:
     Corrupted "corrupted" "" Count, Some(matches!(run.end, End::Corrupted(_)).into()), "";
     WarmUp "warm_up_iterations" "" Count, Some(run.stats.replies_at_start.saturating_sub(1)), "";
     Time "seconds" "" Seconds, Some(run.time()), "";
+    Skipped "skipped_seconds" "" Seconds, Some(run.clock.skipped), "";
     Rate "iterations_per_second" "" Count,
         (run.timed() > 0).then(|| mul_div(run.timed(), SECOND, run.time())), "";
     OwnMessages "own_messages" "own messages" Count, Some(run.stats.own_messages),
@@ -200,18 +203,25 @@ impl Figures {
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
+    /// For this many nanoseconds.
+    ClockJumped(u64),
     /// In this many per cent of the iterations.
     SharedCpu(u64),
     MeanFar,
 }
 
 impl Remark {
-    /// The remarks on a run. There are none if it did not end well or is short.
+    /// The remarks on a run, the gravest first. Only the first is possible if the run did not end well
+    /// or is short.
     ///
     /// On a shared CPU each iteration has one involuntary switch, otherwise almost none. A mean that is
     /// far from p50 has other causes than the programs. `benches/CHOICES.md` has the measurements.
-    pub fn all(params: &Params, figures: &Figures) -> ArrayVec<Remark, 2> {
+    pub fn all(params: &Params, figures: &Figures) -> ArrayVec<Remark, 3> {
         let mut remarks = ArrayVec::new();
+        let skipped = figures.count(Figure::Skipped);
+        if skipped > 0 {
+            remarks.push(Remark::ClockJumped(skipped));
+        }
         let iterations = figures.count(Figure::Iterations);
         // With a pace any program may have the CPU between two messages.
         let is_complete = iterations == params.settings.iterations && params.settings.pace == 0;
@@ -234,6 +244,7 @@ impl Remark {
     /// The word for it in json.
     pub fn word(&self) -> &'static str {
         match self {
+            Remark::ClockJumped(_) => "clock_jumped",
             Remark::SharedCpu(_) => "shared_cpu",
             Remark::MeanFar => "mean_far",
         }
@@ -243,6 +254,11 @@ impl Remark {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Remark::ClockJumped(nanoseconds) => write!(
+                f,
+                "The clocks disagreed for {:#} ms, which are left out: the machine slept or was paused.",
+                Decimal(nanoseconds / 1_000_000, 0)
+            ),
             Remark::SharedCpu(percent) => write!(
                 f,
                 "The programs shared one CPU in {percent} % of the iterations: compare with CPUS=0,1."
@@ -397,7 +413,7 @@ pub(super) mod tests {
             let mut waiting = Waiting::new(Wait::Poll);
             (waiting.empty_polls, waiting.yields) = (1_234_567, 3);
             let mut clock = Clock::new(Moment { ticks: 5_000, nanoseconds: 7_000 });
-            clock.last = Moment { ticks: 5_000 + 2 * SECOND, nanoseconds: 7_000 + SECOND };
+            clock.update(Moment { ticks: 5_000 + 2 * SECOND, nanoseconds: 7_000 + SECOND });
             Held { dialogue, stats, waiting, clock }
         }
 
@@ -438,7 +454,7 @@ pub(super) mod tests {
              \"message_size\":32,\"sealed\":false,\"pace_us\":0,\"cpus\":null,\
              \"end\":\"failed\",\"start_unix_seconds\":1795390920,\"iterations\":1001,\
              \"corrupted\":0,\"warm_up_iterations\":0,\"seconds\":0.005527000,\
-             \"iterations_per_second\":180930,\"own_messages\":1,\"empty_polls\":1234567,\
+             \"skipped_seconds\":0.000000000,\"iterations_per_second\":180930,\"own_messages\":1,\"empty_polls\":1234567,\
              \"yields\":3,\"involuntary_switches\":2,\"user_seconds\":1.500000000,\
              \"system_seconds\":0.000025000,\"sent_late\":null,\"max_lateness_ns\":null,\
              \"round_trip_ns\":{{\"min\":1500,\"p50\":1500,\"p90\":1500,\"p99\":1500,\
@@ -468,7 +484,10 @@ pub(super) mod tests {
     #[test]
     fn without_a_round_trip_the_rate_and_the_round_trips_are_null() {
         let json = json(&Held::empty(), End::Done);
-        assert!(json.contains("\"seconds\":0.000000000,\"iterations_per_second\":null,"), "{json}");
+        assert!(
+            json.contains("\"skipped_seconds\":0.000000000,\"iterations_per_second\":null,"),
+            "{json}"
+        );
         assert!(json.contains("{\"min\":null,\"p50\":null,"), "{json}");
         assert!(json.ends_with("\"mean\":null},\"remarks\":[],\"histogram_ns\":[]}"), "{json}");
     }
