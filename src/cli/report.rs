@@ -199,23 +199,23 @@ impl Figures {
     }
 }
 
-/// What a reader should know of the figures before relying on them.
-#[allow(missing_docs)]
+/// Why the figures of a run may not be trusted. `benches/CHOICES.md` has the measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remark {
-    /// For this many nanoseconds.
+    /// The clocks disagreed for this many nanoseconds.
     ClockJumped(u64),
-    /// In this many per cent of the iterations.
-    SharedCpu(u64),
+    /// This many messages were sent late, of that many.
+    SentLate(u64, u64),
+    /// In this many per cent of the iterations another program got the CPU. An involuntary switch does
+    /// not tell which: if both programs share a CPU, it is the peer in each iteration.
+    Preempted(u64),
+    /// The mean is far from p50.
     MeanFar,
 }
 
 impl Remark {
-    /// The remarks on a run, the gravest first. Only the first is possible if the run did not end well
-    /// or is short.
-    ///
-    /// On a shared CPU each iteration has one involuntary switch, otherwise almost none. A mean that is
-    /// far from p50 has other causes than the programs. `benches/CHOICES.md` has the measurements.
+    /// The remarks on a run, the gravest first. If the run did not end well or is short, only the first
+    /// is possible.
     pub fn all(params: &Params, figures: &Figures) -> ArrayVec<Remark, 3> {
         let mut remarks = ArrayVec::new();
         let skipped = figures.count(Figure::Skipped);
@@ -223,16 +223,22 @@ impl Remark {
             remarks.push(Remark::ClockJumped(skipped));
         }
         let iterations = figures.count(Figure::Iterations);
-        // With a pace any program may have the CPU between two messages.
-        let is_complete = iterations == params.settings.iterations && params.settings.pace == 0;
-        if !is_complete || figures.get(Figure::P99).is_none() {
+        if iterations != params.settings.iterations || figures.get(Figure::P99).is_none() {
             return remarks;
         }
         let timed = iterations.saturating_sub(1 + figures.count(Figure::WarmUp)).max(1);
-        let shared = 100 * figures.count(Figure::Switches) / timed;
-        let cannot_share = params.cpus.is_some_and(|[premise, conclusion]| premise != conclusion);
-        if shared >= 10 && !cannot_share {
-            remarks.push(Remark::SharedCpu(shared.min(100)));
+        if params.settings.pace != 0 {
+            // Any program may have the CPU between two messages.
+            let late = figures.count(Figure::Late);
+            if late > timed / 10 {
+                remarks.push(Remark::SentLate(late, timed));
+            }
+            return remarks;
+        }
+        let switches = 100 * figures.count(Figure::Switches) / timed;
+        let is_wanted = params.cpus.is_some_and(|[premise, conclusion]| premise == conclusion);
+        if switches >= 10 && !is_wanted {
+            remarks.push(Remark::Preempted(switches.min(100)));
         }
         let (mean, median) = (figures.count(Figure::Mean), figures.count(Figure::P50));
         if mean < median / 5 * 4 || mean > median / 4 * 5 {
@@ -245,7 +251,8 @@ impl Remark {
     pub fn word(&self) -> &'static str {
         match self {
             Remark::ClockJumped(_) => "clock_jumped",
-            Remark::SharedCpu(_) => "shared_cpu",
+            Remark::SentLate(..) => "sent_late",
+            Remark::Preempted(_) => "preempted",
             Remark::MeanFar => "mean_far",
         }
     }
@@ -253,19 +260,26 @@ impl Remark {
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Remark::ClockJumped(nanoseconds) => write!(
                 f,
                 "The clocks disagreed for {:#} ms, which are left out: the machine slept or was paused.",
                 Decimal(nanoseconds / 1_000_000, 0)
             ),
-            Remark::SharedCpu(percent) => write!(
+            Remark::SentLate(late, sent) => write!(
                 f,
-                "The programs shared one CPU in {percent} % of the iterations: compare with CPUS=0,1."
+                "{:#} of {:#} messages were late: choose a longer PACE, or reduce the load.",
+                Decimal(late, 0),
+                Decimal(sent, 0)
+            ),
+            Remark::Preempted(percent) => write!(
+                f,
+                "In {percent} % of the iterations another program got the CPU, perhaps the peer:\ncompare \
+                 with CPUS=0,1, or reduce the load."
             ),
             Remark::MeanFar => f.write_str(
-                "The mean is far from p50: other programs may have disturbed the run.\nRepeat it with \
-                 more ITERATIONS or with less load.",
+                "The mean is far from p50: other programs or a CPU quota may have disturbed the\nrun. \
+                 Repeat it with more ITERATIONS, or reduce the load.",
             ),
         }
     }
