@@ -44,9 +44,8 @@ fn form(text: &str) -> String {
         })
     };
     let is_remark = |line: &&str| {
-        ["In ", "compare with", "The mean is far", "run. Repeat it"]
-            .iter()
-            .any(|words| line.starts_with(words))
+        let remarks = ["In ", "compare with", "The mean is far", "run. Repeat it"];
+        remarks.iter().any(|words| line.starts_with(words))
     };
     let start = |line: &str| if line.starts_with("start ") { "start" } else { "" }.to_string();
     let lines = text.lines().filter(|line| !is_row(line) && !is_remark(line)).map(|line| {
@@ -77,7 +76,7 @@ fn the_sketch_is_performed_and_leaves_nothing_behind() {
         let mut last = page.lines().rev();
         let (rate, result) = (last.next().unwrap(), last.next().unwrap());
         assert_eq!(result, "1,000 iterations, no corruption", "{page}");
-        assert!(rate.contains(" per second, p50 ") && rate.contains(", p99 "), "{page}");
+        assert!(rate.contains(" per second, round trip p50 ") && rate.contains(", p99 "), "{page}");
         assert!(page.lines().all(|line| line.len() <= 80), "{page}");
         assert!(text.lines().count() <= 42, "{text}"); // with the greetings
     }
@@ -128,7 +127,7 @@ fn either_may_be_started_first_and_each_prints_a_page_with_one_column() {
             let text = stdout(&output);
             assert_eq!(lines(&text, program).len(), 1);
             assert!(text.contains(&format!("\n{program:>39}\nown messages ")), "{text}");
-            assert_eq!((row(&text, "p50").len(), row(&text, "yields").len()), (1, 1));
+            assert_eq!((row(&text, "round trip p50").len(), row(&text, "yields").len()), (1, 1));
         }
         assert!(!place.exists());
     }
@@ -191,7 +190,7 @@ fn on_one_cpu_each_iteration_has_a_switch_and_without_cpus_the_page_says_so() {
         for switches in row(&text, "involuntary switches") {
             assert!((1900..).contains(&switches.parse::<u64>().unwrap()), "{text}");
         }
-        assert!(text.contains(&format!(", CPUS={cpu},{cpu}\n")), "{text}");
+        assert!(text.contains(&format!("\nCPUs                    {cpu} and {cpu}\n")), "{text}");
         assert!(!text.contains("another program got"), "{text}");
     }
 }

@@ -20,7 +20,7 @@
 //!   [`Dialogue::calculate_ahead`] has done that while the peer worked. What remains is to compare the
 //!   message and to write the answer out.
 //! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read in every 1,024th
-//!   iteration, and by a timer four times a second while the program sleeps.
+//!   iteration, after every 32nd yield, and by a timer four times a second while the program sleeps.
 
 use core::ffi::c_int;
 
@@ -38,7 +38,7 @@ use crate::runtime::signals;
 impl Conversation<'_> {
     /// Exchanges messages until the answer to the last reply has been sent.
     #[inline(never)]
-    fn run(&mut self) -> Result<(), End> {
+    fn exchange(&mut self) -> Result<(), End> {
         if self.dialogue.side() == Side::Premise {
             self.measure_rate()?;
             self.send()?; // the first message
@@ -48,7 +48,7 @@ impl Conversation<'_> {
             let length = self.receive()?;
             match self.dialogue.receive(&self.received[..length]) {
                 Received::Reply => {
-                    self.answer()?;
+                    self.answer()?; // the dialogue's own message is the answer now
                     if self.dialogue.is_over() {
                         return Ok(());
                     }
@@ -100,11 +100,12 @@ impl Conversation<'_> {
     /// Checks for a signal and, in every 1,024th iteration, the clock. Yields if the peer may need it.
     #[inline]
     fn after_answer(&mut self) -> Result<(), End> {
-        if self.dialogue.replies().is_multiple_of(REPLIES_PER_CHECK) {
+        check_signal()?;
+        let is_due = self.waiting.after_answer(self.queue).map_err(failed(Call::mq_setattr))?;
+        if is_due || self.dialogue.replies().is_multiple_of(REPLIES_PER_CHECK) {
             self.check_clock()?;
         }
-        check_signal()?;
-        self.waiting.after_answer(self.queue).map_err(failed(Call::mq_setattr))
+        Ok(())
     }
 
     /// Sends the program's own message back, which the peer has not received yet.
@@ -185,14 +186,16 @@ impl Conversation<'_> {
 
     /// With a pace, lets both clocks run until the counter's rate is known.
     fn measure_rate(&mut self) -> Result<(), End> {
+        if self.stats.timing != Timing::FromDue {
+            return Ok(());
+        }
         let until = self.clock.last.nanoseconds + MEASUREMENT;
-        while self.stats.timing == Timing::FromDue {
+        loop {
             match pace::sleep(until.saturating_sub(self.clock.check())) {
                 Err(Errno::EINTR) => check_signal()?,
                 slept => return slept.map_err(failed(Call::nanosleep)),
             }
         }
-        Ok(())
     }
 
     /// Times the reply to a message that was due, and waits until the answer is due. The wait checks the
@@ -250,7 +253,7 @@ const SPINS_PER_CHECK: u32 = 1 << 16;
 /// That is cheaper than a deadline for each sleep.
 const TIMER: u32 = 250_000;
 
-/// One side of a conversation, while it is held and afterwards. It is large, so it stays where the
+/// One side of a conversation, while it runs and afterwards. It is large, so it stays where the
 /// caller made it.
 pub struct Conversation<'a> {
     /// The queue that both sides use.
@@ -297,14 +300,14 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Holds the conversation to its end. If the program may sleep, SIGALRM must have a handler:
+    /// Runs the conversation to its end. If the program may sleep, SIGALRM must have a handler:
     /// [`signals::interrupt_at`].
-    pub fn hold(&mut self) -> End {
+    pub fn run(&mut self) -> End {
         let timer = |interval| match self.settings.wait.may_sleep() {
             true => os::set_alarm_interval(interval).map_err(failed(Call::setitimer)),
             false => Ok(()),
         };
-        let end = timer(TIMER).and_then(|()| self.run());
+        let end = timer(TIMER).and_then(|()| self.exchange());
         let _ = timer(0); // what follows is not to be interrupted
         self.clock.check();
         self.stats.usage[1] = Usage::now();
@@ -313,7 +316,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// How to hold a conversation: the parameters that it depends on.
+/// How to run a conversation: the parameters that it depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// ITERATIONS.
@@ -400,7 +403,7 @@ mod tests {
         };
         let dialogue = Dialogue::conclusion(iterations, message_size);
         let mut conversation = Conversation::new(&queue, dialogue, &settings, &mut observer);
-        assert_eq!(conversation.hold(), End::Failed(Call::write, Errno(libc::ECANCELED)));
+        assert_eq!(conversation.run(), End::Failed(Call::write, Errno(libc::ECANCELED)));
         let Conversation { waiting, stats, .. } = &conversation;
         assert_eq!((waiting.empty_polls, stats.own_messages), (0, 0));
     }

@@ -67,6 +67,8 @@ pub struct Stats {
     /// The reply at which they begin, or begin again.
     next_start: u64,
     end_of_warm_up: u64,
+    /// The latest reply whose answer was sent.
+    pub answered: u64,
     /// Receives that returned the program's own message.
     pub own_messages: u64,
     /// Messages that were sent more than [`LATE`] after they were due.
@@ -96,6 +98,7 @@ impl Stats {
             replies_at_start: 0,
             next_start: 1,
             end_of_warm_up: 1 + warm_up(iterations),
+            answered: 0,
             own_messages: 0,
             late: 0,
             max_lateness: 0,
@@ -120,7 +123,7 @@ impl Stats {
         if let (Timing::FromReply, Some(round_trip)) = (self.timing, round_trip) {
             self.round_trips.record(round_trip);
         }
-        self.last_reply = now;
+        (self.answered, self.last_reply) = (replies, now);
         if replies == self.next_start {
             self.begin(replies, clock);
         }
@@ -157,7 +160,7 @@ impl Stats {
     /// The answer to reply number `replies` is sent at `now`, in ticks, and was due `lateness` before.
     pub fn sent_due(&mut self, replies: u64, now: u64, lateness: u64, clock: &Clock) {
         self.skip(now.wrapping_sub(self.last_reply), clock);
-        self.last_reply = now;
+        (self.answered, self.last_reply) = (replies, now);
         if replies == self.replies_at_start {
             self.start = now.saturating_sub(lateness); // from when it was due: no rate exceeds the pace
         }

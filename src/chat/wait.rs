@@ -109,15 +109,15 @@ impl Waiting {
 
     /// The reply has been answered. A program with WAIT=adaptive polls again, since the peer is there.
     #[inline]
-    pub fn after_answer(&mut self, queue: &Queue) -> Result<(), Errno> {
+    pub fn after_answer(&mut self, queue: &Queue) -> Result<bool, Errno> {
         if self.wait == Wait::Adaptive {
             self.stop_sleeping(queue)?;
         }
-        if self.yields_left > 0 {
-            self.yields_left -= 1;
-            self.step_aside();
+        if self.yields_left == 0 {
+            return Ok(false);
         }
-        Ok(())
+        self.yields_left -= 1;
+        Ok(self.step_aside())
     }
 
     /// A miss: a call has found the queue empty, or full, and did not wait.
@@ -221,7 +221,8 @@ mod tests {
         waiting.after_answer(&queue).unwrap();
         assert_eq!(waiting.yields, 0);
         waiting.after_own_message(&queue).unwrap();
-        (0..1_000).for_each(|_| waiting.after_answer(&queue).unwrap());
+        let checks = (0..1_000).filter(|_| waiting.after_answer(&queue).unwrap()).count();
+        assert_eq!(checks, 8);
         assert_eq!(waiting.yields, 1 + u64::from(YIELDS_AFTER_OWN));
         waiting.after_own_message(&queue).unwrap();
         waiting.after_empty_poll(&queue).unwrap();

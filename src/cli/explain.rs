@@ -9,7 +9,7 @@ use core::fmt;
 
 use super::output::{Escaped, MAX_SHOWN};
 use crate::chat::conversation::End;
-use crate::chat::dialogue::Dialogue;
+use crate::chat::dialogue::{Dialogue, Side};
 use crate::chat::message::Message;
 use crate::chat::watchdog::{Holder, Loss};
 use crate::mq::QueueName;
@@ -252,11 +252,18 @@ impl fmt::Display for Ending<'_> {
                 "{name}: {peer} has not created the queue within {timeout} s (TIMEOUT): start {peer} \
                  with the same MESSAGE_QUEUE_NAME, and not in another container"
             ),
-            End::Lost(Loss::Silent) => write!(
-                f,
-                "{name}: no reply from {peer} for {timeout} s (TIMEOUT) after {replies} iterations: \
-                 check that {peer} is running with the same parameters, and not in another container"
-            ),
+            End::Lost(Loss::Silent) => {
+                write!(
+                    f,
+                    "{name}: no reply from {peer} for {timeout} s (TIMEOUT) after {replies} \
+                     iterations: check that {peer} is running with the same parameters, and not in \
+                     another container"
+                )?;
+                match dialogue.side() {
+                    Side::Premise => Ok(()),
+                    Side::Conclusion => f.write_str(", or run cleanup if it died"),
+                }
+            }
             End::Lost(Loss::Exited(holder)) => write!(
                 f,
                 "{name}: {holder} has exited after {replies} iterations: see its output and exit \

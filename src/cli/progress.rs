@@ -3,6 +3,8 @@
 //! The line is shown only on a terminal. It is 60 characters wide, so that it fits and covers an older
 //! one. The cursor stays at its beginning, so whatever is written next covers it.
 
+use core::fmt::Write;
+
 use super::output::{Decimal, Text, formatted, write_all};
 use crate::chat::clock::{SECOND, mul_div};
 use crate::chat::dialogue::Dialogue;
@@ -17,8 +19,8 @@ pub struct Progress {
     is_shown: bool,
     /// When to show the next line; None before the first request.
     next: Option<u64>,
-    /// When replies were first seen, and how many.
-    first: Option<(u64, u64)>,
+    /// A moment and the number of replies then: the last one without a reply, or the first one.
+    begin: Option<(u64, u64)>,
 }
 
 impl Progress {
@@ -26,7 +28,7 @@ impl Progress {
     /// CLOCK_MONOTONIC in nanoseconds.
     pub fn new(program: &'static str, is_wanted: bool) -> Progress {
         let is_wanted = is_wanted && os::is_terminal(&STDERR);
-        Progress { program, is_wanted, is_shown: false, next: None, first: None }
+        Progress { program, is_wanted, is_shown: false, next: None, begin: None }
     }
 
     /// Shows that the peer has not sent anything yet.
@@ -40,16 +42,18 @@ impl Progress {
     pub fn show(&mut self, now: u64, dialogue: &Dialogue) {
         let (replies, iterations) = (dialogue.replies(), dialogue.iterations());
         if replies == 0 {
+            self.begin = Some((now, 0));
             return self.show_waiting(now);
         }
-        let (then, before) = *self.first.get_or_insert((now, replies));
+        let (then, before) = *self.begin.get_or_insert((now, replies));
         if self.is_due(now) {
-            let percent = Decimal(mul_div(replies, 1000, iterations), 1);
-            let left = seconds_left(iterations - replies, replies - before, now - then);
-            self.show_line(formatted(format_args!(
-                "{}: {percent} %, {left} s left, {replies} of {iterations}",
-                self.program
-            )));
+            let per_mille = mul_div(replies, 1000, iterations).min(999);
+            let mut line = formatted(format_args!("{}: {}", self.program, Decimal(per_mille, 1)));
+            let _ = match seconds_left(iterations - replies, replies - before, now - then) {
+                Some(left) => write!(line, " %, {left} s left, {replies} of {iterations}"),
+                None => write!(line, " %, {replies} of {iterations}"),
+            };
+            self.show_line(line);
         }
     }
 
@@ -78,19 +82,33 @@ impl Progress {
     }
 }
 
-/// How long `left` iterations take, if `done` took `elapsed` nanoseconds.
-fn seconds_left(left: u64, done: u64, elapsed: u64) -> u64 {
-    mul_div(left, elapsed, done.saturating_mul(SECOND))
+/// How long `left` iterations take, if `done` took `elapsed` nanoseconds. None if none were done.
+fn seconds_left(left: u64, done: u64, elapsed: u64) -> Option<u64> {
+    (done > 0).then(|| mul_div(left, elapsed, done.saturating_mul(SECOND)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::message::Message;
 
     #[test]
     fn what_is_left_takes_as_long_as_what_was_done() {
-        assert_eq!(seconds_left(4_000, 1_000, 2 * SECOND), 8);
-        assert_eq!(seconds_left(9_000 << 50, 1_000, SECOND), 9 << 50);
+        assert_eq!(seconds_left(4_000, 1_000, 2 * SECOND), Some(8));
+        assert_eq!(seconds_left(9_000 << 50, 1_000, SECOND), Some(9 << 50));
+        assert_eq!(seconds_left(4_000, 0, SECOND), None);
+    }
+
+    #[test]
+    fn the_time_is_measured_from_the_last_moment_without_a_reply() {
+        let mut progress = Progress::new("", false);
+        let mut dialogue = Dialogue::conclusion(1000, 32);
+        progress.show(5, &dialogue);
+        progress.show(7, &dialogue);
+        dialogue.receive(Message::time(0).text());
+        progress.show(9, &dialogue);
+        progress.show(11, &dialogue);
+        assert_eq!(progress.begin, Some((7, 0)));
     }
 
     #[test]

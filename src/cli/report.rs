@@ -33,7 +33,7 @@ impl Run<'_> {
         match self.stats.replies_at_start {
             0 => 0, // nothing is timed before the first reply has been answered
             at_start => {
-                self.dialogue.replies().saturating_sub(at_start + self.stats.skipped_round_trips)
+                self.stats.answered.saturating_sub(at_start + self.stats.skipped_round_trips)
             }
         }
     }
@@ -137,13 +137,13 @@ figures! { run:
         "over 5 us after due";
     MaxLateness "max_lateness_ns" "max lateness" Nanoseconds,
         run.if_paced(run.clock.to_nanoseconds(run.stats.max_lateness)), "";
-    Min "round_trip_ns.min" "min" Nanoseconds, run.nanoseconds(run.stats.round_trips.min()), "";
-    P50 "round_trip_ns.p50" "p50" Nanoseconds, run.percentile(5_000), "";
-    P90 "round_trip_ns.p90" "p90" Nanoseconds, run.percentile(9_000), "";
-    P99 "round_trip_ns.p99" "p99" Nanoseconds, run.percentile(9_900), "";
-    P99_9 "round_trip_ns.p99_9" "p99.9" Nanoseconds, run.percentile(9_990), "";
-    P99_99 "round_trip_ns.p99_99" "p99.99" Nanoseconds, run.percentile(9_999), "";
-    Max "round_trip_ns.max" "max" Nanoseconds, run.nanoseconds(run.stats.round_trips.max()), "";
+    Min "round_trip_ns.min" "round trip min" Nanoseconds, run.nanoseconds(run.stats.round_trips.min()), "";
+    P50 "round_trip_ns.p50" "round trip p50" Nanoseconds, run.percentile(5_000), "";
+    P90 "round_trip_ns.p90" "round trip p90" Nanoseconds, run.percentile(9_000), "";
+    P99 "round_trip_ns.p99" "round trip p99" Nanoseconds, run.percentile(9_900), "";
+    P99_9 "round_trip_ns.p99_9" "round trip p99.9" Nanoseconds, run.percentile(9_990), "";
+    P99_99 "round_trip_ns.p99_99" "round trip p99.99" Nanoseconds, run.percentile(9_999), "";
+    Max "round_trip_ns.max" "round trip max" Nanoseconds, run.nanoseconds(run.stats.round_trips.max()), "";
     Mean "round_trip_ns.mean" "" Nanoseconds, run.nanoseconds(run.stats.round_trips.mean()), "";
 }
 
@@ -263,7 +263,8 @@ impl fmt::Display for Remark {
         match *self {
             Remark::ClockJumped(nanoseconds) => write!(
                 f,
-                "The clocks disagreed for {:#} ms, which are left out: the machine slept or was paused.",
+                "The clocks disagreed for {:#} ms, which are left out:\n\
+                 the machine slept or was paused.",
                 Decimal(nanoseconds / 1_000_000, 0)
             ),
             Remark::SentLate(late, sent) => write!(
@@ -418,7 +419,7 @@ pub(super) mod tests {
             for ticks in [3_000; 998].into_iter().chain([60_000, 8_000_000]) {
                 stats.round_trips.record(ticks);
             }
-            (stats.replies_at_start, stats.own_messages) = (1, 1);
+            (stats.replies_at_start, stats.answered, stats.own_messages) = (1, 1001, 1);
             (stats.start, stats.last_reply) = (5_000, 5_000 + 998 * 3_000 + 60_000 + 8_000_000);
             stats.usage = [
                 Usage { user: 11, system: 13, switches: 17 },

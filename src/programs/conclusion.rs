@@ -70,7 +70,7 @@ pub fn converse(
     let now = os::realtime_nanoseconds() / SECOND;
     let mut observer = observer(SIDE, params, progress);
     let mut conversation = Conversation::new(&queue, dialogue, settings, &mut observer);
-    let end = conversation.hold();
+    let end = conversation.run();
     Ok(report(params, &conversation, (now, end), hand_over))
 }
 

@@ -91,7 +91,7 @@ pub fn converse(
     let dialogue = Dialogue::premise(first, settings.iterations, settings.message_size);
     let mut observer = observer(SIDE, params, progress);
     let mut conversation = Conversation::new(queue, dialogue, settings, &mut observer);
-    let end = conversation.hold();
+    let end = conversation.run();
     let removed = remove_queue(params, conversation.queue).map(|()| ExitCode::DONE);
     let status = report(params, &conversation, (now, end), hand_over);
     Ok(status.or(status_of(SIDE.name(), params, removed)))

@@ -153,6 +153,9 @@ impl Slot {
 
     /// Prints the error of the child, if it has left one.
     fn complain(&self, side: Side) {
+        if self.figures().is_none() {
+            return; // it was killed before it had left all of it
+        }
         let words = self.0[1 + NUMBERS..].iter().map(|word| word.load(Relaxed).to_le_bytes());
         let bytes = words.flatten().take_while(|byte| *byte != 0);
         let error: ArrayVec<u8, { 8 * SLOT }> = bytes.collect();

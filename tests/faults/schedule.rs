@@ -29,7 +29,7 @@ fn premise_sends_at_its_pace_in_each_way_to_wait() {
         let premise = reports.iter().find(|report| report["program"] == "premise").unwrap();
         assert!(premise["iterations_per_second"].as_u64().unwrap() <= 10, "{premise}");
         let text = stdout(&place.succeed("sketch", &[wait, "PACE=1", "ITERATIONS=100"]));
-        for label in ["sent late", "max lateness", "p50"] {
+        for label in ["sent late", "max lateness", "round trip p50"] {
             let row = text.lines().find(|line| line.starts_with(label)).expect(label);
             assert_eq!(row.split_whitespace().filter(|word| *word == "-").count(), 1, "{text}");
         }

@@ -9,7 +9,7 @@ fn send(child: &Running, number: libc::c_int) -> String {
     Signal::try_from(number).map_or(format!("signal {number}"), |signal| signal.to_string())
 }
 
-/// Programs that sleep use SIGALRM themselves: it wakes them once a second.
+/// Programs that sleep use SIGALRM themselves: it wakes them four times a second.
 fn waits(number: libc::c_int) -> &'static [&'static str] {
     if number == libc::SIGALRM { &WAITS[..1] } else { &WAITS }
 }

@@ -41,6 +41,7 @@ fn conclusion_gives_up_if_there_is_no_queue_or_no_message() {
         let _queue = Queue::create(&place.name, 0o600, 32, false).unwrap();
         let output = place.run("conclusion", &["TIMEOUT=1", "REPORT=json", wait]);
         assert_ended(&output, 4, "conclusion", "no reply from premise for 1 s (TIMEOUT)");
+        assert!(the_one_line(&output).ends_with(", or run cleanup if it died"));
         let report = report(&output);
         let count = |name: &str| report[name].as_u64().unwrap();
         // Polling, it yields now and then: tests/audit has the number.
