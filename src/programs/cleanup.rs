@@ -1,4 +1,11 @@
 //! `cleanup`: removes a queue that a killed run has left behind.
+//!
+//! A queue is in use while a process holds a lock on it; [`watchdog`](crate::chat::watchdog) says
+//! which. Between premise's mq_open(3) and its fcntl(2), the next call, a new queue has a name and no
+//! lock, so `cleanup` removes it: the kernel's file system for queues cannot name a queue later, because
+//! it has neither link(2) nor rename(2).
+
+use core::fmt;
 
 use super::{Program, install_filter, seal};
 use crate::chat::watchdog::Holder;
@@ -31,18 +38,32 @@ fn run(_: &Process, params: &Params) -> Result<ExitCode, CallError> {
     signals::ignore_write_signals().map_err(failed(Call::sigaction))?;
     install_filter(params, seal::CLEANUP)?;
     let name = &params.queue_name;
-    // A queue that this user may not open, but may remove, is removed.
-    if let Some(holder) = Queue::open(name, true).ok().and_then(|queue| Holder::of(&queue)) {
-        complain(
-            NAME,
-            format_args!("{name}: {holder} is using this queue: wait until it exits, or end it"),
-        );
-        return Ok(ExitCode::FAILED);
-    }
-    let printed = match Queue::unlink(name) {
+    let refuse = |reason: fmt::Arguments<'_>| {
+        complain(NAME, reason);
+        Ok(ExitCode::FAILED)
+    };
+    let removed = match Queue::open(name, true).map(|queue| Holder::of(&queue)) {
+        Ok(Some(holder)) => {
+            return refuse(format_args!(
+                "{name}: {holder} is using this queue: wait until it exits, or end it"
+            ));
+        }
+        Ok(None) => Queue::unlink(name).map_err(failed(Call::mq_unlink)),
+        Err(Errno::EACCES) => {
+            return refuse(format_args!(
+                "mq_open {name}: EACCES: this user may not open the queue, so cleanup cannot see \
+                 whether it is in use: run cleanup as root, or remove it with rm /dev/mqueue{name} \
+                 where /dev/mqueue is mounted"
+            ));
+        }
+        Err(errno) => Err(failed(Call::mq_open)(errno)),
+    };
+    let printed = match removed {
         Ok(()) => print(format_args!("message queue {name} removed\n")),
-        Err(Errno::ENOENT) => print(format_args!("queue doesn't need cleanup\n")),
-        Err(errno) => return Err(failed(Call::mq_unlink)(errno)),
+        Err(CallError { errno: Errno::ENOENT, .. }) => {
+            print(format_args!("queue doesn't need cleanup\n"))
+        }
+        Err(error) => return Err(error),
     };
     printed.and_then(|()| print(format_args!("All clean!\n"))).map_err(failed(Call::write))?;
     Ok(ExitCode::DONE)

@@ -328,7 +328,8 @@ fn cleanup_makes_the_documented_calls_and_no_other() {
     let table = vec![
         ("removes", Messages(&[]), none()),
         ("full pipe", Nothing, refuse(libc::SYS_write, Errno::EAGAIN)),
-        ("forbidden", Nothing, refuse(libc::SYS_mq_unlink, Errno::EACCES)),
+        ("closed", Messages(&[]), refuse(SYS_mq_open, Errno::EACCES)),
+        ("forbidden", Messages(&[]), refuse(libc::SYS_mq_unlink, Errno::EACCES)),
         ("no filter", Nothing, refuse_filter(1)),
     ];
     audit("cleanup", table);

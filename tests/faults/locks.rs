@@ -59,6 +59,49 @@ fn cleanup_leaves_a_queue_alone_while_a_program_is_using_it() {
     assert_done(&finish(premise));
 }
 
+/// nobody's cleanup may not open the queue, so it sees no lock. root's may.
+#[test]
+fn cleanup_leaves_a_queue_alone_that_it_may_not_open() {
+    let (folder, place) = (tempfile::tempdir().unwrap(), Place::new("unseen"));
+    let mut premise = place.command_of_nobody(folder.path(), "premise");
+    let premise = start(premise.args(["PERMISSIONS=0400", "REPORT=json", "TIMEOUT=0"]));
+    wait_for_queue(&place);
+    let text = format!(
+        "mq_open {name}: EACCES: this user may not open the queue, so cleanup cannot see whether it \
+         is in use: run cleanup as root, or remove it with rm /dev/mqueue{name} where /dev/mqueue is \
+         mounted",
+        name = place.text
+    );
+    let cleanup = || finish(start(&mut place.command_of_nobody(folder.path(), "cleanup")));
+    assert_says(&cleanup(), 3, "cleanup", &text);
+    if nix::unistd::geteuid().is_root() {
+        wait_for_lock(&place, Side::Premise);
+        assert_ended(&place.run("cleanup", &[]), 3, "cleanup", " is using this queue: ");
+    }
+    assert_ended(&end(premise), 143, "premise", "ended by SIGTERM after 0 of ");
+}
+
+/// With these errors no queue could be opened, whether it is in use or not.
+#[test]
+fn cleanup_leaves_a_queue_alone_that_the_system_cannot_open() {
+    if emulator().is_some() {
+        return; // it has no filters
+    }
+    for (errno, sentence) in [
+        (libc::EMFILE, "EMFILE: no file descriptors left (RLIMIT_NOFILE)"),
+        (libc::ENFILE, "ENFILE: the system has too many open files"),
+        (libc::ENOMEM, "ENOMEM: the kernel has no memory left for it"),
+        (libc::ENOSYS, "ENOSYS: this kernel or sandbox has no POSIX message queues"),
+    ] {
+        let place = Place::new("unopened");
+        let _queue = Queue::create(&place.name, 0o600, 32, false).unwrap();
+        let mut cleanup = place.command("cleanup");
+        let output = finish(start(refusing(&mut cleanup, libc::SYS_mq_open, errno)));
+        assert_ended(&output, 3, "cleanup", &format!("mq_open {}: {sentence}", place.text));
+        assert!(place.exists());
+    }
+}
+
 /// Without a limit by TIMEOUT.
 #[test]
 fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {

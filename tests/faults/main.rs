@@ -87,6 +87,13 @@ fn wait_for_talk(place: &Place) {
     wait_until("they talk", || (look_at(&queue)?.len() == 32).then_some(()));
 }
 
+fn wait_for_queue(place: &Place) {
+    wait_until("the queue is there", || {
+        // Any other error proves that too: the mode may lock the test out as well.
+        (Queue::open(&place.name, false).err() != Some(Errno::ENOENT)).then_some(())
+    });
+}
+
 /// Waits until a program holds this lock. (Before that cleanup would remove the queue.)
 fn wait_for_lock(place: &Place, side: Side) {
     let queue = place.open();
