@@ -473,5 +473,21 @@ fn the_time_in_which_a_machine_slept_is_part_of_no_figure() {
             let longest = report["round_trip_ns"]["max"].as_u64();
             assert!(longest.is_none_or(|longest| longest < 1_000_000_000), "{report}");
         }
+/// With WAIT=block or adaptive SIGALRM only wakes a program, from the moment at which it has a handler.
+#[test]
+fn sigalrm_ends_no_program_that_may_sleep_at_any_moment() {
+    for (program, wait) in [("premise", "WAIT=block"), ("sketch", "WAIT=adaptive")] {
+        let (place, mut alarms) = (Place::new("injection-alarm"), 0);
+        let args = ["ITERATIONS=2", "REPORT=json", wait];
+        let output = run(&place, program, &args, |call, result| {
+            let is_alarm = call.args[0] == libc::SIGALRM as u64 && call.args[1] != 0;
+            if call.number == libc::SYS_rt_sigaction && is_alarm && result.is_some() {
+                kill(call.pid, Signal::SIGALRM).unwrap();
+                alarms += 1;
+            }
+            Verdict::Pass
+        });
+        common::assert_done(&output);
+        assert!(alarms > 0);
     }
 }

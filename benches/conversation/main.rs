@@ -92,7 +92,7 @@ fn compare(args: Vec<OsString>) -> ExitCode {
         Ok(options) => options,
         Err(error) => return bad_usage(&error),
     };
-    let _ = signals::install_handlers();
+    let _ = signals::install_handlers(false);
     story(&contenders, &transports, &paced, &options).unwrap_or_else(|error| {
         eprintln!("conversation: {error}");
         let ended = error.downcast_ref();

@@ -75,9 +75,9 @@ fn status_of(program: &str, params: &Params, result: Result<ExitCode, CallError>
 /// Installs the handlers of [`signals`], and returns the signals that end the program. A program
 /// that may sleep uses SIGALRM itself.
 fn install_handlers(params: &Params) -> Result<SignalSet, CallError> {
-    let handled = signals::install_handlers().map_err(failed(Call::sigaction))?;
-    if params.settings.wait.may_sleep() {
-        signals::interrupt_at(libc::SIGALRM).map_err(failed(Call::sigaction))?;
+    let may_sleep = params.settings.wait.may_sleep();
+    let handled = signals::install_handlers(may_sleep).map_err(failed(Call::sigaction))?;
+    if may_sleep {
         os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(libc::SIGALRM))
             .map_err(failed(Call::sigprocmask))?;
     }

@@ -48,16 +48,21 @@ pub extern "C" fn note(signal: c_int) {
     let _ = ARRIVED.compare_exchange(0, signal, Relaxed, Relaxed);
 }
 
-/// Installs the handler for the signals of [`ENDING`], and returns those that have it: a signal that
-/// was ignored when the program started stays ignored, as nohup(1) requires. Ignores the signals of
+/// Installs a handler for the signals of [`ENDING`], and returns those that have one: a signal that
+/// was ignored when the program started stays ignored, as nohup(1) requires. In a program that may
+/// sleep, SIGALRM gets its handler from the start: [`interrupt_at`]. Ignores the signals of
 /// [`ignore_write_signals`].
-pub fn install_handlers() -> Result<SignalSet, Errno> {
+pub fn install_handlers(may_sleep: bool) -> Result<SignalSet, Errno> {
     let mut handled = SignalSet(0);
     for signal in ENDING.iter() {
-        if !os::is_ignored(signal)? {
+        if may_sleep && signal == libc::SIGALRM {
+            interrupt_at(signal)?;
+        } else if os::is_ignored(signal)? {
+            continue;
+        } else {
             handle(signal)?;
-            handled = handled.with(signal);
         }
+        handled = handled.with(signal);
     }
     ignore_write_signals()?;
     Ok(handled)
