@@ -36,16 +36,15 @@ const SENTENCES: &[Row] = &[
         "the system does not allow another queue: remove some, or raise \
          /proc/sys/fs/mqueue/queues_max"),
     (Some(mq_open), Errno::EOVERFLOW,
-        "the user namespace has no mapping for this user: run the program as a user that has one, \
-         see user_namespaces(7)"),
+        "the user namespace does not map this user: run the program as a user that it maps, see \
+         user_namespaces(7)"),
     (Some(mq_open), Errno::EACCES,
         "the queue's mode does not let this user read and write it: start premise with other \
          PERMISSIONS, or run both programs as one user"),
     (Some(mq_open), Errno::ENOSYS, NO_QUEUES),
     (Some(mq_unlink), Errno::ENOSYS, NO_QUEUES),
     (None, Errno::EROFS,
-        "the message queue file system is mounted read-only: remount it with mount -o remount,rw \
-         /dev/mqueue"),
+        "the message queue file system is read-only: run mount -o remount,rw /dev/mqueue"),
     (Some(mq_unlink), Errno::EACCES, OTHERS_QUEUE),
     (Some(mq_unlink), Errno::EPERM, OTHERS_QUEUE),
     (Some(mq_unlink), Errno::ENOENT,
@@ -67,8 +66,8 @@ const SENTENCES: &[Row] = &[
         "the file has reached RLIMIT_FSIZE: raise the limit with ulimit -f"),
     (Some(write), Errno::EIO, "the device failed, or accepts no byte: redirect it elsewhere"),
     (Some(fork), Errno::EAGAIN,
-        "too many processes: end some, or raise the limit: ulimit -u for this user, or pids.max of \
-         the control group (TasksMax of systemd, --pids-limit of a container)"),
+        "too many processes: end some, or raise ulimit -u of this user or pids.max of the control \
+         group (TasksMax of systemd, --pids-limit of a container)"),
     (Some(sched_setaffinity), Errno::EINVAL,
         "this process may not use a CPU of CPUS: taskset -pc $$ shows which it may use"),
     (Some(prctl), ANY, "this kernel or sandbox does not accept a seccomp filter: omit SEALED=1"),

@@ -214,6 +214,7 @@ struct KernelSigaction {
 /// # Safety
 /// The handler may run between any two instructions: it must do nothing that signal-safety(7)
 /// forbids.
+#[inline(never)] // the programs set actions in many places
 pub unsafe fn sigaction(signal: c_int, disposition: Disposition) -> Result<(), Errno> {
     let (flags, restorer) = arch::signal_restorer();
     let new = KernelSigaction { handler: disposition.address(), flags, restorer, mask: 0 };
