@@ -72,15 +72,12 @@ fn status_of(program: &str, params: &Params, result: Result<ExitCode, CallError>
     })
 }
 
-/// Installs the handlers of [`signals`], and returns the signals that end the program. A program
-/// that may sleep uses SIGALRM itself.
+/// Installs the handlers of [`signals`], and returns the signals that have one. The program that
+/// started this one may have blocked them.
 fn install_handlers(params: &Params) -> Result<SignalSet, CallError> {
     let may_sleep = params.settings.wait.may_sleep();
     let handled = signals::install_handlers(may_sleep).map_err(failed(Call::sigaction))?;
-    if may_sleep {
-        os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(libc::SIGALRM))
-            .map_err(failed(Call::sigprocmask))?;
-    }
+    os::sigprocmask(libc::SIG_UNBLOCK, handled).map_err(failed(Call::sigprocmask))?;
     Ok(handled)
 }
 

@@ -157,14 +157,13 @@ fn kill_premise() -> Interference {
     at(1, SYS_mq_timedreceive, 1, |call| send(call, Signal::SIGKILL))
 }
 
-/// premise is killed, and SIGTERM comes just before its parent unblocks it.
+/// premise is killed, and SIGTERM comes just before its parent unblocks it, in the third call of
+/// sigprocmask(2).
 fn kill_premise_and_end() -> Interference {
     let mut kill_premise = kill_premise();
+    let mut end = at(0, libc::SYS_rt_sigprocmask, 3, end);
     Box::new(move |call, result, place| {
-        let unblock = (0, libc::SYS_rt_sigprocmask, libc::SIG_UNBLOCK as u64);
-        if (call.process, call.number, call.args[0]) == unblock && result.is_none() {
-            end(call);
-        }
+        end(call, result, place);
         kill_premise(call, result, place)
     })
 }

@@ -34,6 +34,7 @@ use mq_sketch::mq::Queue;
 use mq_sketch::os::Errno;
 use mq_sketch::runtime::signals::ENDING;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};
 use nix::sys::signal::kill;
 use nix::sys::stat::{Mode, umask};

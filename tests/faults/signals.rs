@@ -72,6 +72,22 @@ fn a_program_that_blocks_sleeps_until_its_peer_comes_and_a_signal_ends_every_wai
     }
 }
 
+/// As some supervisors and thread pools start a program.
+#[test]
+fn a_signal_that_was_blocked_at_the_start_ends_a_program_all_the_same() {
+    for number in ENDING.iter() {
+        for program in ["premise", "conclusion"] {
+            let (place, wait) = (Place::new("blocked"), waits(number)[0]);
+            let mut command = place.command(program);
+            command.args([ENDLESS, "TIMEOUT=0", "REPORT=json", wait]);
+            let child = start(before_exec(&mut command, || SigSet::all().thread_block()));
+            let words = format!("ended by {} after 0 of ", send(&child, number));
+            assert_ended(&finish(child), 128 + number, program, &words);
+            assert!(!place.exists());
+        }
+    }
+}
+
 #[test]
 fn an_ignored_hangup_stays_ignored() {
     let place = Place::new("nohup");
