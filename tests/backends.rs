@@ -344,6 +344,7 @@ macro_rules! conformance {
 
             #[test]
             fn the_parent_is_the_process_that_started_this_one() {
+                assert_eq!(os::process_id(), std::process::id() as libc::pid_t);
                 assert_eq!(os::parent(), std::os::unix::process::parent_id() as libc::pid_t);
             }
 

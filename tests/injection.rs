@@ -32,6 +32,7 @@ use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 use trace::{Call, Verdict, trace};
 
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
@@ -490,4 +491,34 @@ fn sigalrm_ends_no_program_that_may_sleep_at_any_moment() {
         common::assert_done(&output);
         assert!(alarms > 0);
     }
+}
+
+/// Too early for the signal that the kernel sends to the children of a process that has exited.
+#[test]
+fn a_child_of_a_sketch_that_is_killed_before_prctl_ends_too() {
+    for child in [1, 2] {
+        let (place, mut is_killed) = (Place::new("injection-orphan"), false);
+        let mut command = place.command("sketch");
+        let output = trace(command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]), |call, result| {
+            let is_prctl = (call.number, call.args[0] as i32, result)
+                == (libc::SYS_prctl, libc::PR_SET_PDEATHSIG, None);
+            if call.process == child && is_prctl && !is_killed {
+                is_killed = true;
+                let parent = parent(call.pid);
+                kill(parent, Signal::SIGKILL).unwrap();
+                wait_until("it has another parent", || {
+                    (self::parent(call.pid) != parent).then_some(())
+                });
+            }
+            Verdict::Pass
+        });
+        assert_eq!((code(&output), is_killed), (1000 + libc::SIGKILL, true));
+        assert!(!place.exists());
+    }
+}
+
+fn parent(pid: Pid) -> Pid {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    Pid::from_raw(fields.split(' ').nth(1).unwrap().parse().unwrap())
 }

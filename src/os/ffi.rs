@@ -214,6 +214,12 @@ pub unsafe fn fork() -> Result<libc::pid_t, Errno> {
     check(unsafe { libc::fork() } as isize).map(|pid| pid as libc::pid_t)
 }
 
+/// getpid(2)
+pub fn process_id() -> libc::pid_t {
+    // SAFETY: no memory is involved.
+    unsafe { libc::getpid() }
+}
+
 /// getppid(2)
 pub fn parent() -> libc::pid_t {
     // SAFETY: no memory is involved.

@@ -29,7 +29,8 @@
 //! | [`sigprocmask`] | `how` is SIG_BLOCK or SIG_UNBLOCK | |
 //! | [`sigwait`] | waits for one of the signals of `set`, which must be blocked; returns its number | EINTR |
 //! | [`fork`] | starts a child process; returns its process id, and 0 in the child | EAGAIN: RLIMIT_NPROC; ENOMEM |
-//! | [`parent`] | the parent's process id | |
+//! | [`process_id`] | the process id of this process | |
+//! | [`parent`] | the parent's process id; 0 if it is in another pid namespace | |
 //! | [`wait_child`] | the status of this child if it has exited; None while it is running | ECHILD: it is not a child of this process |
 //! | [`kill`] | sends a signal to a process | ESRCH, EPERM |
 //! | [`prctl`] | sets an option of this process: see the functions below | EINVAL, EACCES |

@@ -262,6 +262,13 @@ pub unsafe fn fork() -> Result<libc::pid_t, Errno> {
         .map(|pid| pid as libc::pid_t)
 }
 
+/// `pid_t getpid(void)`, kernel/sys.c
+pub fn process_id() -> libc::pid_t {
+    // SAFETY: no memory is involved.
+    let pid = unsafe { syscall(libc::SYS_getpid, []) };
+    pid.unwrap_or(0) as libc::pid_t // it always succeeds
+}
+
 /// `pid_t getppid(void)`, kernel/sys.c
 pub fn parent() -> libc::pid_t {
     // SAFETY: no memory is involved.

@@ -51,6 +51,7 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
     for side in [Side::Conclusion, Side::Premise] {
         schedule(side, params)?;
     }
+    let parent = os::process_id();
     let shared = os::map_shared(2 * SLOT).map_err(failed(Call::mmap))?;
     let slots = [Slot(&shared[..SLOT]), Slot(&shared[SLOT..])];
     let mut queue = premise::create_queue(params)?;
@@ -62,7 +63,7 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         process.fork(|| {
             let hand_over: HandOver<'_> =
                 &|figures, error| slots[side as usize].fill(figures, error);
-            status_of(side.name(), params, prepare_child().and_then(|()| body(hand_over)))
+            status_of(side.name(), params, prepare_child(parent).and_then(|()| body(hand_over)))
         })
     };
     let premise = start(Side::Premise, &mut |hand_over| {
@@ -179,8 +180,14 @@ fn block_signals() -> Result<(), CallError> {
 
 /// Makes a child handle signals again, as premise and conclusion do, and end with its parent.
 /// Without the parent nothing would end the children.
-fn prepare_child() -> Result<(), CallError> {
+///
+/// If the parent has exited before prctl(2), the child has another parent, and gets no signal. The
+/// parent is 0 if the children run in a pid namespace of their own (`unshare --pid`).
+fn prepare_child(parent: libc::pid_t) -> Result<(), CallError> {
     let _ = os::set_parent_death_signal();
+    if ![0, parent].contains(&os::parent()) {
+        signals::note(libc::SIGTERM);
+    }
     change_mask(libc::SIG_UNBLOCK)
 }
 

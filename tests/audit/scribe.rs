@@ -219,7 +219,7 @@ impl Scribe {
 
     fn result(&mut self, name: &str, call: &Call, result: i64) -> String {
         match (name, result) {
-            ("rt_sigreturn", _) => String::new(),
+            ("rt_sigreturn" | "getpid" | "getppid", _) => String::new(),
             (_, ..0) if result == -ERESTARTSYS => "ERESTARTSYS".into(),
             (_, ..0) if result == -ERESTART_RESTARTBLOCK => "ERESTART_RESTARTBLOCK".into(),
             (_, ..0) => format!("{:?}", Errno::from_raw(-result as i32)),

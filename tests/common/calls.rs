@@ -63,6 +63,8 @@ pub const CALLS: &[Row] = rows! {
     SYS_exit_group 94 NEVER;
     SYS_fcntl 25 &[(Error(EAGAIN), &[0, 3]), (Any, &[0])]; // EAGAIN: another program has the lock
     SYS_fstat 80 DONE;
+    SYS_getpid 172 NEVER;
+    SYS_getppid 173 NEVER;
     SYS_getrusage 165 DONE;
     SYS_ioctl 29 DONE;
     SYS_kill 129 DONE;
