@@ -522,3 +522,22 @@ fn parent(pid: Pid) -> Pid {
     let (_, fields) = stat.rsplit_once(") ").unwrap();
     Pid::from_raw(fields.split(' ').nth(1).unwrap().parse().unwrap())
 }
+
+/// One program alone: its 0 iterations without corruption would look like a result.
+#[test]
+fn a_sketch_that_cannot_start_a_child_reports_nothing_but_the_error() {
+    for nth in [1, 2] {
+        let (place, mut forks) = (Place::new("injection-fork"), 0);
+        let output = run(&place, "sketch", &["TIMEOUT=0"], |call, result| {
+            let is_fork = call.number == libc::SYS_clone && result.is_none();
+            forks += usize::from(is_fork);
+            if is_fork && forks == nth { Verdict::Refuse(Errno::EAGAIN) } else { Verdict::Pass }
+        });
+        let error = the_one_line(&output);
+        assert!(error.starts_with("sketch: fork: EAGAIN: too many processes: "), "{error}");
+        let said = common::stdout(&output);
+        assert!(said.lines().all(|line| line.contains(": Oooo 'ello, I'm Mrs. ")), "{said}");
+        assert_eq!(code(&output), 3);
+        assert!(!place.exists());
+    }
+}

@@ -96,7 +96,10 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
     // Only the report and the messages are still to be written. A signal must be able to end a write
     // that blocks because the reader does not read.
     let _ = os::sigprocmask(libc::SIG_UNBLOCK, handled);
-    let printed = print_report(params, &slots);
+    let printed = match started {
+        Err(CallError { call: Call::fork, .. }) => Ok(()), // one program alone has nothing to report
+        _ => print_report(params, &slots),
+    };
     let supervised = started.and(waited);
     // The error of the other child is a consequence.
     if let (Some(side), Ok(())) = (children.cause, supervised) {
