@@ -445,13 +445,14 @@ mod tests {
     use std::string::ToString;
 
     #[test]
-    fn params_txt_and_the_help_say_the_defaults() {
-        let file = include_str!("../../params.txt");
-        let mut params = Params::default();
+    fn the_help_says_the_defaults() {
         let other = "ITERATIONS=1\nMESSAGE_QUEUE_NAME=/x\nPERMISSIONS=0\nWAIT=block\nTIMEOUT=1\n\
                      VERBOSE=1\nREPORT=json\nMESSAGE_SIZE=64\nSEALED=1\nPACE=7\nCPUS=1,2";
+        let mut params = Params::default();
         params.set_all(other.as_bytes()).unwrap();
-        params.set_all(file.as_bytes()).unwrap();
+        for Parameter { default, set, .. } in PARAMETERS {
+            assert_eq!((set)(&mut params, default.as_bytes()), Ok(()));
+        }
         assert_eq!(params, Params::default());
         let about = About { name: "", purpose: "", example: "" };
         let help = Help(&about).to_string();
@@ -460,7 +461,6 @@ mod tests {
             assert_eq!((set)(&mut params, default.as_bytes()), Ok(()));
             assert_eq!(params, Params::default(), "{name}");
             let line = format!("{name}={default}");
-            assert!(file.lines().any(|other| other == line), "{line}");
             assert!(help.contains(&format!("\n  {line}")), "{line}");
             let text = text.lines().next().unwrap();
             // In one column, beside a name that is short.

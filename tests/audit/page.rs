@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use mq_sketch::cli::params::PARAMETERS;
 use tempfile::TempDir;
 
 use crate::common::{
@@ -52,6 +53,19 @@ fn has_strace_and_awk() -> bool {
     is_there && is_installed("awk")
 }
 
+/// The parameter file of the project with the defaults, which its user may have changed.
+fn params_txt() -> String {
+    let file = include_str!("../../params.txt").lines().map(|line| {
+        let is_value =
+            |name: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+        match PARAMETERS.iter().find(|parameter| is_value(parameter.name)) {
+            Some(parameter) => format!("{}={}\n", parameter.name, parameter.default),
+            None => format!("{line}\n"),
+        }
+    });
+    file.collect()
+}
+
 /// strace of a program, as on the page: with params.txt, and without a terminal. The trace is in the
 /// folder.
 fn strace(name: &str, place: &Place) -> (TempDir, Command) {
@@ -59,7 +73,8 @@ fn strace(name: &str, place: &Place) -> (TempDir, Command) {
     let mut strace = Command::new("strace");
     strace.arg("-o").arg(folder.path().join("trace")).arg(program(name));
     let mut strace = place.prepare(strace);
-    strace.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::null());
+    fs::write(folder.path().join("params.txt"), params_txt()).unwrap();
+    strace.current_dir(&folder).stderr(Stdio::null());
     (folder, strace)
 }
 

@@ -132,9 +132,13 @@ impl Place {
         self.prepare(command_of(path))
     }
 
-    /// Adds to a command what makes its program talk here.
+    /// Adds to a command what makes its program talk here. Unless it has a folder already, it gets one
+    /// without a params.txt: the values in that of the project are the user's.
     pub fn prepare(&self, command: Command) -> Command {
         let mut command = with_default_signals(command);
+        if command.get_current_dir().is_none() {
+            command.current_dir(env!("CARGO_TARGET_TMPDIR"));
+        }
         command.arg(format!("MESSAGE_QUEUE_NAME={}", self.text));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
