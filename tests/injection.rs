@@ -474,6 +474,9 @@ fn the_time_in_which_a_machine_slept_is_part_of_no_figure() {
             let longest = report["round_trip_ns"]["max"].as_u64();
             assert!(longest.is_none_or(|longest| longest < 1_000_000_000), "{report}");
         }
+    }
+}
+
 /// With WAIT=block or adaptive SIGALRM only wakes a program, from the moment at which it has a handler.
 #[test]
 fn sigalrm_ends_no_program_that_may_sleep_at_any_moment() {

@@ -20,7 +20,8 @@
 //!   [`Dialogue::calculate_ahead`] has done that while the peer worked. What remains is to compare the
 //!   message and to write the answer out.
 //! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read in every 1,024th
-//!   iteration, after every 32nd yield, and by a timer four times a second while the program sleeps.
+//!   iteration, after every 32nd yield without a reply, and by a timer four times a second while the
+//!   program sleeps.
 
 use core::ffi::c_int;
 
@@ -100,12 +101,11 @@ impl Conversation<'_> {
     /// Checks for a signal and, in every 1,024th iteration, the clock. Yields if the peer may need it.
     #[inline]
     fn after_answer(&mut self) -> Result<(), End> {
-        check_signal()?;
-        let is_due = self.waiting.after_answer(self.queue).map_err(failed(Call::mq_setattr))?;
-        if is_due || self.dialogue.replies().is_multiple_of(REPLIES_PER_CHECK) {
+        if self.dialogue.replies().is_multiple_of(REPLIES_PER_CHECK) {
             self.check_clock()?;
         }
-        Ok(())
+        check_signal()?;
+        self.waiting.after_answer(self.queue).map_err(failed(Call::mq_setattr))
     }
 
     /// Sends the program's own message back, which the peer has not received yet.

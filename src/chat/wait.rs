@@ -10,6 +10,9 @@
 //! - There is no `pause` instruction between polls, because a poll takes longer than a `pause`.
 //! - A blocking receive returns the program's own message at once, so the program would spin until
 //!   the peer comes. It naps instead.
+//! - sched_yield(2) does nothing for a peer of a lower priority. So a program with WAIT=poll naps now
+//!   and then, if its peer does not receive its message for long. Once it has, there is no nap, which
+//!   would delay an answer that is not due yet (PACE).
 //!
 //! A *miss* is a call that brought no reply. After some misses the caller must check the clock: after
 //! every 32nd yield (1,024 empty polls), and after every nap.
@@ -37,6 +40,9 @@ const YIELDS_AFTER_OWN: u32 = 256;
 /// take some 2 ms, longer than a nap, so a peer that naps wakes first.
 const MISSES_BEFORE_NAP: u64 = 4096;
 const NAP: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// After [`MISSES_BEFORE_NAP`] a program with WAIT=poll naps once per this many misses.
+const MISSES_PER_NAP: u64 = 1024;
 
 /// How to wait: the parameter WAIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +76,7 @@ impl Wait {
         self != Wait::Block
     }
 
-    /// True if the program may sleep in the kernel.
+    /// True if the program may sleep in the kernel until a message comes.
     pub fn may_sleep(self) -> bool {
         self != Wait::Poll
     }
@@ -88,6 +94,9 @@ pub struct Waiting {
     /// How many of the next answers are followed by a yield. Not 0 if the program has received its
     /// own message, and has not found the queue empty since: the peer may share its CPU.
     yields_left: u32,
+    /// The program has received its own message after many misses: the peer does not run. That also
+    /// holds if the queue is empty afterwards, because a nap may end while the peer has the message.
+    is_starving: bool,
     /// Calls that found the queue empty, or full, and did not wait.
     pub empty_polls: u64,
     /// Calls of sched_yield(2).
@@ -98,7 +107,8 @@ impl Waiting {
     /// Waits in this way.
     pub fn new(wait: Wait) -> Waiting {
         let is_polling = wait.begins_nonblocking();
-        Waiting { wait, is_polling, misses: 0, yields_left: 0, empty_polls: 0, yields: 0 }
+        let (yields_left, is_starving) = (0, false);
+        Waiting { wait, is_polling, misses: 0, yields_left, is_starving, empty_polls: 0, yields: 0 }
     }
 
     /// A reply has come.
@@ -109,15 +119,15 @@ impl Waiting {
 
     /// The reply has been answered. A program with WAIT=adaptive polls again, since the peer is there.
     #[inline]
-    pub fn after_answer(&mut self, queue: &Queue) -> Result<bool, Errno> {
+    pub fn after_answer(&mut self, queue: &Queue) -> Result<(), Errno> {
         if self.wait == Wait::Adaptive {
             self.stop_sleeping(queue)?;
         }
-        if self.yields_left == 0 {
-            return Ok(false);
+        if self.yields_left > 0 {
+            self.yields_left -= 1;
+            self.step_aside();
         }
-        self.yields_left -= 1;
-        Ok(self.step_aside())
+        Ok(())
     }
 
     /// A miss: a call has found the queue empty, or full, and did not wait.
@@ -132,6 +142,7 @@ impl Waiting {
     pub fn after_own_message(&mut self, queue: &Queue) -> Result<bool, Errno> {
         self.yields_left = YIELDS_AFTER_OWN;
         self.miss(queue)?;
+        self.is_starving = true;
         Ok(self.step_aside())
     }
 
@@ -161,7 +172,11 @@ impl Waiting {
 
     /// Lets other programs run, above all the peer. Returns true if the caller must check the clock.
     fn step_aside(&mut self) -> bool {
-        if self.wait.may_sleep() && self.misses > MISSES_BEFORE_NAP {
+        if self.misses <= MISSES_BEFORE_NAP {
+            self.is_starving = false;
+        } else if self.wait.may_sleep()
+            || self.is_starving && self.misses.is_multiple_of(MISSES_PER_NAP)
+        {
             let _ = os::nanosleep(&NAP); // EINTR: the caller checks for a signal next
             return true;
         }
@@ -221,8 +236,7 @@ mod tests {
         waiting.after_answer(&queue).unwrap();
         assert_eq!(waiting.yields, 0);
         waiting.after_own_message(&queue).unwrap();
-        let checks = (0..1_000).filter(|_| waiting.after_answer(&queue).unwrap()).count();
-        assert_eq!(checks, 8);
+        (0..1_000).for_each(|_| waiting.after_answer(&queue).unwrap());
         assert_eq!(waiting.yields, 1 + u64::from(YIELDS_AFTER_OWN));
         waiting.after_own_message(&queue).unwrap();
         waiting.after_empty_poll(&queue).unwrap();
@@ -272,5 +286,35 @@ mod tests {
                 assert_eq!(waiting.yields, 1 + nap * yields);
             }
         }
+    }
+
+    /// The count of naps among so many misses of one kind: each is a look at the clock without a yield.
+    fn naps(
+        waiting: &mut Waiting,
+        count: u64,
+        mut miss: impl FnMut(&mut Waiting) -> bool,
+    ) -> usize {
+        let mut naps = |_: &u64| {
+            let yields = waiting.yields;
+            miss(waiting) && waiting.yields == yields
+        };
+        (0..count).filter(|miss| naps(miss)).count()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "system calls")]
+    fn a_program_that_polls_naps_now_and_then_if_the_peer_does_not_receive_its_message() {
+        let (mut waiting, queue) = (Waiting::new(Wait::Poll), queue("starve", Wait::Poll));
+        let empty = |waiting: &mut Waiting| waiting.after_empty_poll(&queue).unwrap();
+        let own = |waiting: &mut Waiting| waiting.after_own_message(&queue).unwrap();
+        // The peer has the message: perhaps its answer is not due yet.
+        assert_eq!(naps(&mut waiting, 4 * MISSES_BEFORE_NAP, empty), 0);
+        waiting.after_reply();
+        assert_eq!(naps(&mut waiting, MISSES_BEFORE_NAP, own), 0);
+        assert_eq!(naps(&mut waiting, 2 * MISSES_PER_NAP, own), 2);
+        // The peer may have been interrupted while it had the message.
+        assert_eq!(naps(&mut waiting, 2 * MISSES_PER_NAP, empty), 2);
+        waiting.after_reply();
+        assert_eq!(naps(&mut waiting, 4 * MISSES_BEFORE_NAP, empty), 0);
     }
 }

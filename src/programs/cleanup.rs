@@ -1,9 +1,8 @@
 //! `cleanup`: removes a queue that a killed run has left behind.
 //!
-//! A queue is in use while a process holds a lock on it; [`watchdog`](crate::chat::watchdog) says
-//! which. Between premise's mq_open(3) and its fcntl(2), the next call, a new queue has a name and no
-//! lock, so `cleanup` removes it: the kernel's file system for queues cannot name a queue later, because
-//! it has neither link(2) nor rename(2).
+//! A queue is in use while a process holds a lock on it. Between premise's mq_open(3) and its fcntl(2),
+//! the next call, a new queue has a name and no lock, so `cleanup` removes it: the file system of queues
+//! has neither link(2) nor rename(2), so a queue cannot get its name after its lock.
 
 use core::fmt;
 

@@ -182,10 +182,8 @@ fn block_signals() -> Result<(), CallError> {
 }
 
 /// Makes a child handle signals again, as premise and conclusion do, and end with its parent.
-/// Without the parent nothing would end the children.
-///
-/// If the parent has exited before prctl(2), the child has another parent, and gets no signal. The
-/// parent is 0 if the children run in a pid namespace of their own (`unshare --pid`).
+/// If that has exited before prctl(2), the child has another parent, and gets no signal. The parent is
+/// 0 if the children run in a pid namespace of their own (`unshare --pid`).
 fn prepare_child(parent: libc::pid_t) -> Result<(), CallError> {
     let _ = os::set_parent_death_signal();
     if ![0, parent].contains(&os::parent()) {

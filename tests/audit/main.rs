@@ -277,6 +277,7 @@ fn premise_makes_the_documented_calls_and_no_other() {
         ("signal", Nothing, at(0, SYS_mq_timedreceive, 40, end)),
         ("nap", Nothing, interrupt_a_nap()),
         ("naps", Nothing, at(0, SYS_mq_timedreceive, 4107, end)),
+        ("naps now and then", Nothing, at(0, SYS_mq_timedreceive, 6145, end)),
         ("refused", Nothing, refuse(SYS_mq_timedsend, Errno::EMSGSIZE)),
         ("no timer", Nothing, refuse(libc::SYS_setitimer, Errno::EPERM)),
     ];

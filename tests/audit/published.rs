@@ -1,7 +1,7 @@
 //! The published lists, tests/audit/published/ARCHITECTURE/PROGRAM.*: every system call of a
 //! program's whole life, from execve(2) to its end.
 //!
-//! They are made from the expected-call files. `MQ_SKETCH_PUBLISH=1 cargo test --test audit published --
+//! They are made from the expected-call files. `MQ_SKETCH_PUBLISH=1 cargo test --test audit published:: --
 //! --include-ignored` writes them again, and the sums of the programs; without that variable the same
 //! tests compare them. confined.rs runs the programs under the lists.
 
@@ -75,7 +75,7 @@ fn whole_life(runs: &[Run], program: &str) -> BTreeMap<&'static str, Phases> {
 const SUMS: &str = "SHA256SUMS";
 
 const REMEDY: &str =
-    "run MQ_SKETCH_PUBLISH=1 cargo test --test audit published -- --include-ignored";
+    "run MQ_SKETCH_PUBLISH=1 cargo test --test audit published:: -- --include-ignored";
 
 const ORIGIN: &str = "Made from tests/audit/*.txt of mq-sketch by tests/audit/published.rs.";
 

@@ -75,3 +75,32 @@ fn each_program_runs_on_its_cpu() {
         assert_ended(&place.run("sketch", &[&*wrong, "REPORT=json"]), 3, "sketch", words);
     }
 }
+
+/// sched_yield(2) does not let a program of a lower priority run. Without naps a program answers only
+/// where the kernel limits real-time programs, once a second: sched(7).
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_with_a_real_time_priority_lets_its_peer_run_on_the_same_cpu() {
+    if emulator().is_some() {
+        return; // it ignores priorities
+    }
+    let real_time = || {
+        let priority = libc::sched_param { sched_priority: 1 };
+        // SAFETY: the kernel reads `priority`.
+        let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) };
+        nix::errno::Errno::result(result).map(drop)
+    };
+    if before_exec(&mut Command::new("true"), real_time).status().is_err() {
+        common::leave_out("this user may not set a real-time priority");
+        return;
+    }
+    let cpu = format!("CPUS={}", common::allowed_cpus()[0]);
+    for [urgent, other] in [["premise", "conclusion"], ["conclusion", "premise"]] {
+        let place = Place::new("real-time");
+        let args = [&cpu, "ITERATIONS=100", "REPORT=json"];
+        let other = place.start(other, &args);
+        let urgent = start(before_exec(place.command(urgent).args(args), real_time));
+        assert_done(&finish(urgent));
+        assert_done(&finish(other));
+    }
+}
