@@ -290,7 +290,9 @@ impl fmt::Display for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::dialogue::Side;
+    use crate::chat::message::MAX_SIZE;
+    use crate::mq::Queue;
+    use std::format;
     use std::string::ToString;
 
     #[test]
@@ -312,7 +314,6 @@ mod tests {
             (mq_open, Errno::ENOMEM, "no memory"),
             (mq_open, Errno::EPERM, "a sandbox or a security policy"),
             (mq_timedsend, Errno::EMSGSIZE, "smaller messages"),
-            (mq_timedreceive, Errno::EMSGSIZE, "more than 8192 bytes"),
             (prctl, Errno::EINVAL, "EINVAL: this kernel or sandbox does not accept"),
             (prctl, Errno::EPERM, "omit SEALED=1"),
             (fork, Errno::EAGAIN, "EAGAIN: too many processes"),
@@ -328,6 +329,14 @@ mod tests {
         ] {
             let line = Explained(failed(call)(errno), queue).to_string();
             assert!(line.contains(words), "{line}");
+        }
+        // The numbers in the sentences.
+        for (call, errno, words) in [
+            (mq_open, Errno::EINVAL, format!("a queue of {} messages ", Queue::MAXMSG)),
+            (mq_timedreceive, Errno::EMSGSIZE, format!("more than {MAX_SIZE} bytes")),
+        ] {
+            let line = Explained(failed(call)(errno), queue).to_string();
+            assert!(line.contains(&words), "{line}");
         }
         let denied = Explained(failed(sigprocmask)(Errno::EPERM), queue).to_string();
         assert!(denied.starts_with("sigprocmask: EPERM: a "), "{denied}");

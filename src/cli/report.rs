@@ -391,6 +391,7 @@ pub(super) mod tests {
     use super::*;
     use crate::chat::clock::Moment;
     use crate::chat::message::Message;
+    use crate::chat::pace::LATE;
     use crate::chat::stats::Usage;
     use crate::chat::wait::Wait;
     use crate::os::{Call, Errno};
@@ -458,6 +459,11 @@ pub(super) mod tests {
     fn json(held: &Held, end: End) -> String {
         let (run, params) = (held.run(end), params());
         Json::new(&params, "6.1.0", &run, &Figures::new(&run)).to_string()
+    }
+
+    #[test]
+    fn the_note_says_how_late_late_is() {
+        assert_eq!(Figure::Late.note(), std::format!("over {} us after due", LATE / 1000));
     }
 
     #[test]
