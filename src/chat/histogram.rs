@@ -97,10 +97,12 @@ impl Histogram {
     /// The buckets that are not empty, ascending: the range and the count of each. `merged` neighbours
     /// form one bucket: 1, 2, 4 up to 64, with which a bucket spans a power of two.
     pub fn buckets(&self, merged: usize) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> + '_ {
-        self.buckets.chunks(merged).enumerate().filter_map(move |(i, group)| {
-            let count = group.iter().sum::<u64>();
-            let (first, last) = (range_of(i * merged), range_of(i * merged + merged - 1));
-            (count > 0).then(|| (*first.start()..=*last.end(), count))
+        // Only those from the smallest number to the largest; bucket 0 if nothing was counted.
+        let index = |value: u64| bucket_of(value) / merged;
+        (index(self.min.min(self.max))..index(self.max) + 1).filter_map(move |i| {
+            let (first, next) = (i * merged, (i + 1) * merged);
+            let count = self.buckets.get(first..next)?.iter().sum::<u64>();
+            (count > 0).then(|| (*range_of(first).start()..=*range_of(next - 1).end(), count))
         })
     }
 }
