@@ -1,5 +1,5 @@
-//! Time: the cycle counter, which costs no call, and the one holder of its rate against
-//! CLOCK_MONOTONIC.
+//! Time: the cycle counter, which costs no call, and its rate, measured against CLOCK_MONOTONIC and
+//! stored only here.
 //!
 //! Round trips are counted in ticks. [`Clock`] converts them, for the report and the pace alike.
 //!
@@ -23,7 +23,7 @@ pub fn ticks() -> u64 {
 
 /// `a * b / c`, rounded to the nearest number, or u64::MAX if that is too large. `c` counts as 1 if
 /// it is 0.
-#[inline(never)] // it is large, and called at twenty places
+#[inline(never)] // it is large, and would be copied to some twenty places
 pub fn mul_div(a: u64, b: u64, c: u64) -> u64 {
     let c = u128::from(c.max(1));
     let quotient = (u128::from(a) * u128::from(b) + c / 2) / c;
@@ -172,7 +172,8 @@ mod tests {
         assert_eq!(clock.skipped, 0);
     }
 
-    /// For [`TOLERANCE`]: `cargo test --release --lib awake -- --ignored --nocapture`, beside other load.
+    /// For [`TOLERANCE`]: `cargo test --release --lib awake -- --ignored --nocapture`, beside other
+    /// load.
     #[test]
     #[ignore = "it measures for 20 seconds"]
     fn how_far_the_clocks_disagree_while_the_machine_is_awake() {

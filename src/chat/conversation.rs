@@ -20,8 +20,8 @@
 //!   [`Dialogue::calculate_ahead`] has done that while the peer worked. What remains is to compare the
 //!   message and to write the answer out.
 //! - The only clock in an iteration is the cycle counter. CLOCK_MONOTONIC is read in every 1,024th
-//!   iteration, after every 32nd yield without a reply, and by a timer four times a second while the
-//!   program sleeps.
+//!   iteration, after every 32nd yield without a reply, and, while the program sleeps, four times a
+//!   second, when a timer interrupts the sleep.
 
 use core::ffi::c_int;
 
@@ -198,8 +198,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// Times the reply to a message that was due, and waits until the answer is due. The wait checks the
-    /// clock, too: so it ends if the peer exits, and even if the cycle counter stands still.
+    /// Times the reply to a message that was due, and waits until the answer is due. The wait checks
+    /// the clock, too: so it ends if the peer exits, and even if the cycle counter stands still.
     fn wait_until_due(&mut self, replies: u64) -> Result<(), End> {
         if self.pace.since_due(ticks()) >= self.stats.long {
             self.check_clock()?; // the counter may have run ahead

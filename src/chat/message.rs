@@ -85,7 +85,8 @@ impl Message {
     #[inline]
     fn from_digest(digest: &[u8], size: usize) -> Message {
         let mut text = [0; DIGEST_SIZE];
-        // Two bytes at once: the compiler does not unroll the loop, and its end costs as much as a byte.
+        // Two bytes per pass: the compiler does not unroll the loop, and the loop's own test and jump
+        // cost as much as a byte.
         let pairs = digest.as_chunks().0;
         for (digits, [a, b]) in text.as_chunks_mut().0.iter_mut().zip(pairs) {
             let ([c, d], [e, f]) = (HEX[usize::from(*a)], HEX[usize::from(*b)]);

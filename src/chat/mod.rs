@@ -4,8 +4,8 @@
 //! The kernel (`ipc/mqueue.c`) keeps a queue's messages in a tree ordered by priority. A send puts a
 //! message into the tree, or hands it at once to a process that waits in a receive. A receive takes the
 //! oldest message of the highest priority. If there is none, it fails with EAGAIN, or puts the process
-//! on a list of waiting processes. Each call holds the queue's lock, and copies the message twice: from
-//! the sender into the kernel, and from there to the receiver.
+//! on a list of waiting processes. Each call takes the queue's lock. A message is copied twice: the
+//! send copies it into the kernel, and the receive copies it out to the receiver.
 //!
 //! Each module is there because something goes wrong without it:
 //!

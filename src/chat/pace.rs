@@ -16,8 +16,8 @@ use crate::os::{self, Errno};
 /// at most 20 ppm off then, as a reading of both is some 0.1 us wide.
 pub const MEASUREMENT: u64 = 10_000_000;
 
-/// With WAIT=adaptive a program polls for the last nanoseconds before a message is due, because it
-/// takes as long to wake a sleeping CPU of a virtual machine.
+/// With WAIT=adaptive a program polls for this many nanoseconds before a message is due: waking a
+/// sleeping CPU of a virtual machine takes about as long.
 const POLLED: u64 = 50_000;
 
 /// A message sent more than this many nanoseconds after its due time counts as late.

@@ -53,9 +53,10 @@ impl Usage {
 
 /// What was counted and timed.
 ///
-/// Own messages are those of the whole conversation, so they match a trace of its calls. All other
-/// figures begin at the end of the warm-up, or, without one, at the first message of the peer: so they
-/// do not contain the wait for its start.
+/// Own messages, like the empty polls and yields of [`Waiting`](super::wait::Waiting), are those of the
+/// whole conversation, so they match a trace of its calls. The times, the usage and the late messages
+/// begin at the end of the warm-up, or, without one, at the first message of the peer: so they do not
+/// contain the wait for its start.
 #[derive(Clone)]
 pub struct Stats {
     /// What a round trip is timed from.
@@ -77,13 +78,14 @@ pub struct Stats {
     pub max_lateness: u64,
     /// The cycle counter when the times begin.
     pub start: u64,
-    /// The cycle counter when they end: at the last reply, or, with a pace, at the last answer.
-    pub last_reply: u64,
+    /// The cycle counter at the latest answer, where the times end: right after the send or, with a
+    /// pace, right before it.
+    pub last_answer: u64,
     /// Round trips that are not timed because the clocks disagreed: [`Clock::skipped`].
     pub skipped_round_trips: u64,
-    /// How much of that the round trips so far account for.
+    /// The value of [`Clock::skipped`] up to which time has been left out.
     skipped: u64,
-    /// A round trip of so many ticks is long enough for the clocks to disagree in it.
+    /// A round trip of at least this many ticks is long enough for the clocks to disagree in it.
     pub long: u64,
     /// What had been used when the times began, and when the conversation ended.
     pub usage: [Usage; 2],
@@ -103,7 +105,7 @@ impl Stats {
             late: 0,
             max_lateness: 0,
             start: 0,
-            last_reply: ticks(),
+            last_answer: ticks(),
             skipped_round_trips: 0,
             skipped: 0,
             long: u64::MAX,
@@ -115,22 +117,22 @@ impl Stats {
     #[inline]
     pub fn answered(&mut self, replies: u64, now: u64, clock: &mut Clock) {
         if self.timing == Timing::FromDue {
-            return; // see below
+            return; // `reply_to_due` and `sent_due` do this
         }
-        let round_trip = now.wrapping_sub(self.last_reply);
+        let round_trip = now.wrapping_sub(self.last_answer);
         let round_trip =
             if round_trip < self.long { Some(round_trip) } else { self.examine(round_trip, clock) };
         if let (Timing::FromReply, Some(round_trip)) = (self.timing, round_trip) {
             self.round_trips.record(round_trip);
         }
-        (self.answered, self.last_reply) = (replies, now);
+        (self.answered, self.last_answer) = (replies, now);
         if replies == self.next_start {
             self.begin(replies, clock);
         }
     }
 
-    /// A round trip that was long, or negative. None if the clocks disagreed meanwhile, so that it is not
-    /// timed. If the counter differs between CPUs and steps back, it counts as 0.
+    /// A round trip that was long, or negative. None if the clocks disagreed meanwhile, so that it is
+    /// not timed. If the counter differs between CPUs and steps back, it counts as 0.
     #[cold]
     fn examine(&mut self, round_trip: u64, clock: &mut Clock) -> Option<u64> {
         clock.check();
@@ -159,8 +161,8 @@ impl Stats {
 
     /// The answer to reply number `replies` is sent at `now`, in ticks, and was due `lateness` before.
     pub fn sent_due(&mut self, replies: u64, now: u64, lateness: u64, clock: &Clock) {
-        self.skip(now.wrapping_sub(self.last_reply), clock);
-        (self.answered, self.last_reply) = (replies, now);
+        self.skip(now.wrapping_sub(self.last_answer), clock);
+        (self.answered, self.last_answer) = (replies, now);
         if replies == self.replies_at_start {
             self.start = now.saturating_sub(lateness); // from when it was due: no rate exceeds the pace
         }
@@ -179,7 +181,7 @@ impl Stats {
         self.next_start = if replies < self.end_of_warm_up { self.end_of_warm_up } else { 0 };
         self.usage[0] = Usage::now();
         self.start = ticks();
-        self.last_reply = self.start;
+        self.last_answer = self.start;
     }
 }
 
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn a_round_trip_is_the_time_between_two_replies_and_never_negative() {
         let (mut stats, mut clock) = (Stats::new(Timing::FromReply, 10), clock());
-        (stats.last_reply, stats.long) = (1_000, 10_000);
+        (stats.last_answer, stats.long) = (1_000, 10_000);
         stats.answered(2, 1_500, &mut clock);
         assert_eq!(stats.round_trips.max(), Some(500));
         stats.answered(3, 1_400, &mut clock); // on another CPU
@@ -220,13 +222,13 @@ mod tests {
     fn a_round_trip_in_which_the_clocks_disagreed_is_part_of_no_time() {
         for gap in [5_000_000, 0_u64.wrapping_sub(1_000)] {
             let (mut stats, mut clock) = (Stats::new(Timing::FromReply, 10), clock());
-            (stats.start, stats.last_reply, stats.long) = (1_000, 2_000, 10_000);
+            (stats.start, stats.last_answer, stats.long) = (1_000, 2_000, 10_000);
             stats.answered(2, 2_500, &mut clock);
             clock.skipped = 7; // found by a check in the next round trip
             let now = 2_500_u64.wrapping_add(gap);
             stats.answered(3, now, &mut clock);
             stats.answered(4, now.wrapping_add(600), &mut clock);
-            assert_eq!(stats.last_reply.wrapping_sub(stats.start), 1_500 + 600);
+            assert_eq!(stats.last_answer.wrapping_sub(stats.start), 1_500 + 600);
             assert_eq!((stats.round_trips.count(), stats.round_trips.max()), (2, Some(600)));
             assert_eq!(stats.skipped_round_trips, 1);
             // A long round trip in which they agree is one.
@@ -270,7 +272,7 @@ mod tests {
             assert_eq!(reply(1_001, 3), (1_001, 0, late(1)));
             assert_eq!(reply(1_002, 4), (1_001, timed(1), late(2)));
             assert_eq!(reply(10_000, 5), (1_001, timed(2), late(3)));
-            assert_eq!(stats.last_reply, 5);
+            assert_eq!(stats.last_answer, 5);
         }
     }
 }

@@ -11,8 +11,9 @@
 //! - A blocking receive returns the program's own message at once, so the program would spin until
 //!   the peer comes. It naps instead.
 //! - sched_yield(2) does nothing for a peer of a lower priority. So a program with WAIT=poll naps now
-//!   and then, if its peer does not receive its message for long. Once it has, there is no nap, which
-//!   would delay an answer that is not due yet (PACE).
+//!   and then, until the next reply, if it still receives its own message after many misses. If it only
+//!   finds the queue empty, it does not nap: the peer has the message, and with PACE the peer's answer
+//!   may not be due yet.
 //!
 //! A *miss* is a call that brought no reply. After some misses the caller must check the clock: after
 //! every 32nd yield (1,024 empty polls), and after every nap.
@@ -201,7 +202,7 @@ mod tests {
         queue
     }
 
-    /// Empty polls. Returns how often it was time to look at the clock.
+    /// Empty polls. Returns how often the caller had to check the clock.
     fn poll(waiting: &mut Waiting, queue: &Queue, polls: u64) -> usize {
         (0..polls).filter(|_| waiting.after_empty_poll(queue).unwrap()).count()
     }
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "system calls")]
-    fn every_32nd_empty_poll_is_followed_by_a_yield_and_every_1024th_by_a_look_at_the_clock() {
+    fn every_32nd_empty_poll_is_followed_by_a_yield_and_every_1024th_by_a_check_of_the_clock() {
         let (mut waiting, queue) = (Waiting::new(Wait::Poll), queue("empty", Wait::Poll));
         assert_eq!(poll(&mut waiting, &queue, 31), 0);
         assert_eq!(waiting.yields, 0);
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "system calls")]
-    fn every_32nd_own_message_asks_for_a_look_at_the_clock() {
+    fn every_32nd_own_message_asks_for_a_check_of_the_clock() {
         let (mut waiting, queue) = (Waiting::new(Wait::Poll), queue("look", Wait::Poll));
         let looks = |_: &u64| waiting.after_own_message(&queue).unwrap();
         assert_eq!((1..=96).filter(looks).collect::<std::vec::Vec<_>>(), [32, 64, 96]);
@@ -280,7 +281,7 @@ mod tests {
             waiting.misses = MISSES_BEFORE_NAP - 1;
             waiting.after_own_message(&queue).unwrap();
             assert_eq!(waiting.yields, 1);
-            // After each nap it is time to look at the clock.
+            // After each nap the clock must be checked.
             for nap in 1..=8 {
                 assert_eq!(waiting.after_own_message(&queue), Ok(wait == Wait::Block));
                 assert_eq!(waiting.yields, 1 + nap * yields);
@@ -288,7 +289,7 @@ mod tests {
         }
     }
 
-    /// The count of naps among so many misses of one kind: each is a look at the clock without a yield.
+    /// How many of `count` misses led to a nap: a check of the clock without a yield.
     fn naps(
         waiting: &mut Waiting,
         count: u64,

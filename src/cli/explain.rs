@@ -85,7 +85,7 @@ const NO_QUEUES: &str = "this kernel or sandbox has no POSIX message queues";
 const OTHERS_QUEUE: &str =
     "the queue belongs to another user: only that user and root may remove it";
 
-/// A cause that premise has found out, because the call and its error do not tell.
+/// A cause that the program has found out itself, because the call and its errno do not show it.
 #[derive(Clone, Copy, Debug)]
 pub enum Cause {
     /// A process is using the queue.

@@ -20,7 +20,7 @@ const LABEL: usize = 24;
 const NUMBER: usize = 15;
 const REST: usize = 80 - LABEL - 2 * NUMBER - 2;
 
-/// The most rows of the histogram. With more, a row is a decade instead of a third of one.
+/// The most rows of one step each. If more steps have round trips, each row is a decade: three steps.
 const MAX_ROWS: usize = 8;
 
 /// The report of one program, or of both.
@@ -87,11 +87,11 @@ impl<'a> Page<'a> {
     /// The rows of the histogram that are not empty: each a range of steps.
     fn histogram(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filled = (0..STEPS).filter(|step| self.total((*step, step + 1)) > 0).count();
-        let thirds = if filled > MAX_ROWS { 3 } else { 1 };
+        let steps_per_row = if filled > MAX_ROWS { 3 } else { 1 };
         let mut rows = ArrayVec::<(usize, usize), STEPS>::new();
         let mut first = 0;
         while first < STEPS {
-            let next = if first == 0 { 1 } else { (first + thirds).min(STEPS) };
+            let next = if first == 0 { 1 } else { (first + steps_per_row).min(STEPS) };
             rows.push((first, next));
             first = next;
         }
@@ -194,7 +194,7 @@ impl fmt::Display for Page<'_> {
     }
 }
 
-/// The label of a row of the histogram, from the first step to the one before the last: `2-5 us`.
+/// The label of a row that covers the steps from `first` up to, but not including, `next`: `2-5 us`.
 fn range((first, next): (usize, usize)) -> Text {
     let limit = |step: usize| Decimal(end_of_step(step) / 1000, 0);
     match first.checked_sub(1).map(limit) {

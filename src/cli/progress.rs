@@ -19,7 +19,8 @@ pub struct Progress {
     is_shown: bool,
     /// When to show the next line; None before the first request.
     next: Option<u64>,
-    /// A moment and the number of replies then: the last one without a reply, or the first one.
+    /// Where the estimate of the time left begins: a time and the number of replies then. It is the
+    /// last call of `show` without a reply or, if there was none, the first call.
     begin: Option<(u64, u64)>,
 }
 

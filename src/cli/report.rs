@@ -40,8 +40,8 @@ impl Run<'_> {
 
     /// From the first reply that is timed to the last, in nanoseconds.
     fn time(&self) -> u64 {
-        let Stats { start, last_reply, .. } = self.stats;
-        self.clock.to_nanoseconds(last_reply.wrapping_sub(*start))
+        let Stats { start, last_answer, .. } = self.stats;
+        self.clock.to_nanoseconds(last_answer.wrapping_sub(*start))
     }
 
     /// A time in ticks, as nanoseconds.
@@ -188,12 +188,12 @@ impl Figures {
         Some(self.numbers[figure as usize]).filter(|number| *number != NONE)
     }
 
-    /// A figure that every run gives.
+    /// This figure, or 0 if the run cannot give it.
     pub fn count(&self, figure: Figure) -> u64 {
         self.get(figure).unwrap_or(0)
     }
 
-    /// How many round trips are in the steps of the histogram from the first to before the last.
+    /// How many round trips are in the steps from `first` up to, but not including, `next`.
     pub fn steps(&self, (first, next): (usize, usize)) -> u64 {
         self.numbers[Figure::ALL.len()..][first..next].iter().sum()
     }
@@ -421,7 +421,7 @@ pub(super) mod tests {
                 stats.round_trips.record(ticks);
             }
             (stats.replies_at_start, stats.answered, stats.own_messages) = (1, 1001, 1);
-            (stats.start, stats.last_reply) = (5_000, 5_000 + 998 * 3_000 + 60_000 + 8_000_000);
+            (stats.start, stats.last_answer) = (5_000, 5_000 + 998 * 3_000 + 60_000 + 8_000_000);
             stats.usage = [
                 Usage { user: 11, system: 13, switches: 17 },
                 Usage { user: 11 + 1_500_000, system: 13 + 25, switches: 17 + 2 },

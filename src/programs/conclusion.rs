@@ -1,7 +1,7 @@
 //! `conclusion`: waits for the queue, opens it, accepts any first message.
 
 use super::{
-    HandOver, Program, conclude, greet, install_filter, install_handlers, observer, report,
+    HandOver, Program, greet, install_filter, install_handlers, observer, print_ending, report,
     schedule, seal,
 };
 use crate::chat::clock::SECOND;
@@ -58,7 +58,7 @@ pub fn converse(
         Ok(queue) => queue,
         Err(end) => {
             let (queue, timeout, dialogue) = (&params.queue_name, settings.timeout, &dialogue);
-            return Ok(conclude(&Ending { queue, timeout, dialogue, received: &[], end }));
+            return Ok(print_ending(&Ending { queue, timeout, dialogue, received: &[], end }));
         }
     };
     if let Err(holder) = SIDE.lock(&queue) {

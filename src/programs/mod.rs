@@ -1,4 +1,4 @@
-//! The four programs, each as a short story from top to bottom, and below it what they share.
+//! The four programs, one module each, and what they share.
 
 pub mod cleanup;
 pub mod conclusion;
@@ -72,8 +72,8 @@ fn status_of(program: &str, params: &Params, result: Result<ExitCode, CallError>
     })
 }
 
-/// Installs the handlers of [`signals`], and returns the signals that have one. The program that
-/// started this one may have blocked them.
+/// Installs the handlers of [`signals`], unblocks the signals that have one, and returns them. (The
+/// program that started this one may have blocked them.)
 fn install_handlers(params: &Params) -> Result<SignalSet, CallError> {
     let may_sleep = params.settings.wait.may_sleep();
     let handled = signals::install_handlers(may_sleep).map_err(failed(Call::sigaction))?;
@@ -167,12 +167,12 @@ fn report(
             hand_over(&figures, &formatted(format_args!("{ending}")));
             ending.status()
         }
-        None => conclude(&ending),
+        None => print_ending(&ending),
     }
 }
 
 /// Prints the error of a conversation, if there is one, and returns its exit status.
-fn conclude(ending: &Ending<'_>) -> ExitCode {
+fn print_ending(ending: &Ending<'_>) -> ExitCode {
     if ending.end != End::Done {
         complain(ending.dialogue.side().name(), format_args!("{ending}"));
     }

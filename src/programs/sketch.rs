@@ -47,7 +47,8 @@ the two by themselves; cleanup removes a queue that a killed run left behind.
 /// flag, and both inherit that.
 fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
     let handled = install_handlers(params)?;
-    // Both CPUs are tried before there is a queue. The child that becomes premise inherits the last one.
+    // Both CPUs are tried before there is a queue. The child that becomes premise inherits the last
+    // one.
     for side in [Side::Conclusion, Side::Premise] {
         schedule(side, params)?;
     }
@@ -131,8 +132,9 @@ fn print_report(params: &Params, slots: &[Slot; 2]) -> Result<(), Errno> {
     Page::new(params, &os::kernel_release(), &sides).print()
 }
 
-/// Shared memory, at first zero, that one child fills at its end and the parent reads afterwards: 1,
-/// the figures, and the error, eight bytes per word, the first one lowest.
+/// Shared memory that one child fills before it exits, and the parent reads afterwards. Word 0 is 0
+/// until the slot is filled, and then 1. The figures follow, and then the text of the error: eight
+/// bytes per word, the first byte in the lowest bits.
 struct Slot(&'static [AtomicU64]);
 
 /// Words per slot: a page of memory, with space for the longest error.
@@ -149,7 +151,7 @@ impl Slot {
         self.0[0].store(1, Relaxed);
     }
 
-    /// None if the child has not come so far.
+    /// None if the child exited before it filled the slot.
     fn figures(&self) -> Option<Figures> {
         let numbers = core::array::from_fn(|index| self.0[1 + index].load(Relaxed));
         (self.0[0].load(Relaxed) != 0).then_some(Figures { numbers })
@@ -206,7 +208,7 @@ struct Children {
     cause: Option<Side>,
     /// The first child that was killed, and the signal.
     killed: Option<(Side, c_int)>,
-    /// SIGALRM ends a program; in one that may sleep it ends nothing.
+    /// True if SIGALRM ends the programs. False if they may sleep: SIGALRM then only wakes them.
     alarm_ends: bool,
 }
 
