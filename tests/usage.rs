@@ -103,19 +103,6 @@ fn every_name_in_json_is_on_the_page_of_figures_and_every_name_there_is_in_json(
 }
 
 #[test]
-fn help_that_cannot_be_printed_is_an_error() {
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut command = command_of(&program("premise"));
-    let output = finish(start(command.arg("--help").stdout(full).stderr(Stdio::piped())));
-    assert_eq!(code(&output), 3);
-    assert_eq!(
-        the_one_line(&output),
-        "premise: write to standard output: ENOSPC: no space is left on the device: redirect it \
-         elsewhere"
-    );
-}
-
-#[test]
 fn every_program_names_itself_and_says_what_to_give_instead() {
     for (args, words) in [
         (&["help"][..], "help: ENOENT: no such file: give a parameter file, NAME=VALUE, or --help"),

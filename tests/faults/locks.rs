@@ -125,34 +125,27 @@ fn the_death_of_a_peer_is_noticed_in_each_way_to_wait() {
     }
 }
 
-/// premise notices the end of conclusion before the parent does.
+/// The parent still holds the lock when its children are dead. It then finds both ends at once.
 #[test]
-fn a_sketch_tells_the_cause_and_not_its_consequence() {
-    let place = Place::new("cause");
-    let (sketch, both) = talking_sketch(&place, &[]);
-    wait_for_locks(&place);
-    stop(&sketch);
-    kill(both[1], SIGKILL).unwrap();
-    wait_until("premise has ended", || has_ended(both[0]).then_some(()));
-    signal(&sketch, SIGCONT);
-    let error = error(&finish(sketch), 128 + 9);
-    assert!(error.contains("conclusion was killed by signal 9\n"), "{error}");
-    assert!(!place.exists());
-}
-
-/// The parent still holds the lock when both children are dead.
-#[test]
-fn the_queue_of_a_sketch_is_in_use_as_long_as_the_sketch_runs() {
-    let place = Place::new("sketch-lock");
-    let (sketch, both) = talking_sketch(&place, &[]);
-    stop(&sketch);
-    both.iter().for_each(|child| kill(*child, SIGKILL).unwrap());
-    wait_until_both_have_ended(&both);
-    let who = format!("{}: {} is using this queue", place.text, shown("premise", sketch.id()));
-    assert_ended(&place.run("cleanup", &[]), 3, "cleanup", &who);
-    signal(&sketch, SIGCONT);
-    finish(sketch);
-    assert!(!place.exists());
+fn a_stopped_sketch_is_using_its_queue_and_then_tells_the_first_death_and_not_its_consequence() {
+    // premise notices the end of conclusion before the parent does, and removes the queue.
+    for (killed, told) in [(&[0, 1][..], "premise"), (&[1], "conclusion")] {
+        let place = Place::new("cause");
+        let (sketch, both) = talking_sketch(&place, &[]);
+        wait_for_locks(&place);
+        stop(&sketch);
+        killed.iter().for_each(|child| kill(both[*child], SIGKILL).unwrap());
+        wait_until_both_have_ended(&both);
+        if killed.len() == 2 {
+            let who = shown("premise", sketch.id());
+            let words = format!("{}: {who} is using this queue", place.text);
+            assert_ended(&place.run("cleanup", &[]), 3, "cleanup", &words);
+        }
+        signal(&sketch, SIGCONT);
+        let text = format!("{told} was killed by signal 9");
+        assert_says(&finish(sketch), 128 + 9, "sketch", &text);
+        assert!(!place.exists());
+    }
 }
 
 /// The number of a process outside means nothing inside, so none is shown.

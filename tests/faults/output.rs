@@ -10,23 +10,26 @@ fn a_standard_output_that_takes_nothing_is_told_once_and_no_queue_is_left_behind
     let closed: Prepare = |command| before_exec(command, || nix::unistd::close(1));
     let without_reader: Prepare = |command| command.stdout(io::pipe().unwrap().1);
     let full: Prepare = |command| command.stdout(File::create("/dev/full").unwrap());
-    for (prepare, programs, text) in [
-        (
-            closed,
-            &["premise", "sketch"][..],
-            "EBADF: it is closed: redirect it, for example to /dev/null",
-        ),
-        (without_reader, &["premise", "sketch"], "EPIPE: the reader has closed it"),
+    let reports = &["REPORT=text", "REPORT=json"][..];
+    for (prepare, program, arguments, text) in [
+        (closed, "premise", reports, "EBADF: it is closed: redirect it, for example to /dev/null"),
+        (closed, "sketch", reports, "EBADF: it is closed: redirect it, for example to /dev/null"),
+        (without_reader, "premise", reports, "EPIPE: the reader has closed it"),
+        (without_reader, "sketch", reports, "EPIPE: the reader has closed it"),
         // With REPORT=json it is noticed at the end of the conversation.
-        (full, &["sketch"], "ENOSPC: no space is left on the device: redirect it elsewhere"),
+        (full, "sketch", reports, "ENOSPC: no space is left on the device: redirect it elsewhere"),
+        (
+            full,
+            "premise",
+            &["--help"],
+            "ENOSPC: no space is left on the device: redirect it elsewhere",
+        ),
     ] {
-        for program in programs {
-            for report in ["REPORT=text", "REPORT=json"] {
-                let place = Place::new("output");
-                let output = finish(start(prepare(place.command(program).arg(report))));
-                assert_says(&output, 3, program, &format!("write to standard output: {text}"));
-                assert!(!place.exists());
-            }
+        for argument in arguments {
+            let place = Place::new("output");
+            let output = finish(start(prepare(place.command(program).arg(argument))));
+            assert_says(&output, 3, program, &format!("write to standard output: {text}"));
+            assert!(!place.exists());
         }
     }
 }
@@ -107,36 +110,32 @@ fn full_pipe(flags: OFlag) -> (io::PipeReader, io::PipeWriter) {
 }
 
 #[test]
-fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so() {
-    let (_reader, writer) = full_pipe(OFlag::empty());
-    let place = Place::new("stuck-sketch");
-    let mut command = place.command("sketch");
-    let sketch = start(command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]).stderr(writer));
-    wait_for_talk(&place);
-    kill(children(&sketch)[0], SIGKILL).unwrap();
-    wait_until("the queue is removed", || (!place.exists()).then_some(()));
-    wait_for_state(&sketch, 'S');
-    signal(&sketch, SIGTERM);
-    assert_eq!(code(&finish(sketch)), 128 + 9);
-}
-
-#[test]
-fn a_signal_that_ends_nothing_does_not_keep_a_sketch_from_saying_what_happened() {
-    let (mut reader, writer) = full_pipe(OFlag::empty());
-    let place = Place::new("alarm");
-    let mut command = place.command("sketch");
-    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0", "WAIT=block"]).stderr(writer);
-    let sketch = start(&mut command);
-    drop(command); // and with it this process's end of the pipe
-    wait_for_talk(&place);
-    signal(&sketch, Signal::SIGALRM);
-    wait_for_talk(&place);
-    kill(children(&sketch)[0], SIGKILL).unwrap();
-    wait_until("the queue is removed", || (!place.exists()).then_some(()));
-    let mut text = Vec::new();
-    reader.read_to_end(&mut text).unwrap();
-    assert!(text.ends_with(b"sketch: premise was killed by signal 9\n"));
-    assert_eq!(code(&finish(sketch)), 128 + 9);
+fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so_even_after_a_signal_that_ends_nothing()
+{
+    for (wait, is_read) in [("WAIT=poll", false), ("WAIT=block", true)] {
+        let (mut reader, writer) = full_pipe(OFlag::empty());
+        let place = Place::new("stuck-sketch");
+        let mut command = place.command("sketch");
+        command.args([ENDLESS, "REPORT=json", "TIMEOUT=0", wait]).stderr(writer);
+        let sketch = start(&mut command);
+        drop(command); // and with it this process's end of the pipe
+        wait_for_talk(&place);
+        if is_read {
+            signal(&sketch, Signal::SIGALRM);
+            wait_for_talk(&place);
+        }
+        kill(children(&sketch)[0], SIGKILL).unwrap();
+        wait_until("the queue is removed", || (!place.exists()).then_some(()));
+        if is_read {
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text).unwrap();
+            assert!(text.ends_with(b"sketch: premise was killed by signal 9\n"));
+        } else {
+            wait_for_state(&sketch, 'S');
+            signal(&sketch, SIGTERM);
+        }
+        assert_eq!(code(&finish(sketch)), 128 + 9);
+    }
 }
 
 #[test]

@@ -89,31 +89,32 @@ fn a_signal_that_was_blocked_at_the_start_ends_a_program_all_the_same() {
 }
 
 #[test]
-fn an_ignored_hangup_stays_ignored() {
-    let place = Place::new("nohup");
-    let mut command = place.command("sketch");
-    let sketch = start(ignoring(command.args([ENDLESS, "REPORT=json"]), libc::SIGHUP));
-    wait_for_talk(&place);
-    // An emulator catches it itself, and lets its program ignore it.
-    for pid in children(&sketch).into_iter().filter(|_| emulator().is_none()) {
-        let ignored = u64::from_str_radix(&status_of(pid, "SigIgn:"), 16).unwrap();
-        assert_eq!(ignored & 1, 1, "{pid} ignores {ignored:x}"); // signal 1 is bit 0
+fn an_ignored_signal_stays_ignored_and_a_sketch_can_still_end_its_children() {
+    for ignored in [SIGHUP, SIGTERM] {
+        let place = Place::new("ignored");
+        let mut command = place.command("sketch");
+        command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+        let sketch = start(ignoring(&mut command, ignored as libc::c_int));
+        wait_for_talk(&place);
+        // An emulator catches it itself, and lets its program ignore it.
+        if ignored == SIGHUP && emulator().is_none() {
+            for pid in children(&sketch) {
+                let set = u64::from_str_radix(&status_of(pid, "SigIgn:"), 16).unwrap();
+                assert_eq!(set & 1, 1, "{pid} ignores {set:x}"); // signal 1 is bit 0
+            }
+        }
+        signal(&sketch, ignored);
+        wait_for_talk(&place);
+        if ignored == SIGHUP {
+            end(sketch);
+        } else {
+            // The lock of premise is that of the parent, so conclusion does not end by itself.
+            kill(children(&sketch)[0], SIGKILL).unwrap();
+            let text = "premise was killed by signal 9";
+            assert_says(&finish(sketch), 128 + 9, "sketch", text);
+        }
+        assert!(!place.exists());
     }
-    signal(&sketch, SIGHUP);
-    wait_for_talk(&place);
-    end(sketch);
-}
-
-#[test]
-fn the_first_of_two_killed_children_is_told() {
-    let place = Place::new("both-killed");
-    let (sketch, both) = talking_sketch(&place, &[]);
-    stop(&sketch); // it then finds both at once, and looks for premise first
-    both.iter().for_each(|pid| kill(*pid, SIGKILL).unwrap());
-    wait_until_both_have_ended(&both);
-    signal(&sketch, SIGCONT);
-    assert_says(&finish(sketch), 128 + 9, "sketch", "premise was killed by signal 9");
-    assert!(!place.exists());
 }
 
 #[test]
@@ -208,19 +209,4 @@ fn where_the_cycle_counter_is_forbidden_no_queue_is_created() {
         assert_eq!(code(&output), 1000 + libc::SIGSEGV);
         assert!(!place.exists());
     }
-}
-
-#[test]
-fn a_sketch_that_ignores_sigterm_can_still_end_its_children() {
-    let place = Place::new("ignored-sigterm");
-    let mut command = place.command("sketch");
-    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-    let sketch = start(ignoring(&mut command, libc::SIGTERM));
-    wait_for_talk(&place);
-    signal(&sketch, SIGTERM);
-    wait_for_talk(&place); // it is ignored
-    // The lock of premise is that of the parent, so conclusion does not end by itself.
-    kill(children(&sketch)[0], SIGKILL).unwrap();
-    assert_says(&finish(sketch), 128 + 9, "sketch", "premise was killed by signal 9");
-    assert!(!place.exists());
 }
