@@ -249,13 +249,6 @@ fn any_bytes_are_a_file_that_does_what_its_lines_do() {
 }
 
 #[test]
-fn the_error_about_an_unknown_name_lists_the_known_ones() {
-    let names = PARAMETERS.map(|parameter| parameter.name).join(", ");
-    let error = Params::default().set(b"WIAT=1").unwrap_err().to_string();
-    assert_eq!(error, format!("WIAT: no such parameter: the names are {names}"));
-}
-
-#[test]
 fn an_answer_is_the_md5_for_any_bytes() {
     for_any(vec(any::<u8>(), 0..9000), |received| {
         assert_eq!(Message::answer_to(&received, DIGEST_SIZE).text(), md5_hex(&received));

@@ -82,26 +82,6 @@ fn the_two_meanings_of_emfile_are_told_apart() {
     assert!(!place.exists());
 }
 
-/// Then no file could be opened, whatever its name: this is not about the parameters.
-#[test]
-#[cfg(target_os = "linux")]
-#[cfg_attr(not(freestanding), ignore = "no loader could open the C library")]
-fn a_parameter_file_that_the_system_cannot_open_is_a_failed_call() {
-    if emulator().is_some() {
-        return; // it has no filters
-    }
-    for (errno, words) in [
-        (libc::ENFILE, "params.txt: ENFILE: the system has too many open files"),
-        (libc::ENOMEM, "params.txt: ENOMEM: the kernel has no memory left for it"),
-    ] {
-        let place = Place::new("no-file");
-        let mut command = place.command("premise");
-        let output = finish(start(refusing(&mut command, libc::SYS_openat, errno)));
-        assert_ended(&output, 3, "premise", words);
-        assert!(!place.exists());
-    }
-}
-
 #[test]
 fn a_stack_of_128_kib_is_enough_in_release_and_in_debug_builds() {
     let folder = tempfile::tempdir().unwrap();

@@ -81,24 +81,38 @@ fn cleanup_leaves_a_queue_alone_that_it_may_not_open() {
     assert_ended(&end(premise), 143, "premise", "ended by SIGTERM after 0 of ");
 }
 
-/// With these errors no queue could be opened, whether it is in use or not.
+/// With these errors no queue could be opened, whether it is in use or not, and no file, whatever its
+/// name: this is not about the parameters.
 #[test]
-fn cleanup_leaves_a_queue_alone_that_the_system_cannot_open() {
+fn what_the_system_cannot_open_is_a_failed_call_and_cleanup_leaves_the_queue_alone() {
     if emulator().is_some() {
         return; // it has no filters
     }
-    for (errno, sentence) in [
-        (libc::EMFILE, "EMFILE: no file descriptors left (RLIMIT_NOFILE)"),
-        (libc::ENFILE, "ENFILE: the system has too many open files"),
-        (libc::ENOMEM, "ENOMEM: the kernel has no memory left for it"),
-        (libc::ENOSYS, "ENOSYS: this kernel or sandbox has no POSIX message queues"),
+    let (queue, file) = (libc::SYS_mq_open, libc::SYS_openat);
+    for (program, call, errno, sentence) in [
+        ("cleanup", queue, libc::EMFILE, "EMFILE: no file descriptors left (RLIMIT_NOFILE)"),
+        ("cleanup", queue, libc::ENFILE, "ENFILE: the system has too many open files"),
+        ("cleanup", queue, libc::ENOMEM, "ENOMEM: the kernel has no memory left for it"),
+        (
+            "cleanup",
+            queue,
+            libc::ENOSYS,
+            "ENOSYS: this kernel or sandbox has no POSIX message queues",
+        ),
+        ("premise", file, libc::ENFILE, "ENFILE: the system has too many open files"),
+        ("premise", file, libc::ENOMEM, "ENOMEM: the kernel has no memory left for it"),
     ] {
         let place = Place::new("unopened");
-        let _queue = Queue::create(&place.name, 0o600, 32, false).unwrap();
-        let mut cleanup = place.command("cleanup");
-        let output = finish(start(refusing(&mut cleanup, libc::SYS_mq_open, errno)));
-        assert_ended(&output, 3, "cleanup", &format!("mq_open {}: {sentence}", place.text));
-        assert!(place.exists());
+        let (is_there, mut what) = (program == "cleanup", "params.txt".to_string());
+        if is_there {
+            drop(Queue::create(&place.name, 0o600, 32, false).unwrap());
+            what = format!("mq_open {}", place.text);
+        } else if !cfg!(freestanding) {
+            continue; // no loader could open the C library
+        }
+        let output = finish(start(refusing(&mut place.command(program), call, errno)));
+        assert_ended(&output, 3, program, &format!("{what}: {sentence}"));
+        assert_eq!(place.exists(), is_there);
     }
 }
 
