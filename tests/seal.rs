@@ -11,9 +11,11 @@ mod trace;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use common::{Place, code};
 use mq_sketch::mq::Queue;
+use mq_sketch::os::map_shared;
 use mq_sketch::runtime::filter::filter;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal::SIGSYS;
@@ -60,7 +62,7 @@ fn verdicts(filter: &[libc::sock_filter], calls: &[(i64, [u64; 6])]) -> Vec<bool
         _ => *instruction,
     });
     let replaced: Vec<_> = replaced.collect();
-    let answers = memory_for_child(calls.len());
+    let answers = map_shared(calls.len()).unwrap();
     // SAFETY: the child makes system calls and writes to shared memory, and nothing else.
     match unsafe { libc::fork() } {
         0 => {
@@ -75,16 +77,14 @@ fn verdicts(filter: &[libc::sock_filter], calls: &[(i64, [u64; 6])]) -> Vec<bool
                 libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program);
                 for (i, (number, [a, b, c, d, e, f])) in calls.iter().enumerate() {
                     libc::syscall(*number, *a, *b, *c, *d, *e, *f);
-                    answers.add(i).write_volatile(*libc::__errno_location());
+                    answers[i].store(*libc::__errno_location() as u64, Relaxed);
                 }
                 std::arch::asm!("ud2", options(noreturn));
             }
         }
         child => {
             waitpid(Pid::from_raw(child), None).unwrap();
-            // SAFETY: the child has written as many answers, and has ended.
-            let answers = unsafe { std::slice::from_raw_parts(answers, calls.len()) };
-            let is_allowed = |answer: &i32| match *answer {
+            let is_allowed = |answer: &AtomicU64| match answer.load(Relaxed) as i32 {
                 ALLOWED => true,
                 KILLED => false,
                 other => panic!("the kernel was not asked: {other}"),
@@ -96,16 +96,6 @@ fn verdicts(filter: &[libc::sock_filter], calls: &[(i64, [u64; 6])]) -> Vec<bool
 
 /// The instruction that returns a verdict.
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-
-/// Memory that a child shares, for so many answers. It stays to the end of the test.
-fn memory_for_child(answers: usize) -> *mut i32 {
-    let (length, protection) = (answers * size_of::<i32>(), libc::PROT_READ | libc::PROT_WRITE);
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-    // SAFETY: new memory.
-    let memory = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, -1, 0) };
-    assert_ne!(memory, libc::MAP_FAILED);
-    memory.cast()
-}
 
 #[test]
 fn the_kernel_allows_the_calls_of_a_list_and_kills_at_any_other() {
