@@ -135,7 +135,7 @@ macro_rules! conformance {
             }
 
             #[test]
-            fn with_o_nonblock_no_call_waits_whatever_the_deadline_is() {
+            fn with_o_nonblock_no_call_waits_whatever_the_deadline_is_and_it_can_be_cleared_and_set() {
                 let place = place("nonblock");
                 let name = place.name.as_c_str();
                 let maker = create(name, 1, 4).unwrap();
@@ -150,22 +150,13 @@ macro_rules! conformance {
                     assert_eq!(full, Err(Errno::EAGAIN));
                     assert_eq!(mq::mq_timedreceive(&mqd, &mut buffer, deadline), Ok(3));
                 }
+                for (is_nonblocking, errno) in [(false, Errno::ETIMEDOUT), (true, Errno::EAGAIN)] {
+                    mq::mq_setattr(&mqd, &nonblocking(is_nonblocking)).unwrap();
+                    let empty = mq::mq_timedreceive(&mqd, &mut buffer, Some(&EXPIRED));
+                    assert_eq!(empty, Err(errno));
+                }
                 mq::mq_close(maker).unwrap();
                 mq::mq_close(mqd).unwrap();
-            }
-
-            #[test]
-            fn o_nonblock_can_be_set_and_cleared_later() {
-                with_queue("setattr", 1, 4, |mqd| {
-                    let mut buffer = [0; 4];
-                    for (is_nonblocking, errno) in
-                        [(true, Errno::EAGAIN), (false, Errno::ETIMEDOUT), (true, Errno::EAGAIN)]
-                    {
-                        mq::mq_setattr(mqd, &nonblocking(is_nonblocking)).unwrap();
-                        let empty = mq::mq_timedreceive(mqd, &mut buffer, Some(&EXPIRED));
-                        assert_eq!(empty, Err(errno));
-                    }
-                });
             }
 
             #[test]
@@ -337,9 +328,11 @@ macro_rules! conformance {
             }
 
             #[test]
-            fn the_parent_is_the_process_that_started_this_one() {
+            fn this_process_and_its_parent_have_their_numbers_and_a_process_can_be_asked_for() {
                 assert_eq!(os::process_id(), std::process::id() as libc::pid_t);
                 assert_eq!(os::parent(), std::os::unix::process::parent_id() as libc::pid_t);
+                assert_eq!(os::kill(os::process_id(), 0), Ok(()));
+                assert_eq!(os::kill(libc::pid_t::MAX, 0), Err(Errno::ESRCH));
             }
 
             #[test]
@@ -355,12 +348,6 @@ macro_rules! conformance {
                 let status = || os::wait_child(pid).unwrap();
                 assert_eq!(common::wait_until("it has ended", status), 0);
                 assert_eq!(os::wait_child(pid), Err(Errno::ECHILD));
-            }
-
-            #[test]
-            fn a_process_can_be_asked_for() {
-                assert_eq!(os::kill(std::process::id() as libc::pid_t, 0), Ok(()));
-                assert_eq!(os::kill(libc::pid_t::MAX, 0), Err(Errno::ESRCH));
             }
         }
     };
