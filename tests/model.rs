@@ -600,11 +600,8 @@ mod real {
             assert_eq!(messages, state.queue, "{way:#?}: {state:#?}");
             self.put(&messages);
             // Premise removes its queue, whatever has happened.
-            assert_eq!(
-                self.place.exists(),
-                !matches!(self.held[PREMISE].next, Next::Ended(_)),
-                "{way:#?}"
-            );
+            let is_removed = matches!(self.held[PREMISE].next, Next::Ended(_));
+            assert_eq!(self.place.exists(), !is_removed, "{way:#?}");
         }
     }
 

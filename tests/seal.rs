@@ -183,9 +183,8 @@ fn a_number_on_the_list_kills_the_program_when_it_is_another_architectures() {
     const INT_0X80_UD2: [u8; 4] = [0xcd, 0x80, 0x0f, 0x0b];
     let place = Place::new("seal-i386");
     let mut is_through_the_gate = false;
-    let mut command = place.command("premise");
-    command.args(["SEALED=1", "REPORT=json"]);
-    let output = trace(&mut command, |call, result| {
+    let args = ["SEALED=1", "REPORT=json"];
+    let output = trace(place.command("premise").args(args), |call, result| {
         if result == Some(0) && installs_filter(call) {
             let mut registers = ptrace::getregs(call.pid).unwrap();
             registers.rax = libc::SYS_sched_yield as u64;

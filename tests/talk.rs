@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::process::Command;
 use std::time::Instant;
 
 use common::{
@@ -248,10 +247,9 @@ fn eight_pairs_at_once_do_not_disturb_each_other() {
 fn shown_on_a_terminal(program: &str, words: &str) -> String {
     let place = Place::new(&format!("{program}-terminal"));
     let terminal = nix::pty::openpty(None, None).unwrap();
-    let mut command: Command = place.command(program);
-    command.args(["ITERATIONS=1000000000000", "REPORT=json"]).stderr(terminal.slave);
-    let child = start(&mut command);
-    drop(command); // and with it this process's end of the terminal
+    let args = ["ITERATIONS=1000000000000", "REPORT=json"];
+    // The command is dropped, and with it this process's end of the terminal.
+    let child = start(place.command(program).args(args).stderr(terminal.slave));
     // Without waiting, so a line that never comes fails the test.
     let flags = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
     nix::fcntl::fcntl(&terminal.master, flags).unwrap();

@@ -185,8 +185,7 @@ fn params_txt_of_the_current_folder_is_read_if_there_is_one() {
         let write = |text| std::fs::write(folder.path().join("params.txt"), text).unwrap();
         content.into_iter().for_each(write);
         let place = Place::new("here");
-        let mut command = place.command("sketch");
-        finish(start(command.arg("REPORT=text").current_dir(folder.path())))
+        finish(start(place.command("sketch").arg("REPORT=text").current_dir(folder.path())))
     };
     for (content, count) in [(None, "1,000"), (Some("ITERATIONS=7"), "7")] {
         let output = run(content);

@@ -133,10 +133,7 @@ impl Code {
                 i = i.checked_sub(1).expect("an instruction before");
                 let Instruction { address, mnemonic, operands } = &self.instructions[i];
                 if self.processor.end.contains(&&**mnemonic) {
-                    assert!(
-                        jumps.is_some(),
-                        "it is not known what leads to the code after {address:#x}"
-                    );
+                    assert!(jumps.is_some(), "no known jump to the code after {address:#x}");
                     break;
                 }
                 if let Some(number) = self.constant(i) {

@@ -109,11 +109,8 @@ fn a_folded_trace_has_the_lines_of_the_page() {
     assert!(page.contains("\n    awk -f tests/audit/fold.awk target/trace\n"), "the command");
     let folded = fold(&trace).replace(&place.text[1..], "my_message_queue");
     let folded: Vec<_> = folded.lines().map(without_differences).collect();
-    assert_eq!(
-        folded,
-        on_page.map(without_differences).collect::<Vec<_>>(),
-        "folded, and the page"
-    );
+    let on_page: Vec<_> = on_page.map(without_differences).collect();
+    assert_eq!(folded, on_page, "folded, and the page");
 }
 
 #[test]

@@ -199,10 +199,8 @@ fn the_published_lists_have_the_forms_that_tools_read() {
         };
         let oci = serde_json::from_str(&read("oci.json").join("")).unwrap();
         let names = names_in(&oci, architecture);
-        assert_eq!(
-            read("policy"),
-            names.iter().map(|name| format!("{name}: 1")).collect::<Vec<_>>()
-        );
+        let policy: Vec<_> = names.iter().map(|name| format!("{name}: 1")).collect();
+        assert_eq!(read("policy"), policy);
         let filter = format!("SystemCallFilter={}", names.join(" "));
         let (native, kill) = ("SystemCallArchitectures=native", "SystemCallErrorNumber=kill");
         assert_eq!(read("systemd"), ["[Service]", native, &filter, kill]);

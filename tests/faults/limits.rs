@@ -108,9 +108,9 @@ fn a_stack_of_128_kib_is_enough_in_release_and_in_debug_builds() {
     }
 }
 
-/// It has the queue open already, from its creation.
+/// premise has the queue open already, from its creation.
 #[test]
-fn a_mode_that_locks_everybody_out_does_not_concern_premise_itself() {
+fn a_mode_that_locks_everybody_out_does_not_concern_premise_itself_and_the_others_say_so() {
     let folder = tempfile::tempdir().unwrap();
     for wait in WAITS {
         let place = Place::new("locked-out");
@@ -120,34 +120,25 @@ fn a_mode_that_locks_everybody_out_does_not_concern_premise_itself() {
         // Long enough for WAIT=adaptive to sleep.
         let enough = cpu_time(&premise) + Duration::from_millis(5);
         wait_until("it talks to itself", || (cpu_time(&premise) > enough).then_some(()));
+        let mut conclusion = place.command_of_nobody(folder.path(), "conclusion");
+        let conclusion = finish(start(conclusion.args(["REPORT=json", "PERMISSIONS=0"])));
+        let text = format!(
+            "mq_open {}: EACCES: the queue's mode does not let this user read and write it: start \
+             premise with other PERMISSIONS, or run both programs as one user",
+            place.text
+        );
+        assert_says(&conclusion, 3, "conclusion", &text);
         assert_ended(&end(premise), 143, "premise", "ended by SIGTERM after 0 of ");
     }
-}
-
-#[test]
-fn conclusion_says_that_the_mode_of_the_queue_locks_it_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = Place::new("mode");
-    let premise = place.start("premise", &["PERMISSIONS=0", "REPORT=json", "TIMEOUT=0"]);
-    wait_for_queue(&place);
-    let mut conclusion = place.command_of_nobody(folder.path(), "conclusion");
-    conclusion.args(["REPORT=json", "PERMISSIONS=0"]);
-    let text = format!(
-        "mq_open {}: EACCES: the queue's mode does not let this user read and write it: start \
-         premise with other PERMISSIONS, or run both programs as one user",
-        place.text
-    );
-    assert_says(&finish(start(&mut conclusion)), 3, "conclusion", &text);
-    end(premise);
 
     // Only root has other users' queues to try it on. One is left behind that everybody may open.
     if nix::unistd::geteuid().is_root() {
+        let place = Place::new("mode");
         let premise = place.start("premise", &["PERMISSIONS=0666", "REPORT=json", "TIMEOUT=0"]);
         let queue = place.open();
         signal(&premise, SIGKILL);
         finish(premise);
-        let mut cleanup = place.command_of_nobody(folder.path(), "cleanup");
-        let output = finish(start(&mut cleanup));
+        let output = finish(start(&mut place.command_of_nobody(folder.path(), "cleanup")));
         let words = "the queue belongs to another user: only that user and root may remove it";
         assert_ended(&output, 3, "cleanup", words);
         let start = format!("cleanup: mq_unlink {}: E", place.text);

@@ -53,11 +53,17 @@ fn talking(place: &Place, wait: &str) -> [Running; 2] {
     both
 }
 
+/// A program that talks without end.
+fn endless(place: &Place, program: &str) -> Command {
+    let mut command = place.command(program);
+    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]);
+    command
+}
+
 /// A sketch in the middle of an endless conversation, with these arguments after the usual ones. Also
 /// its children, premise and conclusion.
 fn talking_sketch(place: &Place, args: &[&str]) -> (Running, Vec<Pid>) {
-    let mut command = place.command("sketch");
-    let sketch = start(command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]).args(args));
+    let sketch = start(endless(place, "sketch").args(args));
     wait_for_talk(place);
     let both = children(&sketch);
     assert_eq!(both.len(), 2);

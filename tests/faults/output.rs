@@ -113,10 +113,8 @@ fn a_sketch_cleans_up_for_a_killed_premise_before_it_says_so_even_after_a_signal
     for (wait, is_read) in [("WAIT=poll", false), ("WAIT=block", true)] {
         let (mut reader, writer) = full_pipe(OFlag::empty());
         let place = Place::new("stuck-sketch");
-        let mut command = place.command("sketch");
-        command.args([ENDLESS, "REPORT=json", "TIMEOUT=0", wait]).stderr(writer);
-        let sketch = start(&mut command);
-        drop(command); // and with it this process's end of the pipe
+        // The command is dropped, and with it this process's end of the pipe.
+        let sketch = start(endless(&place, "sketch").arg(wait).stderr(writer));
         wait_for_talk(&place);
         if is_read {
             signal(&sketch, Signal::SIGALRM);
@@ -152,9 +150,8 @@ fn a_full_pipe_that_does_not_block_is_waited_for() {
     for program in ["sketch", "cleanup"] {
         let (mut reader, writer) = full_pipe(OFlag::O_NONBLOCK);
         let place = Place::new("nonblocking");
-        let mut command = place.command(program);
-        let child = start(command.stdout(writer));
-        drop(command); // and with it this process's end of the pipe
+        // The command is dropped, and with it this process's end of the pipe.
+        let child = start(place.command(program).stdout(writer));
         wait_for_state(&child, 'S');
         let mut text = Vec::new();
         reader.read_to_end(&mut text).unwrap();
@@ -169,10 +166,8 @@ fn a_queue_never_takes_the_number_of_a_closed_standard_descriptor() {
         return; // it opens files itself
     }
     let place = Place::new("closed-descriptors");
-    let mut command = place.command("premise");
     let close = || nix::unistd::close(0).and_then(|()| nix::unistd::close(2));
-    command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-    let premise = start(before_exec(&mut command, close));
+    let premise = start(before_exec(&mut endless(&place, "premise"), close));
     let queue = place.open();
     for fd in [0, 2] {
         let path = fs::read_link(format!("/proc/{}/fd/{fd}", premise.id())).unwrap();

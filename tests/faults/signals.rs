@@ -78,9 +78,8 @@ fn a_signal_that_was_blocked_at_the_start_ends_a_program_all_the_same() {
     for number in ENDING.iter() {
         for program in ["premise", "conclusion"] {
             let (place, wait) = (Place::new("blocked"), waits(number)[0]);
-            let mut command = place.command(program);
-            command.args([ENDLESS, "TIMEOUT=0", "REPORT=json", wait]);
-            let child = start(before_exec(&mut command, || SigSet::all().thread_block()));
+            let block = || SigSet::all().thread_block();
+            let child = start(before_exec(endless(&place, program).arg(wait), block));
             let words = format!("ended by {} after 0 of ", send(&child, number));
             assert_ended(&finish(child), 128 + number, program, &words);
             assert!(!place.exists());
@@ -92,9 +91,7 @@ fn a_signal_that_was_blocked_at_the_start_ends_a_program_all_the_same() {
 fn an_ignored_signal_stays_ignored_and_a_sketch_can_still_end_its_children() {
     for ignored in [SIGHUP, SIGTERM] {
         let place = Place::new("ignored");
-        let mut command = place.command("sketch");
-        command.args([ENDLESS, "REPORT=json", "TIMEOUT=0"]);
-        let sketch = start(ignoring(&mut command, ignored as libc::c_int));
+        let sketch = start(ignoring(&mut endless(&place, "sketch"), ignored as libc::c_int));
         wait_for_talk(&place);
         // An emulator catches it itself, and lets its program ignore it.
         if ignored == SIGHUP && emulator().is_none() {
@@ -120,8 +117,7 @@ fn an_ignored_signal_stays_ignored_and_a_sketch_can_still_end_its_children() {
 #[test]
 fn the_sketch_works_where_children_are_ignored() {
     let place = Place::new("sigchld");
-    let mut command = place.command("sketch");
-    assert_done(&finish(start(ignoring(&mut command, libc::SIGCHLD))));
+    assert_done(&finish(start(ignoring(&mut place.command("sketch"), libc::SIGCHLD))));
 }
 
 #[test]
