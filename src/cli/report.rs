@@ -386,7 +386,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))] // Miri has no cycle counter, and nothing here is unsafe
 pub(super) mod tests {
     use super::*;
     use crate::chat::clock::Moment;
