@@ -285,9 +285,9 @@ fn a_long_run_shows_its_progress_on_a_terminal_in_lines_of_60_characters() {
         let number = |text: &str, unit| text.strip_suffix(unit).unwrap().parse::<f64>().unwrap();
         let done = number(done, " of 1000000000000");
         assert_eq!(number(percent, " %"), 0.0);
-        // At more than 1,000 and less than 100,000,000 iterations per second.
+        // Emulated on a busy machine it is slow, but no machine makes 100,000,000 per second.
         let rate = (1e12 - done) / number(left, " s left");
-        assert!((1e3..1e8).contains(&rate), "{line:?}");
+        assert!((1.0..1e8).contains(&rate), "{line:?}");
     }
     assert!(after.contains("ended by SIGTERM"), "{shown:?}");
 }
