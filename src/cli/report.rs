@@ -297,18 +297,25 @@ pub struct Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// The report on a kernel of this release. Its histogram is as fine as one [`Text`] allows.
+    /// The report on a kernel of this release.
     pub fn new(
         params: &'a Params,
         kernel: &'a str,
         run: &'a Run<'_>,
         figures: &'a Figures,
     ) -> Json<'a> {
-        let mut json = Json { params, kernel, run, figures, merged: 1 };
-        while json.merged < 64 && writeln!(Text::new(), "{json}").is_err() {
-            json.merged *= 2;
+        Json { params, kernel, run, figures, merged: 1 }
+    }
+
+    /// The line. Its histogram is as fine as one [`Text`] allows.
+    pub fn line(&mut self) -> Text {
+        loop {
+            let mut line = Text::new();
+            if writeln!(line, "{self}").is_ok() || self.merged == 64 {
+                return line;
+            }
+            self.merged *= 2;
         }
-        json
     }
 }
 
@@ -519,9 +526,11 @@ pub(super) mod tests {
         (1..2000).for_each(|i| held.stats.round_trips.record(i * i * 1000));
         let run = held.run(End::Done);
         let figures = Figures::new(&run);
-        let json = Json::new(&params, "6.1.0", &run, &figures);
+        let mut json = Json::new(&params, "6.1.0", &run, &figures);
+        let line = json.line();
         assert!((2..64).contains(&json.merged), "{}", json.merged);
         let json = json.to_string();
+        assert_eq!(*line, std::format!("{json}\n"));
         assert!((2048..4096).contains(&json.len()) && json.ends_with("]]}"), "{json}");
     }
 

@@ -13,12 +13,12 @@ use self::seal::{List, install};
 use crate::chat::conversation::{Conversation, End, Event};
 use crate::chat::dialogue::Side;
 use crate::cli::explain::{CallError, Ending, Explained, failed};
-use crate::cli::output::{self, Escaped, check_stdout, complain, formatted, print, say};
+use crate::cli::output::{self, Escaped, check_stdout, complain, formatted, say, write_all};
 use crate::cli::page::Page;
 use crate::cli::params::{self, About, Params, Report};
 use crate::cli::progress::Progress;
 use crate::cli::report::{Figures, Json, Run};
-use crate::os::{self, Call, Errno, SignalSet};
+use crate::os::{self, Call, Errno, STDOUT, SignalSet};
 use crate::runtime::signals;
 use crate::runtime::start::{ExitCode, Process};
 
@@ -148,7 +148,7 @@ fn report(
     let printed = match params.report {
         Report::Json => {
             let kernel = os::kernel_release();
-            print(format_args!("{}\n", Json::new(params, &kernel, &run, &figures)))
+            write_all(&STDOUT, &Json::new(params, &kernel, &run, &figures).line())
         }
         Report::Text if hand_over.is_some() => Ok(()),
         Report::Text => {

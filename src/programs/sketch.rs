@@ -151,15 +151,19 @@ impl Slot {
         self.0[0].store(1, Relaxed);
     }
 
+    fn is_filled(&self) -> bool {
+        self.0[0].load(Relaxed) != 0
+    }
+
     /// None if the child exited before it filled the slot.
     fn figures(&self) -> Option<Figures> {
-        let numbers = core::array::from_fn(|index| self.0[1 + index].load(Relaxed));
-        (self.0[0].load(Relaxed) != 0).then_some(Figures { numbers })
+        let number = |index: usize| self.0[1 + index].load(Relaxed);
+        self.is_filled().then(|| Figures { numbers: core::array::from_fn(number) })
     }
 
     /// Prints the error of the child, if it has left one.
     fn complain(&self, side: Side) {
-        if self.figures().is_none() {
+        if !self.is_filled() {
             return; // it was killed before it had left all of it
         }
         let words = self.0[1 + NUMBERS..].iter().map(|word| word.load(Relaxed).to_le_bytes());
