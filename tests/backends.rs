@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
 use common::Place;
 use mq_sketch::mq::{Mqd, attributes, nonblocking};
-use mq_sketch::os::{Disposition, Errno, Fd, SignalSet};
+use mq_sketch::os::{CPUS, Disposition, Errno, Fd, SignalSet};
 
 const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
@@ -258,6 +258,22 @@ macro_rules! conformance {
                     (0..100_000).for_each(|i| work = std::hint::black_box(work ^ i));
                 }
                 assert!(os::getrusage().unwrap().ru_utime.tv_sec < 3600);
+            }
+
+            #[test]
+            fn this_thread_may_run_on_the_cpus_that_are_allowed_and_then_on_the_one_that_is_set() {
+                let bits = usize::BITS as usize;
+                let allowed = || -> Vec<_> {
+                    let set = os::cpus().unwrap();
+                    (0..CPUS).filter(|cpu| set[cpu / bits] >> (cpu % bits) & 1 == 1).collect()
+                };
+                let all = common::allowed_cpus();
+                assert_eq!(allowed(), all);
+                for cpu in all {
+                    os::set_cpu(cpu).unwrap();
+                    assert_eq!(allowed(), [cpu]);
+                }
+                assert_eq!(os::set_cpu(CPUS - 1), Err(Errno::EINVAL));
             }
 
             #[test]

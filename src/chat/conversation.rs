@@ -27,9 +27,10 @@ use core::ffi::c_int;
 
 use super::clock::{Clock, Moment, ticks};
 use super::dialogue::{Dialogue, Received, Side};
+use super::distance::{Distance, Lines};
 use super::message::{Buffer, MAX_SIZE};
 use super::pace::{self, MEASUREMENT, Pace};
-use super::stats::{Stats, Timing, Usage};
+use super::stats::{Stats, Timing};
 use super::wait::{Wait, Waiting};
 use super::watchdog::{Loss, Watchdog};
 use crate::mq::Queue;
@@ -51,6 +52,7 @@ impl Conversation<'_> {
                 Received::Reply => {
                     self.answer()?; // the dialogue's own message is the answer now
                     if self.dialogue.is_over() {
+                        self.waiting.yield_shared_cpu(); // the peer's last round trip ends before this exit
                         return Ok(());
                     }
                     self.dialogue.calculate_ahead();
@@ -205,9 +207,10 @@ impl Conversation<'_> {
             self.check_clock()?; // the counter may have run ahead
         }
         self.stats.reply_to_due(replies, self.pace.since_due(ticks()), &mut self.clock);
-        match replies {
-            1 => self.pace.begin(&mut self.clock),
-            _ => self.pace.advance(&self.clock),
+        if replies == self.stats.replies_at_start {
+            self.pace.begin(&mut self.clock);
+        } else {
+            self.pace.advance(&self.clock);
         }
         let mut is_checked = false;
         loop {
@@ -277,17 +280,20 @@ pub struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
-    /// A conversation in which nothing has been said yet.
+    /// A conversation in which nothing has been said yet. With `lines` the programs measure how far
+    /// apart their CPUs are.
     pub fn new(
         queue: &'a Queue,
         dialogue: Dialogue,
         settings: &'a Settings,
+        lines: Option<Lines>,
         observer: Observer<'a>,
     ) -> Conversation<'a> {
         let (side, start) = (dialogue.side(), Moment::now());
+        let (timing, distance) = (Timing::of(side, settings.pace), Distance::new(side, lines));
         Conversation {
             queue,
-            stats: Stats::new(Timing::of(side, settings.pace), dialogue.iterations()),
+            stats: Stats::new(timing, dialogue.iterations(), distance),
             dialogue,
             waiting: Waiting::new(settings.wait),
             clock: Clock::new(start),
@@ -310,7 +316,7 @@ impl<'a> Conversation<'a> {
         let end = timer(TIMER).and_then(|()| self.exchange());
         let _ = timer(0); // what follows is not to be interrupted
         self.clock.check();
-        self.stats.usage[1] = Usage::now();
+        self.stats.end(end.is_ok());
         let _ = (self.observer)(Event::Ended);
         end.err().unwrap_or(End::Done)
     }
@@ -402,7 +408,7 @@ mod tests {
             Event::ClockChecked { .. } => Err(Errno(libc::ECANCELED)),
         };
         let dialogue = Dialogue::conclusion(iterations, message_size);
-        let mut conversation = Conversation::new(&queue, dialogue, &settings, &mut observer);
+        let mut conversation = Conversation::new(&queue, dialogue, &settings, None, &mut observer);
         assert_eq!(conversation.run(), End::Failed(Call::write, Errno(libc::ECANCELED)));
         let Conversation { waiting, stats, .. } = &conversation;
         assert_eq!((waiting.empty_polls, stats.own_messages), (0, 0));

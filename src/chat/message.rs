@@ -108,7 +108,7 @@ impl Message {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
         const MONTHS: [&str; 12] =
             ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-        let days = (seconds / 86_400) as u32;
+        let days = seconds / 86_400;
         let (year, month, day) = civil_date(days);
 
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -174,7 +174,7 @@ static HEX: [[u8; 2]; 256] = {
 /// Year, month (0 to 11) and day (1 to 31) of a day since 1970 in the Gregorian calendar. The
 /// calculation begins each year on 1 March, so that a leap day is the last day of its year. An era
 /// is 400 years, or 146,097 days.
-fn civil_date(days_since_1970: u32) -> (u32, usize, u32) {
+fn civil_date(days_since_1970: u64) -> (u64, usize, u64) {
     let days = days_since_1970 + 719_468; // since 0000-03-01
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =
@@ -183,7 +183,7 @@ fn civil_date(days_since_1970: u32) -> (u32, usize, u32) {
     let month_from_march = (5 * day_of_year + 2) / 153; // months of 31, 30, 31, 30, 31 days
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = (month_from_march + 2) % 12;
-    let year = 400 * era + year_of_era + u32::from(month < 2);
+    let year = 400 * era + year_of_era + u64::from(month < 2);
     (year, month as usize, day)
 }
 

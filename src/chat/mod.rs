@@ -17,11 +17,13 @@
 //! - [`watchdog`]: a queue has no end of file, so a program would wait for a dead peer forever.
 //! - [`clock`]: a clock that is a system call would be a part of what it measures.
 //! - [`pace`]: as fast as possible is not how most programs use a queue.
+//! - [`distance`]: the same programs are slower while their CPUs are further apart.
 //! - [`stats`], [`histogram`]: there is no heap in which to keep every round trip.
 
 pub mod clock;
 pub mod conversation;
 pub mod dialogue;
+pub mod distance;
 pub mod histogram;
 pub mod message;
 pub mod pace;

@@ -38,7 +38,7 @@ impl Pace {
         Pace { period: microseconds * 1000, due: 0, due_ticks: u64::MAX }
     }
 
-    /// The first reply has come: its answer is due a period later.
+    /// The times begin with this reply: its answer is due a period later.
     pub fn begin(&mut self, clock: &mut Clock) {
         self.due = clock.check();
         self.advance(clock);

@@ -2,6 +2,7 @@
 
 use super::clock::{Clock, TOLERANCE, ticks};
 use super::dialogue::Side;
+use super::distance::Distance;
 use super::histogram::Histogram;
 use super::pace::LATE;
 use crate::os;
@@ -89,11 +90,13 @@ pub struct Stats {
     pub long: u64,
     /// What had been used when the times began, and when the conversation ended.
     pub usage: [Usage; 2],
+    /// How far apart the CPUs were, if there was a warm-up: before its last iteration, and at the end.
+    pub distance: Distance,
 }
 
 impl Stats {
     /// The stats of a conversation of this many `iterations`, before it begins.
-    pub fn new(timing: Timing, iterations: u64) -> Stats {
+    pub fn new(timing: Timing, iterations: u64, distance: Distance) -> Stats {
         Stats {
             timing,
             round_trips: Histogram::new(),
@@ -110,6 +113,7 @@ impl Stats {
             skipped: 0,
             long: u64::MAX,
             usage: [Usage::now(); 2],
+            distance,
         }
     }
 
@@ -127,7 +131,7 @@ impl Stats {
         }
         (self.answered, self.last_answer) = (replies, now);
         if replies == self.next_start {
-            self.begin(replies, clock);
+            self.begin(replies, now, clock);
         }
     }
 
@@ -155,7 +159,7 @@ impl Stats {
     pub fn reply_to_due(&mut self, replies: u64, since_due: u64, clock: &mut Clock) {
         self.round_trips.record(since_due);
         if replies == self.next_start {
-            self.begin(replies, clock);
+            self.begin(replies, ticks(), clock);
         }
     }
 
@@ -170,18 +174,30 @@ impl Stats {
         self.max_lateness = self.max_lateness.max(lateness);
     }
 
-    /// The times begin at the first reply, and begin again at the end of the warm-up.
+    /// The times begin at the first reply, and begin again at the end of the warm-up. Before its last
+    /// iteration the distance is measured, so that this is no part of the first one that is timed.
     #[cold]
-    fn begin(&mut self, replies: u64, clock: &mut Clock) {
+    fn begin(&mut self, replies: u64, now: u64, clock: &mut Clock) {
+        let end = self.end_of_warm_up;
+        if replies + 1 == end {
+            self.distance.measure(0);
+        }
+        self.next_start = [end - 1, end].into_iter().find(|next| *next > replies).unwrap_or(0);
         clock.check();
         self.long = clock.to_ticks(TOLERANCE);
         self.round_trips.clear();
         (self.replies_at_start, self.late, self.max_lateness) = (replies, 0, 0);
         (self.skipped_round_trips, self.skipped) = (0, clock.skipped);
-        self.next_start = if replies < self.end_of_warm_up { self.end_of_warm_up } else { 0 };
         self.usage[0] = Usage::now();
-        self.start = ticks();
-        self.last_answer = self.start;
+        (self.start, self.last_answer) = (now, now);
+    }
+
+    /// The conversation is over.
+    pub fn end(&mut self, is_done: bool) {
+        self.usage[1] = Usage::now();
+        if is_done && self.end_of_warm_up > 1 {
+            self.distance.measure(1);
+        }
     }
 }
 
@@ -200,9 +216,13 @@ mod tests {
     use super::super::clock::Moment;
     use super::*;
 
+    fn stats(timing: Timing, iterations: u64) -> Stats {
+        Stats::new(timing, iterations, Distance::new(Side::Premise, None))
+    }
+
     #[test]
     fn a_round_trip_is_the_time_between_two_replies_and_never_negative() {
-        let (mut stats, mut clock) = (Stats::new(Timing::FromReply, 10), clock());
+        let (mut stats, mut clock) = (stats(Timing::FromReply, 10), clock());
         (stats.last_answer, stats.long) = (1_000, 10_000);
         stats.answered(2, 1_500, &mut clock);
         assert_eq!(stats.round_trips.max(), Some(500));
@@ -221,7 +241,7 @@ mod tests {
     #[cfg_attr(miri, ignore = "assembly")]
     fn a_round_trip_in_which_the_clocks_disagreed_is_part_of_no_time() {
         for gap in [5_000_000, 0_u64.wrapping_sub(1_000)] {
-            let (mut stats, mut clock) = (Stats::new(Timing::FromReply, 10), clock());
+            let (mut stats, mut clock) = (stats(Timing::FromReply, 10), clock());
             (stats.start, stats.last_answer, stats.long) = (1_000, 2_000, 10_000);
             stats.answered(2, 2_500, &mut clock);
             clock.skipped = 7; // found by a check in the next round trip
@@ -254,7 +274,7 @@ mod tests {
     #[test]
     fn at_the_end_of_the_warm_up_everything_that_is_timed_begins_anew() {
         for timing in [Timing::FromReply, Timing::FromDue, Timing::None] {
-            let (mut stats, mut clock) = (Stats::new(timing, 10_000), clock());
+            let (mut stats, mut clock) = (stats(timing, 10_000), clock());
             let mut reply = |replies: u64, now: u64| {
                 if timing == Timing::FromDue {
                     stats.reply_to_due(replies, 100, &mut clock);
@@ -269,10 +289,14 @@ mod tests {
             let late = |count| if timing == Timing::FromDue { count } else { 0 };
             assert_eq!(reply(1, 1), (1, 0, late(1)));
             assert_eq!(reply(2, 2), (1, timed(1), late(2)));
-            assert_eq!(reply(1_001, 3), (1_001, 0, late(1)));
-            assert_eq!(reply(1_002, 4), (1_001, timed(1), late(2)));
-            assert_eq!(reply(10_000, 5), (1_001, timed(2), late(3)));
-            assert_eq!(stats.last_answer, 5);
+            assert_eq!(reply(1_000, 3), (1_000, 0, late(1)));
+            assert_eq!(reply(1_001, 4), (1_001, 0, late(1)));
+            assert_eq!(reply(1_002, 5), (1_001, timed(1), late(2)));
+            assert_eq!(reply(10_000, 6), (1_001, timed(2), late(3)));
+            assert_eq!(stats.last_answer, 6);
+            if timing == Timing::FromReply {
+                assert_eq!((stats.start, stats.round_trips.min()), (4, Some(1)));
+            }
         }
     }
 }

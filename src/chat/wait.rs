@@ -124,11 +124,17 @@ impl Waiting {
         if self.wait == Wait::Adaptive {
             self.stop_sleeping(queue)?;
         }
+        self.yield_shared_cpu();
+        Ok(())
+    }
+
+    /// Yields if the peer may share the CPU.
+    #[inline]
+    pub fn yield_shared_cpu(&mut self) {
         if self.yields_left > 0 {
             self.yields_left -= 1;
             self.step_aside();
         }
-        Ok(())
     }
 
     /// A miss: a call has found the queue empty, or full, and did not wait.
@@ -172,6 +178,7 @@ impl Waiting {
     }
 
     /// Lets other programs run, above all the peer. Returns true if the caller must check the clock.
+    #[inline(never)] // three callers
     fn step_aside(&mut self) -> bool {
         if self.misses <= MISSES_BEFORE_NAP {
             self.is_starving = false;

@@ -2,8 +2,7 @@
 //! characters wide and 40 lines long. The result stands last, where the eye is after the run.
 
 use core::fmt;
-
-use arrayvec::ArrayVec;
+use core::iter::once;
 
 use super::output::{Decimal, Text, formatted, print};
 use super::params::Params;
@@ -63,10 +62,12 @@ impl<'a> Page<'a> {
     /// The rows of the figures of round trips, or of the others.
     fn rows(&self, f: &mut fmt::Formatter<'_>, of_round_trips: bool) -> fmt::Result {
         for figure in Figure::ALL {
-            let is_missing = figure.label().is_empty()
-                || matches!(figure, Figure::Late | Figure::MaxLateness)
-                    && self.params.settings.pace == 0;
-            if is_missing || figure.name().starts_with("round_trip_ns") != of_round_trips {
+            let is_missing =
+                !of_round_trips && self.sides.iter().all(|(_, side)| side.get(*figure).is_none());
+            if figure.label().is_empty()
+                || is_missing
+                || figure.name().starts_with("round_trip_ns") != of_round_trips
+            {
                 continue;
             }
             // Times are in microseconds throughout.
@@ -88,16 +89,10 @@ impl<'a> Page<'a> {
     fn histogram(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filled = (0..STEPS).filter(|step| self.total((*step, step + 1)) > 0).count();
         let steps_per_row = if filled > MAX_ROWS { 3 } else { 1 };
-        let mut rows = ArrayVec::<(usize, usize), STEPS>::new();
-        let mut first = 0;
-        while first < STEPS {
-            let next = if first == 0 { 1 } else { (first + steps_per_row).min(STEPS) };
-            rows.push((first, next));
-            first = next;
-        }
-        rows.retain(|steps| self.total(*steps) > 0);
-        let largest = rows.iter().map(|steps| self.total(*steps)).max().unwrap_or(0);
-        for steps in rows {
+        let row = |first: usize| (first, (first + steps_per_row).min(STEPS));
+        let rows = || once((0, 1)).chain((1..STEPS).step_by(steps_per_row).map(row));
+        let largest = rows().map(|steps| self.total(steps)).max().unwrap_or(0);
+        for steps in rows().filter(|steps| self.total(*steps) > 0) {
             // With a pace conclusion has no round trips.
             let count = |side: &Figures| Decimal(side.steps(steps), 0);
             self.numbers(f, &range(steps), &|side| side.get(Figure::Min).map(|_| count(side)))?;
@@ -109,6 +104,7 @@ impl<'a> Page<'a> {
     }
 
     /// The round trips of all sides in a range of steps.
+    #[inline(never)] // three callers
     fn total(&self, steps: (usize, usize)) -> u64 {
         self.sides.iter().map(|(_, side)| side.steps(steps)).sum()
     }
@@ -116,14 +112,6 @@ impl<'a> Page<'a> {
     /// The answer: how much was done, how fast, and whether it was right.
     fn result(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (_, first) = self.sides[0];
-        let warm_up = first.count(Figure::WarmUp);
-        if warm_up > 0 {
-            writeln!(
-                f,
-                "The first {:#} iterations are a warm-up, which is not timed.",
-                Decimal(warm_up, 0)
-            )?;
-        }
         let (done, wanted) = (first.count(Figure::Iterations), self.params.settings.iterations);
         write!(f, "{:#}", Decimal(done, 0))?;
         if done != wanted {
@@ -131,7 +119,12 @@ impl<'a> Page<'a> {
         }
         let is_corrupted = self.sides.iter().any(|(_, side)| side.count(Figure::Corrupted) > 0);
         let corruption = if is_corrupted { "then corruption" } else { "no corruption" };
-        writeln!(f, " iteration{}, {corruption}", if wanted == 1 { "" } else { "s" })?;
+        write!(f, " iteration{}", if wanted == 1 { "" } else { "s" })?;
+        let warm_up = first.count(Figure::WarmUp);
+        if warm_up > 0 {
+            write!(f, " (warm-up {:#})", Decimal(warm_up, 0))?;
+        }
+        writeln!(f, ", {corruption}")?;
         let Some(rate) = first.get(Figure::Rate) else { return Ok(()) };
         write!(f, "{:#} per second", Decimal(rate, 0))?;
         for (name, figure) in [(", round trip p50", Figure::P50), (", p99", Figure::P99)] {
@@ -186,9 +179,14 @@ impl fmt::Display for Page<'_> {
             self.rows(f, true)?;
         }
         f.write_str("\n")?;
-        let mut remarks = self.sides.iter().map(|(_, side)| Remark::all(self.params, side));
-        for remark in remarks.find(|remarks| !remarks.is_empty()).into_iter().flatten() {
-            writeln!(f, "{remark}")?;
+        for (_, side) in self.sides {
+            let remarks = Remark::all(self.params, side);
+            for remark in &remarks {
+                writeln!(f, "{remark}")?;
+            }
+            if !remarks.is_empty() {
+                break; // those of the other program have the same causes
+            }
         }
         self.result(f)
     }
@@ -210,6 +208,7 @@ mod tests {
     use super::*;
     use crate::chat::clock::SECOND;
     use crate::chat::conversation::End;
+    use crate::chat::distance::BOUNCES;
     use crate::chat::stats::Timing;
     use crate::chat::wait::Wait;
     use crate::chat::watchdog::Loss;
@@ -244,6 +243,7 @@ mq-sketch               VERSION, backend BACKEND, kernel 6.1.0
 start                   Sun Nov 22 23:42:00 2026 UTC
 
                                 premise     conclusion
+CPUs apart, before                 0.15           0.15 us
 own messages                          1             77  came back
 empty polls                   1,234,567              5  queue empty or full
 yields                                3             33  CPU offered
@@ -263,8 +263,7 @@ round trip p99.9                  30.08          30.08 us
 round trip p99.99                     -              - us
 round trip max                 4,000.00       4,000.00 us
 
-The mean is far from p50: other programs or a CPU quota may have disturbed the
-run. Repeat it with more ITERATIONS, or reduce the load.
+The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
 1,001 iterations, no corruption
 180,930 per second, round trip p50 1.50 us, p99 1.50 us
 ";
@@ -295,6 +294,7 @@ run. Repeat it with more ITERATIONS, or reduce the load.
             (held.stats.late, held.stats.max_lateness) = (1_000, 1 << 40);
             held.stats.usage[1].switches = 10_000;
             held.waiting.empty_polls = 123_456_789_012;
+            held.stats.distance.ticks = [Some(1 << 25), Some(1 << 30)];
             // From 0.5 us to 0.5 s: less takes no queue, and more no run that a person waits for.
             (10..31).for_each(|bit| held.stats.round_trips.record(1 << bit));
             let figures = figures(&held, End::Corrupted(32));
@@ -324,7 +324,7 @@ run. Repeat it with more ITERATIONS, or reduce the load.
         held.stats.usage[1].switches = 10_000;
         let page = page(&params, &held, End::Lost(Loss::Silent));
         assert!(page.contains("\n1,001 of 2,000 iterations"), "{page}");
-        assert!(!page.contains("another program got") && !page.contains("disturbed"), "{page}");
+        assert!(!page.contains(" program ran:") && !page.contains("The mean is far"), "{page}");
     }
 
     #[test]
@@ -332,15 +332,37 @@ run. Repeat it with more ITERATIONS, or reduce the load.
         let (params, mut held) = (params(), Held::new(Timing::FromReply));
         held.stats.usage[1].switches = 17 + 980;
         let both = page(&params, &held, End::Done);
-        assert!(
-            both.contains("\nIn 98 % of the iterations another program got the CPU, "),
-            "{both}"
-        );
-        assert!(both.contains("disturbed"), "{both}");
-        // Two CPUs do not keep other programs away; one CPU was asked for.
-        for (cpus, is_said) in [([0, 1], true), ([1, 1], false)] {
-            let params = Params { cpus: Some(cpus), ..params.clone() };
-            assert_eq!(page(&params, &held, End::Done).contains("another program got"), is_said);
+        assert!(both.contains("The mean is far"), "{both}");
+        // What to do depends on where the programs may run. If one CPU was asked for, nothing is said.
+        for (cpus, allowed, remark) in [
+            (
+                None,
+                Some(2),
+                Some("In 98 % of iterations the peer or another program ran: try CPUS=0,1."),
+            ),
+            (
+                None,
+                None,
+                Some("In 98 % of iterations the peer or another program ran: try CPUS=0,1."),
+            ),
+            (
+                None,
+                Some(1),
+                Some(
+                    "In 98 % of iterations the peer or another program ran: only one CPU is allowed.",
+                ),
+            ),
+            (
+                Some([0, 1]),
+                Some(1),
+                Some("In 98 % of iterations another program ran: reduce the load."),
+            ),
+            (Some([1, 1]), Some(1), None),
+        ] {
+            held.allowed_cpus = allowed;
+            let page = page(&Params { cpus, ..params.clone() }, &held, End::Done);
+            let said = page.lines().find(|line| line.starts_with("In "));
+            assert_eq!(said, remark, "{page}");
         }
         // In nanoseconds; p50 is 1,496, the middle of its bucket, or 1,500, the minimum.
         for (mean, is_far) in
@@ -351,7 +373,11 @@ run. Repeat it with more ITERATIONS, or reduce the load.
             (0..502).for_each(|_| held.stats.round_trips.record(3_000));
             let rest = 1_000 * 2 * mean - 502 * 3_000;
             (0..498).for_each(|_| held.stats.round_trips.record(rest / 498));
-            assert_eq!(page(&params, &held, End::Done).contains("disturbed"), is_far, "{mean}");
+            assert_eq!(
+                page(&params, &held, End::Done).contains("The mean is far"),
+                is_far,
+                "{mean}"
+            );
         }
     }
 
@@ -362,16 +388,46 @@ run. Repeat it with more ITERATIONS, or reduce the load.
         for (late, is_said) in [(100, false), (101, true)] {
             held.stats.late = late;
             let page = page(&params, &held, End::Done);
-            assert_eq!(
-                page.contains(&std::format!("\n{late} of 1,000 messages")),
-                is_said,
-                "{page}"
-            );
-            assert!(!page.contains("disturbed"), "{page}");
+            let text =
+                "\n10 % of messages were late, 180,930 of 1,000 per second: use a longer PACE.\n";
+            assert_eq!(page.contains(text), is_said, "{page}");
+            assert!(!page.contains("The mean is far"), "{page}");
         }
         held.clock.skipped = 3_599_999_999_999;
         let page = page(&params, &held, End::Lost(Loss::Silent));
-        assert!(page.contains("\nThe clocks disagreed for 3,599,999 ms, which"), "{page}");
+        assert!(
+            page.contains(
+                "\nThe machine probably slept or was paused: 3,599,999 ms are left out.\n"
+            ),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn cpus_that_moved_and_too_few_round_trips_get_a_remark() {
+        let (mut params, mut held) = (params(), Held::new(Timing::FromReply));
+        for (after, is_said) in [(None, false), (Some(250), false), (Some(252), true)] {
+            held.stats.distance.ticks = [Some(BOUNCES * 200), after.map(|ticks| ticks * BOUNCES)];
+            let page = page(&params, &held, End::Done);
+            let text = "\nThe CPUs moved during the run";
+            assert_eq!(page.contains(text), is_said, "{page}");
+        }
+        for (pace, timing, count, is_said) in [
+            (0, Timing::FromReply, 100, false),
+            (0, Timing::FromReply, 99, true),
+            (1000, Timing::FromDue, 99, true),
+            (1000, Timing::None, 0, false),
+        ] {
+            (params.settings.pace, held) = (pace, Held::new(timing));
+            held.stats.round_trips.clear();
+            (0..count).for_each(|_| held.stats.round_trips.record(3_000));
+            let page = page(&params, &held, End::Done);
+            assert_eq!(
+                page.contains("\nToo few round trips for these figures: "),
+                is_said,
+                "{page}"
+            );
+        }
     }
 
     #[test]
@@ -382,8 +438,7 @@ run. Repeat it with more ITERATIONS, or reduce the load.
         assert!(!corrupted.contains("warm-up"), "{corrupted}");
         held.stats.replies_at_start = 101;
         let warmed_up = page(&params, &held, End::Done);
-        let note =
-            "\nThe first 100 iterations are a warm-up, which is not timed.\n1,001 iterations, no";
+        let note = "\n1,001 iterations (warm-up 100), no corruption\n";
         assert!(warmed_up.contains(note), "{warmed_up}");
         (held.stats.replies_at_start, held.stats.answered) = (0, 0);
         let untimed = page(&params, &held, End::Done);

@@ -47,7 +47,7 @@ pub struct Params {
     pub report: Report,
     pub sealed: bool,
     /// That of premise and that of conclusion.
-    pub cpus: Option<[u16; 2]>,
+    pub cpus: Option<[usize; 2]>,
 }
 
 /// A parameter.
@@ -399,16 +399,17 @@ fn pace(value: &[u8]) -> Result<u64, &'static str> {
     }
 }
 
-fn cpus(value: &[u8]) -> Result<Option<[u16; 2]>, &'static str> {
-    let cpu = |value: &[u8]| match from_digits(value.trim_ascii(), 10) {
-        Some(cpu) if cpu < os::CPUS as u64 => Ok(cpu as u16),
-        _ => Err("is not one CPU or two: use numbers below 768, like 0,1"),
-    };
-    match value.iter().position(|byte| *byte == b',') {
-        None if value.is_empty() => Ok(None),
-        None => cpu(value).map(|both| Some([both; 2])),
-        Some(comma) => Ok(Some([cpu(&value[..comma])?, cpu(&value[comma + 1..])?])),
+fn cpus(value: &[u8]) -> Result<Option<[usize; 2]>, &'static str> {
+    if value.is_empty() {
+        return Ok(None);
     }
+    let mut cpus = value.splitn(2, |byte| *byte == b',').map(|cpu| {
+        let cpu = from_digits(cpu.trim_ascii(), 10).filter(|cpu| *cpu < os::CPUS as u64);
+        cpu.ok_or("is not one CPU or two: use numbers below 768, like 0,1")
+    });
+    let mut next = || cpus.next().transpose();
+    let premise = next()?.unwrap_or_default() as usize;
+    Ok(Some([premise, next()?.map_or(premise, |cpu| cpu as usize)]))
 }
 
 fn flag(value: &[u8]) -> Result<bool, &'static str> {

@@ -10,6 +10,7 @@ use super::params::Params;
 use crate::chat::clock::{Clock, SECOND, mul_div};
 use crate::chat::conversation::End;
 use crate::chat::dialogue::Dialogue;
+use crate::chat::distance::BOUNCES;
 use crate::chat::stats::{Stats, Timing};
 use crate::chat::wait::Waiting;
 use crate::mq;
@@ -18,13 +19,21 @@ use crate::mq;
 /// [`Conversation`](crate::chat::conversation::Conversation), which is over.
 #[allow(missing_docs)]
 pub struct Run<'a> {
-    /// CLOCK_REALTIME at the start, in seconds since 1970.
-    pub started: u64,
+    pub start: Start,
     pub dialogue: &'a Dialogue,
     pub stats: &'a Stats,
     pub waiting: &'a Waiting,
     pub clock: &'a Clock,
     pub end: End,
+}
+
+/// What is known before the first message.
+#[derive(Clone, Copy)]
+pub struct Start {
+    /// CLOCK_REALTIME, in seconds since 1970.
+    pub seconds: u64,
+    /// How many CPUs the program may use. None if a sandbox does not tell.
+    pub allowed_cpus: Option<u64>,
 }
 
 impl Run<'_> {
@@ -52,6 +61,13 @@ impl Run<'_> {
     /// The round trip that `part` in ten thousand do not exceed.
     fn percentile(&self, part: u64) -> Option<u64> {
         self.nanoseconds(self.stats.round_trips.percentile(part, 10_000))
+    }
+
+    /// The distance between the CPUs, before (0) and after (1).
+    #[inline(never)]
+    fn distance(&self, when: usize) -> Option<u64> {
+        let ticks = self.stats.distance.ticks[when]?;
+        Some((self.clock.to_nanoseconds(ticks) + BOUNCES / 2) / BOUNCES)
     }
 
     /// A figure that only premise with a pace has.
@@ -105,15 +121,18 @@ macro_rules! figures {
             }
         }
 
-        /// The figures of a run. None if it cannot give one: `-` on the page, and null in json.
-        fn calculate($run: &Run<'_>) -> [Option<u64>; Figure::ALL.len()] {
-            [$($get),*]
+        /// The figures of a run. `NONE` if it cannot give one: `-` on the page, and null in json.
+        fn calculate($run: &Run<'_>) -> [u64; Figure::ALL.len()] {
+            [$($get.unwrap_or(NONE)),*]
         }
     };
 }
 
 figures! { run:
-    Started "start_unix_seconds" "" Count, Some(run.started), "";
+    Started "start_unix_seconds" "" Count, Some(run.start.seconds), "";
+    AllowedCpus "allowed_cpus" "" Count, run.start.allowed_cpus, "";
+    DistanceBefore "cpu_distance_ns.0" "CPUs apart, before" Nanoseconds, run.distance(0), "";
+    DistanceAfter "cpu_distance_ns.1" "CPUs apart, after" Nanoseconds, run.distance(1), "";
     Iterations "iterations" "" Count, Some(run.dialogue.replies()), "";
     Corrupted "corrupted" "" Count, Some(matches!(run.end, End::Corrupted(_)).into()), "";
     WarmUp "warm_up_iterations" "" Count, Some(run.stats.replies_at_start.saturating_sub(1)), "";
@@ -172,9 +191,7 @@ impl Figures {
     pub fn new(run: &Run<'_>) -> Figures {
         let mut numbers = [0; NUMBERS];
         let (figures, steps) = numbers.split_at_mut(Figure::ALL.len());
-        for (number, figure) in figures.iter_mut().zip(calculate(run)) {
-            *number = figure.unwrap_or(NONE);
-        }
+        figures.copy_from_slice(&calculate(run));
         for (middle, count) in run.stats.round_trips.middles() {
             let nanoseconds = run.clock.to_nanoseconds(middle);
             let step = (0..STEPS - 1).find(|step| nanoseconds < end_of_step(*step));
@@ -204,45 +221,70 @@ impl Figures {
 pub enum Remark {
     /// The clocks disagreed for this many nanoseconds.
     ClockJumped(u64),
-    /// This many messages were sent late, of that many.
-    SentLate(u64, u64),
+    /// There are fewer than 100 round trips.
+    FewRoundTrips,
+    /// This many per cent of the messages were sent late; and the rate, reached and wanted.
+    SentLate(u64, [u64; 2]),
     /// In this many per cent of the iterations another program got the CPU. An involuntary switch does
     /// not tell which: if both programs share a CPU, it is the peer in each iteration.
-    Preempted(u64),
+    /// Which program is possible, and what to do, depends on where the programs may run.
+    Preempted(u64, &'static str),
     /// The mean is far from p50.
     MeanFar,
+    /// The distance between the CPUs changed by more than a quarter.
+    CpusMoved,
 }
 
 impl Remark {
-    /// The remarks on a run, the gravest first. If the run did not end well or is short, only the first
-    /// is possible.
-    pub fn all(params: &Params, figures: &Figures) -> ArrayVec<Remark, 3> {
+    /// The remarks on a run, the gravest first. If the run did not end well, only the first is possible.
+    pub fn all(params: &Params, figures: &Figures) -> ArrayVec<Remark, 4> {
         let mut remarks = ArrayVec::new();
         let skipped = figures.count(Figure::Skipped);
         if skipped > 0 {
             remarks.push(Remark::ClockJumped(skipped));
         }
         let iterations = figures.count(Figure::Iterations);
-        if iterations != params.settings.iterations || figures.get(Figure::P99).is_none() {
+        if iterations != params.settings.iterations {
             return remarks;
         }
-        let timed = iterations.saturating_sub(1 + figures.count(Figure::WarmUp)).max(1);
-        if params.settings.pace != 0 {
+        let (pace, timed) = (
+            params.settings.pace,
+            iterations.saturating_sub(1 + figures.count(Figure::WarmUp)).max(1),
+        );
+        let is_timed = pace == 0 || figures.get(Figure::Late).is_some();
+        if is_timed && figures.get(Figure::P99).is_none() {
+            remarks.push(Remark::FewRoundTrips);
+        } else if pace != 0 {
             // Any program may have the CPU between two messages.
-            let late = figures.count(Figure::Late);
+            let (late, rate) = (figures.count(Figure::Late), figures.count(Figure::Rate));
             if late > timed / 10 {
-                remarks.push(Remark::SentLate(late, timed));
+                remarks.push(Remark::SentLate(
+                    100 * late / timed,
+                    [rate, mul_div(1_000_000, 1, pace)],
+                ));
             }
-            return remarks;
+        } else {
+            let switches = 100 * figures.count(Figure::Switches) / timed;
+            let cause = match (params.cpus, figures.get(Figure::AllowedCpus)) {
+                (Some([premise, conclusion]), _) if premise == conclusion => "", // as asked for
+                (Some(_), _) => "another program ran: reduce the load",
+                (None, Some(1)) => "the peer or another program ran: only one CPU is allowed",
+                (None, _) => "the peer or another program ran: try CPUS=0,1",
+            };
+            if switches >= 10 && !cause.is_empty() {
+                remarks.push(Remark::Preempted(switches.min(100), cause));
+            }
+            let (mean, median) = (figures.count(Figure::Mean), figures.count(Figure::P50));
+            if mean < median / 5 * 4 || mean > median / 4 * 5 {
+                remarks.push(Remark::MeanFar);
+            }
         }
-        let switches = 100 * figures.count(Figure::Switches) / timed;
-        let is_wanted = params.cpus.is_some_and(|[premise, conclusion]| premise == conclusion);
-        if switches >= 10 && !is_wanted {
-            remarks.push(Remark::Preempted(switches.min(100)));
-        }
-        let (mean, median) = (figures.count(Figure::Mean), figures.count(Figure::P50));
-        if mean < median / 5 * 4 || mean > median / 4 * 5 {
-            remarks.push(Remark::MeanFar);
+        let distance =
+            [Figure::DistanceBefore, Figure::DistanceAfter].map(|when| figures.get(when));
+        if let [Some(before), Some(after)] = distance
+            && 4 * before.abs_diff(after) > before.min(after)
+        {
+            remarks.push(Remark::CpusMoved);
         }
         remarks
     }
@@ -251,9 +293,11 @@ impl Remark {
     pub fn word(&self) -> &'static str {
         match self {
             Remark::ClockJumped(_) => "clock_jumped",
+            Remark::FewRoundTrips => "few_round_trips",
             Remark::SentLate(..) => "sent_late",
-            Remark::Preempted(_) => "preempted",
+            Remark::Preempted(..) => "preempted",
             Remark::MeanFar => "mean_far",
+            Remark::CpusMoved => "cpus_moved",
         }
     }
 }
@@ -263,24 +307,26 @@ impl fmt::Display for Remark {
         match *self {
             Remark::ClockJumped(nanoseconds) => write!(
                 f,
-                "The clocks disagreed for {:#} ms, which are left out:\n\
-                 the machine slept or was paused.",
+                "The machine probably slept or was paused: {:#} ms are left out.",
                 Decimal(nanoseconds / 1_000_000, 0)
             ),
-            Remark::SentLate(late, sent) => write!(
+            Remark::FewRoundTrips => {
+                f.write_str("Too few round trips for these figures: use 1,000 or more ITERATIONS.")
+            }
+            Remark::SentLate(percent, [rate, wanted]) => write!(
                 f,
-                "{:#} of {:#} messages were late: choose a longer PACE, or reduce the load.",
-                Decimal(late, 0),
-                Decimal(sent, 0)
+                "{percent} % of messages were late, {:#} of {:#} per second: use a longer PACE.",
+                Decimal(rate, 0),
+                Decimal(wanted, 0)
             ),
-            Remark::Preempted(percent) => write!(
-                f,
-                "In {percent} % of the iterations another program got the CPU, perhaps the peer:\ncompare \
-                 with CPUS=0,1, or reduce the load."
-            ),
+            Remark::Preempted(percent, cause) => {
+                write!(f, "In {percent} % of iterations {cause}.")
+            }
             Remark::MeanFar => f.write_str(
-                "The mean is far from p50: other programs or a CPU quota may have disturbed the\nrun. \
-                 Repeat it with more ITERATIONS, or reduce the load.",
+                "The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.",
+            ),
+            Remark::CpusMoved => f.write_str(
+                "The CPUs moved during the run, so the distance between them changed: repeat it.",
             ),
         }
     }
@@ -345,19 +391,26 @@ impl fmt::Display for Json<'_> {
             None => f.write_str("null")?,
         }
         write!(f, ",\"end\":\"{end}\"")?;
+        // `a.b` is the member b of the object a, and `a.0` the first element of the array a.
         let mut group = "";
         for figure in Figure::ALL {
             let name = figure.name();
             let (object, member) = name.split_once('.').unwrap_or(("", name));
-            match object == group {
-                true => f.write_str(",")?,
-                false => write!(f, ",\"{object}\":{{")?,
+            let is_element = member.starts_with(['0', '1']);
+            let comma = if group.starts_with("cpu") && !is_element { "]," } else { "," };
+            f.write_str(comma)?;
+            if object != group && !object.is_empty() {
+                let start = if is_element { "[" } else { "{" };
+                write!(f, "\"{object}\":{start}")?;
+            }
+            if !is_element {
+                write!(f, "\"{member}\":")?;
             }
             group = object;
             let decimals = if figure.unit() == Unit::Seconds { 9 } else { 0 };
             match figures.get(*figure) {
-                Some(number) => write!(f, "\"{member}\":{}", Decimal(number, decimals))?,
-                None => write!(f, "\"{member}\":null")?,
+                Some(number) => Decimal(number, decimals).fmt(f)?,
+                None => f.write_str("null")?,
             }
         }
         f.write_str("},\"remarks\":[")?;
@@ -397,6 +450,8 @@ impl fmt::Display for Quoted<'_> {
 pub(super) mod tests {
     use super::*;
     use crate::chat::clock::Moment;
+    use crate::chat::dialogue::Side;
+    use crate::chat::distance::Distance;
     use crate::chat::message::Message;
     use crate::chat::pace::LATE;
     use crate::chat::stats::Usage;
@@ -410,11 +465,12 @@ pub(super) mod tests {
         pub stats: Stats,
         pub waiting: Waiting,
         pub clock: Clock,
+        pub allowed_cpus: Option<u64>,
     }
 
     impl Held {
         /// A conversation of 1001 replies, on a counter of 2 GHz: round trips of 1.5 us, one of 30 us
-        /// and one of 4 ms.
+        /// and one of 4 ms. The distance was 0.15 us at first, and was not measured at the end.
         pub fn new(timing: Timing) -> Held {
             let mut dialogue = Dialogue::conclusion(1001, 32);
             dialogue.receive(Message::time(0).text());
@@ -423,7 +479,8 @@ pub(super) mod tests {
                 let reply = *dialogue.expected().unwrap();
                 dialogue.receive(reply.text());
             }
-            let mut stats = Stats::new(timing, 1001);
+            let mut stats = Stats::new(timing, 1001, Distance::new(Side::Conclusion, None));
+            stats.distance.ticks[0] = Some(BOUNCES * 300);
             for ticks in [3_000; 998].into_iter().chain([60_000, 8_000_000]) {
                 stats.round_trips.record(ticks);
             }
@@ -437,7 +494,7 @@ pub(super) mod tests {
             (waiting.empty_polls, waiting.yields) = (1_234_567, 3);
             let mut clock = Clock::new(Moment { ticks: 5_000, nanoseconds: 7_000 });
             clock.update(Moment { ticks: 5_000 + 2 * SECOND, nanoseconds: 7_000 + SECOND });
-            Held { dialogue, stats, waiting, clock }
+            Held { dialogue, stats, waiting, clock, allowed_cpus: Some(2) }
         }
 
         /// A conversation in which nothing was said.
@@ -445,14 +502,15 @@ pub(super) mod tests {
             let dialogue = Dialogue::conclusion(1, 32);
             Held {
                 dialogue,
-                stats: Stats::new(Timing::FromReply, 1),
+                stats: Stats::new(Timing::FromReply, 1, Distance::new(Side::Conclusion, None)),
                 ..Held::new(Timing::FromReply)
             }
         }
 
         pub fn run(&self, end: End) -> Run<'_> {
-            let Held { dialogue, stats, waiting, clock } = self;
-            Run { started: 1_795_390_920, dialogue, stats, waiting, clock, end }
+            let Held { dialogue, stats, waiting, clock, allowed_cpus } = self;
+            let start = Start { seconds: 1_795_390_920, allowed_cpus: *allowed_cpus };
+            Run { start, dialogue, stats, waiting, clock, end }
         }
     }
 
@@ -480,7 +538,8 @@ pub(super) mod tests {
             "{{\"program\":\"conclusion\",\"version\":\"{version}\",\"backend\":\"{backend}\",\
              \"kernel\":\"6.1.0\",\"queue\":\"/my_message_queue\",\"wait\":\"poll\",\
              \"message_size\":32,\"sealed\":false,\"pace_us\":0,\"cpus\":null,\
-             \"end\":\"failed\",\"start_unix_seconds\":1795390920,\"iterations\":1001,\
+             \"end\":\"failed\",\"start_unix_seconds\":1795390920,\"allowed_cpus\":2,\
+             \"cpu_distance_ns\":[150,null],\"iterations\":1001,\
              \"corrupted\":0,\"warm_up_iterations\":0,\"seconds\":0.005527000,\
              \"skipped_seconds\":0.000000000,\"iterations_per_second\":180930,\"own_messages\":1,\"empty_polls\":1234567,\
              \"yields\":3,\"involuntary_switches\":2,\"user_seconds\":1.500000000,\

@@ -12,7 +12,7 @@ use core::ffi::{CStr, c_int, c_short, c_ulong, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::{from_ref, null, null_mut};
 
-use super::{Disposition, Errno, Fd, SignalSet};
+use super::{CpuSet, Disposition, Errno, Fd, SignalSet};
 use super::{alarm_timer, cpu_set, write_lock, written};
 
 /// The value of a call; or, if it is -1, the error of that call.
@@ -128,10 +128,17 @@ pub fn sched_yield() {
 }
 
 /// sched_setaffinity(2)
-pub fn set_cpu(cpu: u16) -> Result<(), Errno> {
+pub fn set_cpu(cpu: usize) -> Result<(), Errno> {
     let set = cpu_set(cpu);
     // SAFETY: `set` is read, given with its size. Its bits are those of a cpu_set_t.
     done(unsafe { libc::sched_setaffinity(0, size_of_val(&set), from_ref(&set).cast()) })
+}
+
+/// sched_getaffinity(2)
+pub fn cpus() -> Result<CpuSet, Errno> {
+    let size = size_of::<CpuSet>();
+    // SAFETY: at most a CpuSet is written, which is made of integers.
+    unsafe { written(|set: *mut CpuSet| done(libc::sched_getaffinity(0, size, set.cast()))) }
 }
 
 /// getrusage(2)

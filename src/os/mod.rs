@@ -21,6 +21,7 @@
 //! | [`set_alarm_interval`] | SIGALRM arrives every `microseconds`; 0: never | EINVAL: a second or more |
 //! | [`sched_yield`] | offers the CPU to other processes | |
 //! | [`set_cpu`] | sets the only CPU on which this process may run | EINVAL: it may not run there |
+//! | [`cpus`] | the CPUs on which this process may run | EINVAL: the machine may have more than [`CPUS`] |
 //! | [`getrusage`] | times and counters of this process | |
 //! | [`uname`] | the kernel's names | |
 //! | [`mmap`] | maps zeroed memory that later children share: see [`map_shared`] | ENOMEM; EINVAL: the length is 0 |
@@ -149,10 +150,13 @@ impl SignalSet {
 /// The argument of [`set_cpu`] must be below this number.
 pub const CPUS: usize = 768;
 
-/// The set that contains only `cpu`: CPU N is bit N, as in sched_setaffinity(2).
-fn cpu_set(cpu: u16) -> [c_ulong; CPUS / c_ulong::BITS as usize] {
+/// A set of CPUs: CPU N is bit N, as in sched_setaffinity(2).
+pub type CpuSet = [c_ulong; CPUS / c_ulong::BITS as usize];
+
+/// The set that contains only `cpu`.
+fn cpu_set(cpu: usize) -> CpuSet {
     const BITS: usize = c_ulong::BITS as usize;
-    let (cpu, mut set) = (usize::from(cpu), [0; CPUS / BITS]);
+    let mut set = [0; CPUS / BITS];
     set[cpu / BITS] = 1 << (cpu % BITS);
     set
 }

@@ -8,7 +8,7 @@ use core::ffi::{CStr, c_int, c_long, c_short, c_ulong, c_void};
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{from_mut, from_ref};
 
-use super::{Disposition, Errno, Fd, SignalSet};
+use super::{CpuSet, Disposition, Errno, Fd, SignalSet};
 use super::{alarm_timer, cpu_set, write_lock, written};
 use crate::arch;
 
@@ -168,11 +168,19 @@ pub fn sched_yield() {
 
 /// `long sched_setaffinity(pid_t pid, unsigned int len, unsigned long *user_mask_ptr)`,
 /// kernel/sched/syscalls.c
-pub fn set_cpu(cpu: u16) -> Result<(), Errno> {
+pub fn set_cpu(cpu: usize) -> Result<(), Errno> {
     let (this_process, set) = (0, cpu_set(cpu));
     let arguments = [this_process, size_of_val(&set), from_ref(&set) as usize];
     // SAFETY: the kernel reads `set`, given with its size.
     unsafe { syscall(libc::SYS_sched_setaffinity, arguments) }.map(drop)
+}
+
+/// `long sched_getaffinity(pid_t pid, unsigned int len, unsigned long *user_mask_ptr)`,
+/// kernel/sched/syscalls.c
+pub fn cpus() -> Result<CpuSet, Errno> {
+    let arguments = |set: *mut CpuSet| [0, size_of::<CpuSet>(), set as usize];
+    // SAFETY: the kernel writes at most a CpuSet, which is made of integers.
+    unsafe { written(|set| syscall(libc::SYS_sched_getaffinity, arguments(set))) }
 }
 
 /// `int getrusage(int who, struct rusage *ru)`, kernel/sys.c

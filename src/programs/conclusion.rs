@@ -1,10 +1,9 @@
 //! `conclusion`: waits for the queue, opens it, accepts any first message.
 
 use super::{
-    HandOver, Program, greet, install_filter, install_handlers, observer, print_ending, report,
-    schedule, seal,
+    Program, Shared, greet, install_filter, install_handlers, observer, print_ending, report,
+    schedule, seal, start,
 };
-use crate::chat::clock::SECOND;
 use crate::chat::conversation::{Conversation, End};
 use crate::chat::dialogue::{Dialogue, Side};
 use crate::chat::watchdog::{Loss, SilenceTimer};
@@ -47,7 +46,7 @@ fn run(_: &Process, params: &Params) -> Result<ExitCode, CallError> {
 pub fn converse(
     params: &Params,
     mut progress: Progress,
-    hand_over: Option<HandOver<'_>>,
+    shared: Option<&Shared<'_>>,
 ) -> Result<ExitCode, CallError> {
     greet(SIDE, params, "Oooo 'ello, I'm Mrs. Conclusion!")?;
     let settings = &params.settings;
@@ -66,12 +65,13 @@ pub fn converse(
         complain(SIDE.name(), format_args!("{name}: another {in_use}"));
         return Ok(ExitCode::FAILED);
     }
+    let start = start();
     install_filter(params, seal::CONCLUSION)?;
-    let now = os::realtime_nanoseconds() / SECOND;
     let mut observer = observer(SIDE, params, progress);
-    let mut conversation = Conversation::new(&queue, dialogue, settings, &mut observer);
+    let lines = shared.and_then(|shared| shared.lines);
+    let mut conversation = Conversation::new(&queue, dialogue, settings, lines, &mut observer);
     let end = conversation.run();
-    Ok(report(params, &conversation, (now, end), hand_over))
+    Ok(report(params, &conversation, (start, end), shared))
 }
 
 /// Opens the queue as soon as it exists.

@@ -7,17 +7,20 @@ pub mod premise;
 pub mod seal;
 pub mod sketch;
 
+use core::ffi::c_ulong;
 use core::panic::PanicInfo;
 
 use self::seal::{List, install};
+use crate::chat::clock::SECOND;
 use crate::chat::conversation::{Conversation, End, Event};
 use crate::chat::dialogue::Side;
+use crate::chat::distance::Lines;
 use crate::cli::explain::{CallError, Ending, Explained, failed};
 use crate::cli::output::{self, Escaped, check_stdout, complain, formatted, say, write_all};
 use crate::cli::page::Page;
 use crate::cli::params::{self, About, Params, Report};
 use crate::cli::progress::Progress;
-use crate::cli::report::{Figures, Json, Run};
+use crate::cli::report::{Figures, Json, Run, Start};
 use crate::os::{self, Call, Errno, STDOUT, SignalSet};
 use crate::runtime::signals;
 use crate::runtime::start::{ExitCode, Process};
@@ -131,26 +134,42 @@ fn observer(
     }
 }
 
-/// Takes the figures of a child of [`sketch`], and its error: the parent prints them.
-pub type HandOver<'a> = &'a dyn Fn(&Figures, &str);
+/// What a child of [`sketch`] shares with its parent, and with its peer.
+pub struct Shared<'a> {
+    /// Takes the figures and the error: the parent prints them.
+    hand_over: &'a dyn Fn(&Figures, &str),
+    /// None if both programs run on one CPU.
+    lines: Option<Lines>,
+}
 
-/// Prints the report of a conversation, and the error if there is one. With `hand_over` it prints json
+/// The start of a conversation. Before the filter of SEALED=1, which does not allow the calls.
+fn start() -> Start {
+    let allowed_cpus = os::cpus().ok().map(|set| {
+        let has = |cpu: &usize| {
+            set[cpu / c_ulong::BITS as usize] >> (cpu % c_ulong::BITS as usize) & 1 == 1
+        };
+        (0..os::CPUS).filter(has).count() as u64
+    });
+    Start { seconds: os::realtime_nanoseconds() / SECOND, allowed_cpus }
+}
+
+/// Prints the report of a conversation, and the error if there is one. A child of [`sketch`] prints json
 /// alone, and hands over the rest.
 fn report(
     params: &Params,
     conversation: &Conversation<'_>,
-    (started, end): (u64, End),
-    hand_over: Option<HandOver<'_>>,
+    (start, end): (Start, End),
+    shared: Option<&Shared<'_>>,
 ) -> ExitCode {
     let Conversation { dialogue, stats, waiting, clock, received, .. } = conversation;
-    let run = Run { started, dialogue, stats, waiting, clock, end };
+    let run = Run { start, dialogue, stats, waiting, clock, end };
     let figures = Figures::new(&run);
     let printed = match params.report {
         Report::Json => {
             let kernel = os::kernel_release();
             write_all(&STDOUT, &Json::new(params, &kernel, &run, &figures).line())
         }
-        Report::Text if hand_over.is_some() => Ok(()),
+        Report::Text if shared.is_some() => Ok(()),
         Report::Text => {
             let sides = [(dialogue.side(), &figures)];
             Page::new(params, &os::kernel_release(), &sides).print()
@@ -162,9 +181,9 @@ fn report(
     };
     let (queue, timeout) = (&params.queue_name, params.settings.timeout);
     let ending = Ending { queue, timeout, dialogue, received, end };
-    match hand_over {
-        Some(hand_over) => {
-            hand_over(&figures, &formatted(format_args!("{ending}")));
+    match shared {
+        Some(shared) => {
+            (shared.hand_over)(&figures, &formatted(format_args!("{ending}")));
             ending.status()
         }
         None => print_ending(&ending),

@@ -3,10 +3,10 @@
 use core::hint::black_box;
 
 use super::{
-    HandOver, Program, greet, install_filter, install_handlers, observer, report, schedule, seal,
-    status_of,
+    Program, Shared, greet, install_filter, install_handlers, observer, report, schedule, seal,
+    start, status_of,
 };
-use crate::chat::clock::{SECOND, ticks};
+use crate::chat::clock::ticks;
 use crate::chat::conversation::Conversation;
 use crate::chat::dialogue::{Dialogue, Side};
 use crate::chat::message::Message;
@@ -78,22 +78,23 @@ fn cause(name: &QueueName, errno: Errno) -> Option<Cause> {
 pub fn converse(
     params: &Params,
     queue: &mut Queue,
-    hand_over: Option<HandOver<'_>>,
+    shared: Option<&Shared<'_>>,
 ) -> Result<ExitCode, CallError> {
     let settings = &params.settings;
     let progress = Progress::new(SIDE.name(), !settings.verbose);
+    let start = start();
     if let Err(error) = install_filter(params, seal::PREMISE) {
         let _ = remove_queue(params, queue);
         return Err(error);
     }
-    let now = os::realtime_nanoseconds() / SECOND;
-    let first = Message::time(now);
+    let first = Message::time(start.seconds);
     let dialogue = Dialogue::premise(first, settings.iterations, settings.message_size);
     let mut observer = observer(SIDE, params, progress);
-    let mut conversation = Conversation::new(queue, dialogue, settings, &mut observer);
+    let lines = shared.and_then(|shared| shared.lines);
+    let mut conversation = Conversation::new(queue, dialogue, settings, lines, &mut observer);
     let end = conversation.run();
     let removed = remove_queue(params, conversation.queue).map(|()| ExitCode::DONE);
-    let status = report(params, &conversation, (now, end), hand_over);
+    let status = report(params, &conversation, (start, end), shared);
     Ok(status.or(status_of(SIDE.name(), params, removed)))
 }
 

@@ -109,7 +109,8 @@ const START_CHILDREN: &[Rule] = &[
     only(SYS_mq_open, 1, &[one(O_RDWR), one(O_RDWR | O_NONBLOCK)]), // without O_CREAT
     only(SYS_fcntl, 1, &[one(F_GETLK), one(F_SETLK)]),              // conclusion takes its lock
     only(SYS_sched_setaffinity, 0, &[0..=0]),                       // CPUS
-    only(SYS_ioctl, 1, &[one(TIOCGWINSZ as c_int)]),                // is standard error a terminal?
+    any(SYS_sched_getaffinity),
+    only(SYS_ioctl, 1, &[one(TIOCGWINSZ as c_int)]), // is standard error a terminal?
 ];
 
 #[cfg(not(freestanding))]

@@ -12,10 +12,11 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use arrayvec::ArrayVec;
 
 use super::{
-    HandOver, Program, conclusion, install_filter, install_handlers, premise, schedule, seal,
+    Program, Shared, conclusion, install_filter, install_handlers, premise, schedule, seal,
     status_of,
 };
 use crate::chat::dialogue::Side;
+use crate::chat::distance::LINE;
 use crate::cli::explain::{CallError, failed};
 use crate::cli::output::complain;
 use crate::cli::page::Page;
@@ -53,27 +54,30 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         schedule(side, params)?;
     }
     let parent = os::process_id();
-    let shared = os::map_shared(2 * SLOT).map_err(failed(Call::mmap))?;
-    let slots = [Slot(&shared[..SLOT]), Slot(&shared[SLOT..])];
+    let memory = os::map_shared(2 * SLOT + 2 * LINE).map_err(failed(Call::mmap))?;
+    let (lines, slots) = memory.split_at(2 * LINE);
+    let (premise, conclusion) = slots.split_at(SLOT);
+    let slots = [Slot(premise), Slot(conclusion)];
+    let lines =
+        params.cpus.is_none_or(|[premise, conclusion]| premise != conclusion).then_some(lines);
     let mut queue = premise::create_queue(params)?;
     if let Err(error) = block_signals().and_then(|()| install_filter(params, seal::SKETCH)) {
         let _ = premise::remove_queue(params, &queue);
         return Err(error);
     }
-    let start = |side: Side, body: &mut dyn FnMut(HandOver<'_>) -> Result<ExitCode, CallError>| {
+    let start = |side: Side, body: &mut dyn FnMut(&Shared<'_>) -> Result<ExitCode, CallError>| {
         process.fork(|| {
-            let hand_over: HandOver<'_> =
-                &|figures, error| slots[side as usize].fill(figures, error);
-            status_of(side.name(), params, prepare_child(parent).and_then(|()| body(hand_over)))
+            let slot = &slots[side as usize];
+            let shared = Shared { hand_over: &|figures, error| slot.fill(figures, error), lines };
+            status_of(side.name(), params, prepare_child(parent).and_then(|()| body(&shared)))
         })
     };
-    let premise = start(Side::Premise, &mut |hand_over| {
-        premise::converse(params, &mut queue, Some(hand_over))
-    });
-    let conclusion = start(Side::Conclusion, &mut |hand_over| {
+    let premise =
+        start(Side::Premise, &mut |shared| premise::converse(params, &mut queue, Some(shared)));
+    let conclusion = start(Side::Conclusion, &mut |shared| {
         schedule(Side::Conclusion, params)?;
         let progress = Progress::new("", false); // premise shows it
-        conclusion::converse(params, progress, Some(hand_over))
+        conclusion::converse(params, progress, Some(shared))
     });
     let mut children = Children {
         running: [premise.ok(), conclusion.ok()],

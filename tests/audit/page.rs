@@ -19,8 +19,10 @@ fn page() -> String {
 
 /// A line of a trace without what differs from run to run: addresses, times, digests and limits.
 fn without_differences(line: &str) -> String {
-    // The path and the arguments of a program; the user's umask.
-    if let Some(name) = ["execve", "umask"].iter().find(|name| line.starts_with(**name)) {
+    // The path and the arguments of a program; the user's umask; the CPUs of the machine.
+    if let Some(name) =
+        ["execve", "umask", "sched_getaffinity"].iter().find(|name| line.starts_with(**name))
+    {
         return name.to_string();
     }
     if line.starts_with(r#"write(1, "\nqueue "#) {

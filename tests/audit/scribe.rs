@@ -185,6 +185,7 @@ impl Scribe {
                 assert!((1..b / 8).all(|i| word(c + 8 * i) == 0), "CPUs above 63");
                 format!("{}, {b}, {:#b}", checked_argument(name, a), word(c))
             }
+            "sched_getaffinity" => format!("{a}, {b}"),
             "getrusage" => constant(a, named!(RUSAGE_SELF)),
             "rt_sigaction" if b == 0 => format!("{}, NULL", signal(a)),
             "rt_sigaction" => {
@@ -228,6 +229,7 @@ impl Scribe {
                 let is_free = word(call, call.args[2]) as i16 == libc::F_UNLCK as i16;
                 if is_free { "free".into() } else { "taken".into() }
             }
+            ("sched_getaffinity", _) => String::new(), // how many bytes this kernel has
             ("umask", _) => format!("{result:03o}"),
             ("mmap", _) => "shared memory".into(),
             ("mq_open", _) => {

@@ -87,6 +87,7 @@ pub const CALLS: &[Row] = rows! {
     SYS_rt_sigprocmask 135 FAILED_OR_DONE;
     SYS_rt_sigreturn 139 NEVER;
     SYS_rt_sigtimedwait 137 REPEATED;
+    SYS_sched_getaffinity 123 DONE;
     SYS_sched_setaffinity 122 NOT_MADE;
     SYS_sched_yield 124 DONE;
     SYS_setitimer 103 FAILED_OR_DONE;
