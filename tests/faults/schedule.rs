@@ -1,6 +1,14 @@
 //! PACE and CPUS: when a program sends, and where it runs.
 
+use nix::sched::{CpuSet, sched_setaffinity};
+
 use super::*;
+
+fn allow(pid: Pid, cpu: usize) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    sched_setaffinity(pid, &set)
+}
 
 /// No message is sent before it is due.
 #[test]
@@ -103,4 +111,50 @@ fn a_program_with_a_real_time_priority_lets_its_peer_run_on_the_same_cpu() {
         assert_done(&finish(urgent));
         assert_done(&finish(other));
     }
+}
+
+/// The report of a run that was disturbed says what probably did it.
+#[test]
+fn the_reason_for_wrong_figures_is_a_remark() {
+    let cpus = common::allowed_cpus();
+    if emulator().is_some() || cpus.len() < 2 {
+        return common::leave_out("this needs two CPUs, and programs that run on them");
+    }
+    // Some time slices, so that a few do not pass without a disturbance.
+    let args = ["ITERATIONS=2000", "REPORT=json"];
+    let both = format!("CPUS={},{}", cpus[0], cpus[1]);
+    let remarks = |output: &Output| {
+        assert_done(output);
+        reports(output).into_iter().map(|report| report["remarks"].to_string()).collect::<String>()
+    };
+
+    let place = Place::new("busy");
+    let busy = ["while :; do :; done"; 2].iter().zip(&cpus).map(|(script, cpu)| {
+        let (mut shell, cpu) = (Command::new("sh"), *cpu);
+        start(before_exec(shell.args(["-c", script]), move || allow(Pid::from_raw(0), cpu)))
+    });
+    let busy: Vec<Running> = busy.collect();
+    let beside_busy_programs = remarks(&place.run("sketch", &[&args[..], &[&both]].concat()));
+    drop(busy);
+    let words = ["preempted", "mean_far"];
+    assert!(words.iter().any(|word| beside_busy_programs.contains(word)), "{beside_busy_programs}");
+
+    let cpu = cpus[0];
+    let mut one_cpu = place.command("sketch");
+    before_exec(one_cpu.args(args), move || allow(Pid::from_raw(0), cpu));
+    assert!(remarks(&finish(start(&mut one_cpu))).contains("preempted"));
+
+    // One of two CPUs is taken away after the first message.
+    let talk = Side::BOTH.map(|side| {
+        let running = start(place.command(side.name()).args(args).arg(&both));
+        wait_for_lock(&place, side);
+        stop(&running);
+        running
+    });
+    for running in &talk {
+        allow(Pid::from_raw(running.id() as i32), cpu).unwrap();
+        signal(running, SIGCONT);
+    }
+    let [premise, _] = talk.map(|running| finish(running));
+    assert!(remarks(&premise).contains("preempted"));
 }
