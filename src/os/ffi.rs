@@ -155,6 +155,15 @@ pub fn mmap(length: usize) -> Result<*mut c_void, Errno> {
     if address == libc::MAP_FAILED { Err(last_error()) } else { Ok(address) }
 }
 
+/// munmap(2)
+///
+/// # Safety
+/// Nothing may refer to this memory any more.
+pub unsafe fn munmap(address: *mut c_void, length: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    done(unsafe { libc::munmap(address, length) })
+}
+
 /// sigaction(2)
 ///
 /// # Safety
@@ -195,14 +204,15 @@ pub fn sigprocmask(how: c_int, set: SignalSet) -> Result<(), Errno> {
     done(unsafe { libc::sigprocmask(how, &raw const set, null_mut()) })
 }
 
-/// sigwait(3). glibc does not return EINTR but waits on.
-pub fn sigwait(set: SignalSet) -> Result<c_int, Errno> {
-    let (set, mut signal) = (signal_set(set), 0);
-    // SAFETY: `set` is read; an int is written, into `signal`.
-    match unsafe { libc::sigwait(&raw const set, &raw mut signal) } {
-        0 => Ok(signal),
-        error => Err(Errno(error)),
-    }
+/// sigtimedwait(2)
+pub fn sigwait(set: SignalSet, seconds: u8) -> Result<c_int, Errno> {
+    let set = signal_set(set);
+    let time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
+    let time = if seconds == 0 { null() } else { &raw const time };
+    // SAFETY: `set` and `time` are read, and live through the call; a null pointer stands for "not
+    // asked for".
+    check(unsafe { libc::sigtimedwait(&raw const set, null_mut(), time) } as isize)
+        .map(|signal| signal as c_int)
 }
 
 /// fork(2)

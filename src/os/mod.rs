@@ -24,10 +24,11 @@
 //! | [`getrusage`] | times and counters of this process | |
 //! | [`uname`] | the kernel's names | |
 //! | [`mmap`] | maps zeroed memory that later children share: see [`map_shared`] | ENOMEM; EINVAL: the length is 0 |
+//! | [`munmap`] | unmaps what [`mmap`] has mapped, in this process alone: see [`Shared::unmap`] | EINVAL: the length is 0 |
 //! | [`sigaction`] | sets what a signal does; a handler blocks only its own signal | EINVAL: the signal cannot be caught |
 //! | [`is_ignored`] | whether a signal is ignored | EINVAL |
 //! | [`sigprocmask`] | `how` is SIG_BLOCK or SIG_UNBLOCK | |
-//! | [`sigwait`] | waits for one of the signals of `set`, which must be blocked; returns its number | EINTR |
+//! | [`sigwait`] | waits at most `seconds`, or without a limit if that is 0, for one of the signals of `set`, which must be blocked; returns its number | EINTR; EAGAIN: none came in time |
 //! | [`fork`] | starts a child process; returns its process id, and 0 in the child | EAGAIN: RLIMIT_NPROC; ENOMEM |
 //! | [`process_id`] | the process id of this process | |
 //! | [`parent`] | the parent's process id; 0 if it is in another pid namespace | |
@@ -39,7 +40,8 @@
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
 use core::ffi::{CStr, c_int, c_ulong};
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, take};
+use core::ops::Deref;
 use core::sync::atomic::AtomicU64;
 
 use arrayvec::ArrayString;
@@ -157,15 +159,40 @@ fn cpu_set(cpu: u16) -> [c_ulong; CPUS / c_ulong::BITS as usize] {
     set
 }
 
+/// Memory that the children of a later fork(2) share. It stays mapped until the process exits, or
+/// unmaps it.
+#[derive(Debug)]
+pub struct Shared(&'static [AtomicU64]);
+
+impl Shared {
+    /// Unmaps it in this process alone. It then has no words.
+    ///
+    /// Errors: those of [`munmap`].
+    pub fn unmap(&mut self) -> Result<(), Errno> {
+        let words = take(&mut self.0);
+        // SAFETY: this is a whole mapping of `map_shared`. `deref` lends it no longer than `self` is
+        // borrowed, so nothing else refers to it.
+        unsafe { munmap(words.as_ptr().cast_mut().cast(), size_of_val(words)) }
+    }
+}
+
+impl Deref for Shared {
+    type Target = [AtomicU64];
+
+    fn deref(&self) -> &[AtomicU64] {
+        self.0
+    }
+}
+
 /// Maps `words` atomics in memory that the children of a later fork(2) share. All are 0 at first.
-/// They stay mapped until the process exits.
 ///
 /// Errors: those of [`mmap`].
-pub fn map_shared(words: usize) -> Result<&'static [AtomicU64], Errno> {
+pub fn map_shared(words: usize) -> Result<Shared, Errno> {
     let length = words.checked_mul(size_of::<AtomicU64>()).ok_or(Errno::ENOMEM)?;
     let address = mmap(length)?;
-    // SAFETY: the mapping has this length, is aligned to a page, and stays. Atomics may be shared.
-    Ok(unsafe { core::slice::from_raw_parts(address.cast(), words) })
+    // SAFETY: the mapping has this length, is aligned to a page, and stays until `unmap`. Atomics may
+    // be shared.
+    Ok(Shared(unsafe { core::slice::from_raw_parts(address.cast(), words) }))
 }
 
 /// Tries to open a file or a directory for reading.

@@ -199,6 +199,15 @@ pub fn mmap(length: usize) -> Result<*mut c_void, Errno> {
         .map(|address| address as *mut c_void)
 }
 
+/// `int munmap(unsigned long addr, size_t len)`, mm/mmap.c
+///
+/// # Safety
+/// Nothing may refer to this memory any more.
+pub unsafe fn munmap(address: *mut c_void, length: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { syscall(libc::SYS_munmap, [address as usize, length]) }.map(drop)
+}
+
 /// What the kernel calls `struct sigaction`. The C library has another.
 #[repr(C)]
 struct KernelSigaction {
@@ -243,9 +252,11 @@ pub fn sigprocmask(how: c_int, set: SignalSet) -> Result<(), Errno> {
 
 /// `int rt_sigtimedwait(const sigset_t *these, siginfo_t *info, const struct __kernel_timespec *ts,
 /// size_t sigsetsize)`, kernel/signal.c
-pub fn sigwait(set: SignalSet) -> Result<c_int, Errno> {
-    let arguments = [from_ref(&set.0) as usize, NULL, NULL, SET_SIZE]; // without a time limit
-    // SAFETY: the kernel reads `set`.
+pub fn sigwait(set: SignalSet, seconds: u8) -> Result<c_int, Errno> {
+    let time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
+    let time = if seconds == 0 { NULL } else { from_ref(&time) as usize };
+    let arguments = [from_ref(&set.0) as usize, NULL, time, SET_SIZE];
+    // SAFETY: the kernel reads `set` and `time`, which live through the call.
     unsafe { syscall(libc::SYS_rt_sigtimedwait, arguments) }.map(|signal| signal as c_int)
 }
 

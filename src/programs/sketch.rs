@@ -7,7 +7,7 @@
 //! child leaves its figures in shared memory, and the parent prints one page for both.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
@@ -21,8 +21,8 @@ use crate::cli::output::complain;
 use crate::cli::page::Page;
 use crate::cli::params::{About, Params, Report};
 use crate::cli::progress::Progress;
-use crate::cli::report::{Figures, NUMBERS};
-use crate::os::{self, Call, Errno, SignalSet};
+use crate::cli::report::{Figure, Figures, NUMBERS};
+use crate::os::{self, Call, Errno, Shared, SignalSet};
 use crate::runtime::signals::{self, ENDING};
 use crate::runtime::start::{ExitCode, Process};
 
@@ -53,20 +53,23 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         schedule(side, params)?;
     }
     let parent = os::process_id();
-    let shared = os::map_shared(2 * SLOT).map_err(failed(Call::mmap))?;
-    let slots = [Slot(&shared[..SLOT]), Slot(&shared[SLOT..])];
+    let slot = || os::map_shared(SLOT).map(Slot).map_err(failed(Call::mmap));
+    let mut slots = [slot()?, slot()?];
     let mut queue = premise::create_queue(params)?;
     if let Err(error) = block_signals().and_then(|()| install_filter(params, seal::SKETCH)) {
         let _ = premise::remove_queue(params, &queue);
         return Err(error);
     }
-    let start = |side: Side, body: &mut dyn FnMut(HandOver<'_>) -> Result<ExitCode, CallError>| {
-        process.fork(|| {
-            let hand_over: HandOver<'_> =
-                &|figures, error| slots[side as usize].fill(figures, error);
-            status_of(side.name(), params, prepare_child(parent).and_then(|()| body(hand_over)))
-        })
-    };
+    let mut start =
+        |side: Side, body: &mut dyn FnMut(HandOver<'_>) -> Result<ExitCode, CallError>| {
+            process.fork(|| {
+                let other = &mut slots[side.peer() as usize];
+                let prepared = prepare_child(parent, other);
+                let hand_over: HandOver<'_> =
+                    &|figures, error| slots[side as usize].fill(figures, error);
+                status_of(side.name(), params, prepared.and_then(|()| body(hand_over)))
+            })
+        };
     let premise = start(Side::Premise, &mut |hand_over| {
         premise::converse(params, &mut queue, Some(hand_over))
     });
@@ -81,6 +84,9 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         cause: None,
         killed: None,
         alarm_ends: !params.settings.wait.may_sleep(),
+        are_to_end: false,
+        slots: &slots,
+        iterations: params.settings.iterations,
     };
     let started = premise
         .and(conclusion)
@@ -132,10 +138,10 @@ fn print_report(params: &Params, slots: &[Slot; 2]) -> Result<(), Errno> {
     Page::new(params, &os::kernel_release(), &sides).print()
 }
 
-/// Shared memory that one child fills before it exits, and the parent reads afterwards. Word 0 is 0
-/// until the slot is filled, and then 1. The figures follow, and then the text of the error: eight
-/// bytes per word, the first byte in the lowest bits.
-struct Slot(&'static [AtomicU64]);
+/// Shared memory that one child fills before it exits, and the parent reads afterwards. The other child
+/// has unmapped it. Word 0 is 0 until the slot is filled, and then 1. The figures follow, and then the
+/// text of the error: eight bytes per word, the first byte in the lowest bits.
+struct Slot(Shared);
 
 /// Words per slot: a page of memory, with space for the longest error.
 const SLOT: usize = 512;
@@ -161,13 +167,25 @@ impl Slot {
         self.is_filled().then(|| Figures { numbers: core::array::from_fn(number) })
     }
 
+    /// Whether the figures and the exit status show the same end.
+    fn agrees(&self, status: ExitCode, iterations: u64) -> bool {
+        let figures = self.figures();
+        let has = |figure, number| figures.is_some_and(|figures| figures.count(figure) == number);
+        match status {
+            ExitCode::DONE => has(Figure::Iterations, iterations) && has(Figure::Corrupted, 0),
+            ExitCode::CORRUPTED => has(Figure::Corrupted, 1),
+            _ => figures.is_none() || has(Figure::Corrupted, 0),
+        }
+    }
+
     /// Prints the error of the child, if it has left one.
     fn complain(&self, side: Side) {
         if !self.is_filled() {
             return; // it was killed before it had left all of it
         }
         let words = self.0[1 + NUMBERS..].iter().map(|word| word.load(Relaxed).to_le_bytes());
-        let bytes = words.flatten().take_while(|byte| *byte != 0);
+        // No error has another byte. The end is a NUL.
+        let bytes = words.flatten().take_while(|byte| matches!(byte, b' '..=b'~'));
         let error: ArrayVec<u8, { 8 * SLOT }> = bytes.collect();
         match str::from_utf8(&error) {
             Ok("") | Err(_) => {}
@@ -189,8 +207,10 @@ fn block_signals() -> Result<(), CallError> {
 
 /// Makes a child handle signals again, as premise and conclusion do, and end with its parent.
 /// If that has exited before prctl(2), the child has another parent, and gets no signal. The parent is
-/// 0 if the children run in a pid namespace of their own (`unshare --pid`).
-fn prepare_child(parent: libc::pid_t) -> Result<(), CallError> {
+/// 0 if the children run in a pid namespace of their own (`unshare --pid`). The child can no longer
+/// write to the `other` one's slot.
+fn prepare_child(parent: libc::pid_t, other: &mut Slot) -> Result<(), CallError> {
+    other.0.unmap().map_err(failed(Call::munmap))?;
     let _ = os::set_parent_death_signal();
     if ![0, parent].contains(&os::parent()) {
         signals::note(libc::SIGTERM);
@@ -203,7 +223,7 @@ fn change_mask(how: c_int) -> Result<(), CallError> {
 }
 
 /// The two processes, and how they have ended so far.
-struct Children {
+struct Children<'a> {
     /// By [`Side`]. Exited children are forgotten, because pids are reused.
     running: [Option<libc::pid_t>; 2],
     /// The exit status of the child that caused the end.
@@ -214,9 +234,18 @@ struct Children {
     killed: Option<(Side, c_int)>,
     /// True if SIGALRM ends the programs. False if they may sleep: SIGALRM then only wakes them.
     alarm_ends: bool,
+    /// True if a signal has been sent that should end them.
+    are_to_end: bool,
+    /// By [`Side`].
+    slots: &'a [Slot; 2],
+    /// The replies of a program that has done all.
+    iterations: u64,
 }
 
-impl Children {
+/// Seconds after which a child is killed that has not ended at a signal.
+const GRACE: u8 = 5;
+
+impl Children<'_> {
     /// Waits until both have exited, and passes the signals on meanwhile.
     ///
     /// Each is waited for by its process id: the program may have other children, which it has
@@ -234,8 +263,9 @@ impl Children {
             if self.running == [None; 2] {
                 return Ok(());
             }
-            match os::sigwait(awaited) {
+            match os::sigwait(awaited, if self.are_to_end { GRACE } else { 0 }) {
                 Ok(libc::SIGCHLD) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if self.are_to_end => self.signal(libc::SIGKILL),
                 Ok(signal) => {
                     if signal != libc::SIGALRM || self.alarm_ends {
                         signals::note(signal);
@@ -254,7 +284,16 @@ impl Children {
             self.killed = self.killed.or(Some((side, signal)));
             ExitCode::signal(signal)
         } else {
-            ExitCode(libc::WEXITSTATUS(status) as u8)
+            let (status, slot) =
+                (ExitCode(libc::WEXITSTATUS(status) as u8), &self.slots[side as usize]);
+            if slot.agrees(status, self.iterations) {
+                status
+            } else {
+                slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
+                let text = "internal error: its figures contradict its exit status";
+                complain(side.name(), format_args!("{text}"));
+                ExitCode::signal(libc::SIGABRT)
+            }
         };
         if status != ExitCode::DONE {
             // A program that has lost its peer is not the cause, unless the parent ended the peer.
@@ -269,7 +308,8 @@ impl Children {
 
     /// Sends a signal to those that are running. SIGCONT follows, because a stopped process
     /// receives no other signal.
-    fn signal(&self, signal: c_int) {
+    fn signal(&mut self, signal: c_int) {
+        self.are_to_end |= signal != libc::SIGALRM || self.alarm_ends;
         for pid in self.running.into_iter().flatten() {
             let _ = os::kill(pid, signal);
             let _ = os::kill(pid, libc::SIGCONT);

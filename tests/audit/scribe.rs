@@ -155,6 +155,7 @@ impl Scribe {
                 let sharing = flags(d, named!(MAP_SHARED MAP_ANONYMOUS));
                 format!("{}, {b}, {protection}, {sharing}, {}, {f}", null(a), e as c_int)
             }
+            "munmap" => b.to_string(),
             "mq_open" => {
                 let attributes = if d == 0 { "NULL".into() } else { time(d + 8) };
                 format!("{}, {}, {c:04o}, {attributes}", queue(a), checked_argument(name, b))
@@ -196,7 +197,7 @@ impl Scribe {
                 let how = constant(a, named!(SIG_BLOCK SIG_UNBLOCK));
                 format!("{how}, {}, {}, {d}", signals(word(b)), null(c))
             }
-            "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), null(c)),
+            "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), deadline(c)),
             "clone" => format!("{}, {}", checked_argument(name, a), null(b)),
             "wait4" => {
                 format!("{}, {}, {}", self.child(a as i64), constant(c, named!(WNOHANG)), null(d))

@@ -76,6 +76,7 @@ pub const CALLS: &[Row] = rows! {
     // A message that was not sent is missed, unless it is the last.
     SYS_mq_timedsend 182 &[(Zero, &[0, 4]), INTERRUPTED, (Error(EAGAIN), &[0, 3]), (Any, &[3])];
     SYS_mq_unlink 181 FAILED;
+    SYS_munmap 215 FAILED;
     SYS_nanosleep 101 REPEATED;
     // The parameters cannot be read.
     SYS_openat 56 &[(Error(ENOMEM), &[0, 3]), (Any, &[0, 2])];
