@@ -55,7 +55,11 @@ pub fn create_queue(params: &Params) -> Result<Queue, CallError> {
     let is_nonblocking = settings.wait.begins_nonblocking();
     let queue = Queue::create(name, *mode, settings.message_size, is_nonblocking)
         .map_err(|errno| CallError { cause: cause(name, errno), ..failed(Call::mq_open)(errno) })?;
-    let _ = SIDE.lock(&queue); // it is free: the queue is new
+    if let Err(holder) = SIDE.lock(&queue) {
+        let _ = remove_queue(params, &queue);
+        let cause = Some(Cause::InUse(holder));
+        return Err(CallError { cause, ..failed(Call::fcntl)(Errno::EAGAIN) });
+    }
     Ok(queue)
 }
 
