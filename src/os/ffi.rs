@@ -13,7 +13,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{from_ref, null, null_mut};
 
 use super::{Disposition, Errno, Fd, SignalSet};
-use super::{alarm_timer, cpu_set, write_lock, written};
+use super::{alarm_timer, cpu_set, open_flags, write_lock, written};
 
 /// The value of a call; or, if it is -1, the error of that call.
 pub fn check(value: isize) -> Result<usize, Errno> {
@@ -32,9 +32,9 @@ fn done(value: c_int) -> Result<(), Errno> {
 }
 
 /// open(2)
-pub fn open(path: &CStr) -> Result<Fd, Errno> {
+pub fn open(path: &CStr, is_nonblocking: bool) -> Result<Fd, Errno> {
     // SAFETY: `path` is read up to its NUL; these flags need no mode.
-    let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let fd = unsafe { libc::open(path.as_ptr(), open_flags(is_nonblocking)) };
     check(fd as isize).map(|fd| Fd(fd as c_int))
 }
 
@@ -74,11 +74,9 @@ pub fn is_terminal(fd: &Fd) -> bool {
 }
 
 /// fstat(2)
-pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
+pub fn fstat(fd: &Fd) -> Result<libc::stat, Errno> {
     // SAFETY: a stat is written, which is made of integers.
-    let stat: libc::stat = unsafe { written(|stat| done(libc::fstat(fd.0, stat)))? };
-    #[allow(clippy::unnecessary_cast)] // its width differs by processor
-    Ok(stat.st_nlink as u64)
+    unsafe { written(|stat| done(libc::fstat(fd.0, stat))) }
 }
 
 /// fcntl(2), F_SETLK

@@ -7,12 +7,12 @@
 //!
 //! | function | what it does | errors worth knowing |
 //! | --- | --- | --- |
-//! | [`open`] | opens a file for reading | ENOENT, EACCES, EMFILE |
+//! | [`open`] | opens a file for reading, perhaps with O_NONBLOCK: without it, the open of a FIFO waits | ENOENT, EACCES, EMFILE |
 //! | [`read`], [`write()`] | may transfer fewer bytes than given | EINTR, EISDIR, EPIPE, ENOSPC, EFBIG |
 //! | [`close`] | | EBADF |
 //! | [`poll_output`] | waits at most `seconds` until write(2) would return at once; returns POLLOUT, POLLERR (a pipe without a reader), or 0 | EINTR |
 //! | [`is_terminal`] | whether `fd` is a terminal | |
-//! | [`link_count`] | st_nlink: how many names a file has | EBADF |
+//! | [`fstat`] | what a file is: see [`link_count`] and [`is_regular`] | EBADF |
 //! | [`lock_byte`] | takes a write lock on one byte of a file, without waiting; it is released when the process exits or closes any descriptor of the file | EAGAIN: another process holds the lock; ENOLCK |
 //! | [`byte_owner`] | the process that holds a lock on the byte, 0 if it is in another pid namespace; None if no other process holds one | ENOLCK |
 //! | [`umask`] | sets the mask and returns the previous one | |
@@ -116,6 +116,11 @@ unsafe fn written<T, R>(call: impl FnOnce(*mut T) -> Result<R, Errno>) -> Result
     Ok(unsafe { value.assume_init() })
 }
 
+/// The flags of [`open`].
+fn open_flags(is_nonblocking: bool) -> c_int {
+    libc::O_RDONLY | libc::O_CLOEXEC | if is_nonblocking { libc::O_NONBLOCK } else { 0 }
+}
+
 /// A timer that expires every `microseconds`; 0: never.
 fn alarm_timer(microseconds: u32) -> libc::itimerval {
     let time = libc::timeval { tv_sec: 0, tv_usec: microseconds as _ };
@@ -199,7 +204,20 @@ pub fn map_shared(words: usize) -> Result<Shared, Errno> {
 ///
 /// Errors: those of open(2).
 pub fn can_open(path: &CStr) -> Result<(), Errno> {
-    open(path).and_then(close)
+    open(path, false).and_then(close)
+}
+
+/// How many names a file has (st_nlink).
+///
+/// Errors: those of [`fstat`].
+pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
+    #[allow(clippy::unnecessary_cast)] // its width differs by processor
+    fstat(fd).map(|stat| stat.st_nlink as u64)
+}
+
+/// True for a regular file. False also if [`fstat`] fails.
+pub fn is_regular(fd: &Fd) -> bool {
+    fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
 /// CLOCK_MONOTONIC in nanoseconds: for durations. This clock cannot be set.

@@ -38,7 +38,7 @@ fn without_differences(line: &str) -> String {
     for word in line.split_inclusive([' ', ',', '{', '}', '(', ')']) {
         let (name, value) = word.split_once('=').unwrap_or(("", word));
         let is_hidden = value.starts_with("0x")
-            || ["tv_sec", "tv_nsec", "tv_usec", "l_pid", "nodename"].contains(&name);
+            || ["tv_sec", "tv_nsec", "tv_usec", "l_pid", "nodename", "st_mode"].contains(&name);
         shown += if is_hidden { name } else { word };
     }
     shown.split_whitespace().collect::<Vec<_>>().join(" ")

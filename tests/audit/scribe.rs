@@ -126,7 +126,8 @@ impl Scribe {
         let deadline = |address| if address == 0 { "NULL".into() } else { time(address) };
         match name {
             "openat" => {
-                let (folder, flags) = (constant(a, named!(AT_FDCWD)), flags(c, named!(O_CLOEXEC)));
+                let (folder, flags) =
+                    (constant(a, named!(AT_FDCWD)), flags(c, named!(O_NONBLOCK O_CLOEXEC)));
                 format!("{folder}, {}, O_RDONLY|{flags}", path(b))
             }
             "read" => format!("{fd}, {c}"),
