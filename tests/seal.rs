@@ -158,7 +158,7 @@ fn a_call_that_is_not_on_the_list_kills_the_program_and_a_sketch_removes_the_que
 /// A child that has been taken over: just before its exit it writes these words into its slot, and its
 /// exit status is another.
 #[test]
-fn a_child_cannot_write_the_others_figures_nor_make_the_status_and_the_report_disagree() {
+fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status() {
     let word = |figure| 1 + figure as usize;
     let absurd =
         (1..=NUMBERS).filter(|n| ![Figure::Iterations, Figure::Corrupted].map(word).contains(n));

@@ -269,7 +269,8 @@ fn the_code_of_each_program_has_the_published_calls_and_no_other() {
             }
         }
         if name == "cleanup" && code.processor.name == "x86_64" {
-            // It installs no handler, but the code to which a handler would return is there.
+            // It installs no handler, but the code to which a handler would return is there:
+            // cleanup.txt and README.md say so, too.
             published.insert(libc::SYS_rt_sigreturn as u64);
         }
         assert_eq!(code.numbers(), published, "{name}: the code and its list");

@@ -131,6 +131,20 @@ fn a_folded_trace_has_no_attempts_to_open_a_queue_that_is_not_there() {
 }
 
 #[test]
+fn every_test_that_the_page_of_threats_names_is_there() {
+    let page = fs::read_to_string(folder().join("THREATS.md")).unwrap();
+    let quoted = page.split('`').skip(1).step_by(2).filter_map(|words| words.split_once("::"));
+    for (file, test) in quoted {
+        let tests = folder().parent().unwrap();
+        let files = [tests.join(format!("{file}.rs"))].into_iter();
+        let files = files
+            .chain(fs::read_dir(tests.join(file)).into_iter().flatten().map(|e| e.unwrap().path()));
+        let text: String = files.filter_map(|file| fs::read_to_string(file).ok()).collect();
+        assert!(text.contains(&format!("fn {test}()")), "{file}: {test}");
+    }
+}
+
+#[test]
 fn the_page_counts_the_calls_of_each_filter() {
     let page = page();
     for filter in FILTERS {
