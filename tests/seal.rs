@@ -181,7 +181,9 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
             let (place, mut slots) = (Place::new("seal-forged"), Vec::new());
             let output = trace(place.command("sketch").arg("SEALED=1"), |call, result| {
                 match (call.number, result) {
-                    (libc::SYS_mmap, Some(address)) => slots.push(address as usize),
+                    (libc::SYS_mmap, Some(address)) if call.args[3] & 1 == 1 => {
+                        slots.push(address as usize); // MAP_SHARED
+                    }
                     (libc::SYS_exit_group, None) if call.process == child => {
                         let [own, other] = [slots[child - 1], slots[2 - child]];
                         assert!(ptrace::read(call.pid, other as _).is_err(), "it is mapped");
