@@ -242,7 +242,7 @@ struct Children<'a> {
     iterations: u64,
 }
 
-/// Seconds after which a child is killed that has not ended at a signal.
+/// Seconds after a signal in which a child must end: then it is killed.
 const GRACE: u8 = 5;
 
 impl Children<'_> {
@@ -279,21 +279,18 @@ impl Children<'_> {
 
     /// A child has exited, with this status from wait4(2). If it failed, the other has no peer.
     fn exited(&mut self, side: Side, status: c_int) {
+        let (code, slot) = (ExitCode(libc::WEXITSTATUS(status) as u8), &self.slots[side as usize]);
         let status = if libc::WIFSIGNALED(status) {
             let signal = libc::WTERMSIG(status);
             self.killed = self.killed.or(Some((side, signal)));
             ExitCode::signal(signal)
+        } else if slot.agrees(code, self.iterations) {
+            code
         } else {
-            let (status, slot) =
-                (ExitCode(libc::WEXITSTATUS(status) as u8), &self.slots[side as usize]);
-            if slot.agrees(status, self.iterations) {
-                status
-            } else {
-                slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
-                let text = "internal error: its figures contradict its exit status";
-                complain(side.name(), format_args!("{text}"));
-                ExitCode::signal(libc::SIGABRT)
-            }
+            slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
+            let text = "internal error: its figures contradict its exit status";
+            complain(side.name(), format_args!("{text}"));
+            ExitCode::signal(libc::SIGABRT)
         };
         if status != ExitCode::DONE {
             // A program that has lost its peer is not the cause, unless the parent ended the peer.
