@@ -174,8 +174,7 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
         (vec![(0, 0)], 0, 134, lie, ""),
         (vec![], 1, 134, lie, ""),
         (vec![(1 + NUMBERS, text)], 3, 3, "", done),
-        (absurd.clone().map(|n| (n, u64::MAX - 1)).collect(), 0, 0, "", ""),
-        (absurd.map(|n| (n, 1 << 63)).collect(), 0, 0, "", ""),
+        (absurd.map(|n| (n, u64::MAX - 1)).collect(), 0, 0, "", ""),
     ] {
         for child in [1, 2] {
             let (place, mut slots) = (Place::new("seal-forged"), Vec::new());
