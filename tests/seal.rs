@@ -163,10 +163,8 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
     let absurd =
         (1..=NUMBERS).filter(|n| ![Figure::Iterations, Figure::Corrupted].map(word).contains(n));
     let text = u64::from_le_bytes(*b"\x1b[2J\x07???");
-    let (lie, done) = (
-        "internal error: its figures contradict its exit status\n",
-        "1,000 iterations, no corruption",
-    );
+    let (lie, done) =
+        ("internal error: figures contradict exit status\n", "1,000 iterations, no corruption");
     for (words, exits, status, error, page) in [
         (vec![], 0, 0, "", done),
         (vec![(word(Figure::Corrupted), 1)], 0, 134, lie, ""),

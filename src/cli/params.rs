@@ -24,6 +24,8 @@ use crate::runtime::start::{ExitCode, Process};
 /// Where parameters come from if no file is named.
 const DEFAULT_FILE: &CStr = c"params.txt";
 
+const DEFAULT_QUEUE: &str = "/my_message_queue";
+
 /// Bytes of the longest parameter file: there is no heap to read more into.
 pub const MAX_FILE: usize = 16 * 1024;
 
@@ -71,7 +73,7 @@ type Setter = fn(&mut Params, &[u8]) -> Result<(), &'static str>;
 pub const PARAMETERS: [Parameter; 11] = [
     row("ITERATIONS", "1000", "replies that each program checks, 1 to 2^63-1",
         |params, value| iterations(value).map(|count| params.settings.iterations = count)),
-    row("MESSAGE_QUEUE_NAME", "/my_message_queue", "'/' and 1 to 255 bytes more without '/'",
+    row("MESSAGE_QUEUE_NAME", DEFAULT_QUEUE, "'/' and 1 to 255 bytes more without '/'",
         |params, value| queue_name(value).map(|name| (params.queue_name, params.is_named_here) = (name, false))),
     row("PERMISSIONS", "0600", "octal mode of the queue, 0 to 0777",
         |params, value| mode(value).map(|mode| params.permissions = mode)),
@@ -273,7 +275,8 @@ fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<
     params
         .set_all(bytes)
         .map_err(|(line, mistake)| refuse(about, format_args!("{shown}:{line}: {mistake}")))?;
-    params.is_named_here = file.is_none() && params.queue_name != Params::default().queue_name;
+    let is_default = params.queue_name.as_bytes() == DEFAULT_QUEUE.as_bytes();
+    params.is_named_here = file.is_none() && !is_default;
     Ok(())
 }
 

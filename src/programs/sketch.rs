@@ -17,7 +17,7 @@ use super::{
 };
 use crate::chat::dialogue::Side;
 use crate::cli::explain::{CallError, failed};
-use crate::cli::output::complain;
+use crate::cli::output::{Text, complain};
 use crate::cli::page::Page;
 use crate::cli::params::{About, Params, Report};
 use crate::cli::progress::Progress;
@@ -169,12 +169,14 @@ impl Slot {
 
     /// Whether the figures and the exit status show the same end.
     fn agrees(&self, status: ExitCode, iterations: u64) -> bool {
-        let figures = self.figures();
-        let has = |figure, number| figures.is_some_and(|figures| figures.count(figure) == number);
+        let number = |figure| self.0[1 + figure as usize].load(Relaxed);
+        let (is_filled, corrupted) = (self.is_filled(), number(Figure::Corrupted));
         match status {
-            ExitCode::DONE => has(Figure::Iterations, iterations) && has(Figure::Corrupted, 0),
-            ExitCode::CORRUPTED => has(Figure::Corrupted, 1),
-            _ => figures.is_none() || has(Figure::Corrupted, 0),
+            ExitCode::DONE => {
+                is_filled && corrupted == 0 && number(Figure::Iterations) == iterations
+            }
+            ExitCode::CORRUPTED => is_filled && corrupted == 1,
+            _ => !is_filled || corrupted == 0,
         }
     }
 
@@ -184,12 +186,13 @@ impl Slot {
             return; // it was killed before it had left all of it
         }
         let words = self.0[1 + NUMBERS..].iter().map(|word| word.load(Relaxed).to_le_bytes());
-        // No error has another byte. The end is a NUL.
-        let bytes = words.flatten().take_while(|byte| matches!(byte, b' '..=b'~'));
-        let error: ArrayVec<u8, { 8 * SLOT }> = bytes.collect();
-        match str::from_utf8(&error) {
-            Ok("") | Err(_) => {}
-            Ok(error) => complain(side.name(), format_args!("{error}")),
+        let mut error = Text::new();
+        // No error has another byte. Its end is a NUL.
+        for byte in words.flatten().take_while(|byte| matches!(byte, b' '..=b'~')) {
+            let _ = error.try_push(byte.into());
+        }
+        if !error.is_empty() {
+            complain(side.name(), format_args!("{error}"));
         }
     }
 }
@@ -288,8 +291,7 @@ impl Children<'_> {
             code
         } else {
             slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
-            let text = "internal error: its figures contradict its exit status";
-            complain(side.name(), format_args!("{text}"));
+            complain(side.name(), format_args!("internal error: figures contradict exit status"));
             ExitCode::signal(libc::SIGABRT)
         };
         if status != ExitCode::DONE {
