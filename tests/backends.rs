@@ -189,7 +189,7 @@ macro_rules! conformance {
                 let fd = || unsafe { Fd::from_raw(NOBODYS) };
                 assert_eq!(os::read(&fd(), &mut [0; 4]), Err(bad));
                 assert_eq!(os::write(&fd(), b"x"), Err(bad));
-                assert_eq!(os::link_count(&fd()), Err(bad));
+                assert_eq!(os::fstat(&fd()).err(), Some(bad));
                 assert_eq!(os::poll_output(&fd(), 0), Ok(libc::POLLNVAL)); // write(2): EBADF
                 assert!(!os::is_terminal(&fd()));
                 assert_eq!(os::close(fd()), Err(bad));
@@ -199,17 +199,17 @@ macro_rules! conformance {
             fn files_can_be_read_and_written() {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 std::fs::write(file.path(), "seven\n!").unwrap();
-                let fd = os::open(&CString::new(file.path().to_str().unwrap()).unwrap()).unwrap();
+                let fd = os::open(&CString::new(file.path().to_str().unwrap()).unwrap(), false).unwrap();
                 let mut buffer = [0; 16];
                 assert_eq!(os::read(&fd, &mut buffer), Ok(7));
                 assert_eq!(&buffer[..7], b"seven\n!");
                 assert_eq!(os::read(&fd, &mut buffer), Ok(0));
                 assert_eq!(os::write(&fd, b"x"), Err(Errno::EBADF)); // open for reading
-                assert_eq!(os::link_count(&fd), Ok(1));
+                assert_eq!(os::fstat(&fd).unwrap().st_nlink, 1);
                 file.close().unwrap();
-                assert_eq!(os::link_count(&fd), Ok(0));
+                assert_eq!(os::fstat(&fd).unwrap().st_nlink, 0);
                 os::close(fd).unwrap();
-                assert_eq!(os::open(c"/nonexistent/file").err(), Some(Errno::ENOENT));
+                assert_eq!(os::open(c"/nonexistent/file", false).err(), Some(Errno::ENOENT));
             }
 
             #[test]
@@ -310,7 +310,8 @@ macro_rules! conformance {
 
                 os::sigprocmask(libc::SIG_BLOCK, SignalSet(0).with(signal)).unwrap();
                 raise();
-                assert_eq!(os::sigwait(SignalSet(0).with(signal)), Ok(signal));
+                assert_eq!(os::sigwait(SignalSet(0).with(signal), 0), Ok(signal));
+                assert_eq!(os::sigwait(SignalSet(0).with(signal), 1), Err(Errno::EAGAIN));
                 os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(signal)).unwrap();
                 assert_eq!(SEEN.load(SeqCst), 0);
 
@@ -341,6 +342,11 @@ macro_rules! conformance {
                 }
                 assert_eq!([words[0].load(SeqCst), words[1].load(SeqCst)], [0, 7]);
                 assert_eq!(os::mmap(0), Err(Errno::EINVAL));
+                let address = std::ptr::from_ref(words).cast_mut().cast();
+                for (length, result) in [(16, Ok(())), (0, Err(Errno::EINVAL))] {
+                    // SAFETY: nothing refers to the words any more.
+                    assert_eq!(unsafe { os::munmap(address, length) }, result);
+                }
             }
 
             #[test]
@@ -374,10 +380,12 @@ conformance!(raw);
 conformance!(ffi);
 
 #[test]
-fn shared_words_are_zero_and_can_be_stored_to() {
-    let words = mq_sketch::os::map_shared(3).unwrap();
+fn shared_words_are_zero_and_can_be_stored_to_until_they_are_unmapped() {
+    let mut words = mq_sketch::os::map_shared(3).unwrap();
     words[2].store(5, SeqCst);
     assert_eq!(words.iter().map(|word| word.load(SeqCst)).collect::<Vec<_>>(), [0, 0, 5]);
+    assert_eq!((words.unmap(), words.len()), (Ok(()), 0));
+    assert_eq!(words.unmap(), Err(Errno::EINVAL)); // it has no words any more
     assert_eq!(mq_sketch::os::map_shared(0).err(), Some(Errno::EINVAL));
     assert_eq!(mq_sketch::os::map_shared(usize::MAX).err(), Some(Errno::ENOMEM));
 }

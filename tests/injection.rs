@@ -27,6 +27,7 @@ use common::{
     ALL, Place, assert_done, code, finish, ignoring, reports, signal, the_one_line, wait_for_state,
     wait_until,
 };
+use mq_sketch::chat::dialogue::Side;
 use mq_sketch::mq::{Queue, QueueName};
 use nix::errno::Errno;
 use nix::sys::ptrace;
@@ -479,6 +480,27 @@ fn sigalrm_ends_no_program_that_may_sleep_at_any_moment() {
         });
         common::assert_done(&output);
         assert!(alarms > 0);
+    }
+}
+
+/// A queue has a name before it has a lock.
+#[test]
+fn a_premise_whose_lock_another_process_has_taken_fails_and_removes_its_queue() {
+    for program in ["premise", "sketch"] {
+        let (place, mut taken) = (Place::new("injection-taken"), None);
+        let output = trace(place.command(program).arg("REPORT=json"), |call, result| {
+            if (call.number, result, &taken) == (libc::SYS_fcntl, None, &None) {
+                let queue = Queue::open(&place.name, true).unwrap();
+                taken = Some(Side::Premise.lock(&queue)).filter(Result::is_ok);
+                std::mem::forget(queue);
+            }
+            Verdict::Pass
+        });
+        let (name, holder) = (&place.text, std::process::id());
+        let text = format!("{program}: fcntl {name}: EAGAIN: premise (process {holder}) is using ");
+        let error = the_one_line(&output);
+        assert!(error.starts_with(&text) && code(&output) == 3, "{error}");
+        assert!(taken.is_some() && !place.exists());
     }
 }
 

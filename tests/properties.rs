@@ -61,7 +61,7 @@ fn values(params: &Params) -> BTreeMap<&'static str, Vec<u8>> {
 
 fn without_advice(mistake: Mistake<'_>) -> Pair {
     match mistake {
-        Mistake::NoEquals(line) => ("NoEquals", line.to_vec()),
+        Mistake::NoEquals => ("NoEquals", Vec::new()),
         Mistake::UnknownName(name) => ("UnknownName", name.to_vec()),
         Mistake::BadValue(parameter, value, _) => (parameter, value.to_vec()),
     }
@@ -73,7 +73,7 @@ type KnownLine = (Vec<Vec<u8>>, Outcome);
 fn known_lines() -> Vec<KnownLine> {
     let mut known = vec![(vec![], Ok(None)), (vec![b"#9=9".to_vec()], Ok(None))];
     for text in ["9", "5 5#5", &"\u{e9}".repeat(300)] {
-        known.push((vec![text.into()], Err(("NoEquals", text.into()))));
+        known.push((vec![text.into()], Err(("NoEquals", Vec::new()))));
     }
     for name in ["", "5", "\u{feff}", &"\\".repeat(300)] {
         let parts = [name, "=", "poll"].map(|part| part.as_bytes().to_vec());

@@ -13,12 +13,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use common::{Place, code};
+use common::{Place, code, ignoring};
+use mq_sketch::cli::report::{Figure, NUMBERS};
 use mq_sketch::mq::Queue;
 use mq_sketch::os::map_shared;
 use mq_sketch::runtime::filter::filter;
 use nix::sys::ptrace;
-use nix::sys::signal::Signal::SIGSYS;
+use nix::sys::signal::{Signal, Signal::SIGSYS, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use trace::{FILTERS, Verdict, installs_filter, trace};
@@ -152,6 +153,76 @@ fn a_call_that_is_not_on_the_list_kills_the_program_and_a_sketch_removes_the_que
         assert_eq!(code(&output), 159, "{name}");
         assert!(!place.exists());
     }
+}
+
+/// A child that has been taken over: just before its exit it writes these words into its slot, and its
+/// exit status is another.
+#[test]
+fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status() {
+    let word = |figure| 1 + figure as usize;
+    let absurd =
+        (1..=NUMBERS).filter(|n| ![Figure::Iterations, Figure::Corrupted].map(word).contains(n));
+    let text = u64::from_le_bytes(*b"\x1b[2J\x07???");
+    let (lie, done) =
+        ("internal error: figures contradict exit status\n", "1,000 iterations, no corruption");
+    for (words, exits, status, error, page) in [
+        (vec![], 0, 0, "", done),
+        (vec![(word(Figure::Corrupted), 1)], 0, 134, lie, ""),
+        (vec![(word(Figure::Iterations), 5)], 0, 134, lie, ""),
+        (vec![(0, 0)], 0, 134, lie, ""),
+        (vec![], 1, 134, lie, ""),
+        (vec![(1 + NUMBERS, text)], 3, 3, "", done),
+        (absurd.map(|n| (n, u64::MAX - 1)).collect(), 0, 0, "", ""),
+    ] {
+        for child in [1, 2] {
+            let (place, mut slots) = (Place::new("seal-forged"), Vec::new());
+            let output = trace(place.command("sketch").arg("SEALED=1"), |call, result| {
+                match (call.number, result) {
+                    (libc::SYS_mmap, Some(address)) if call.args[3] & 1 == 1 => {
+                        slots.push(address as usize); // MAP_SHARED
+                    }
+                    (libc::SYS_exit_group, None) if call.process == child => {
+                        let [own, other] = [slots[child - 1], slots[2 - child]];
+                        assert!(ptrace::read(call.pid, other as _).is_err(), "it is mapped");
+                        for (index, value) in &words {
+                            let address = (own + 8 * index) as _;
+                            ptrace::write(call.pid, address, *value as i64).unwrap();
+                        }
+                        return Verdict::Replace(call.number, [exits; 6]);
+                    }
+                    _ => {}
+                }
+                Verdict::Pass
+            });
+            let text = String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat());
+            let text = text.unwrap();
+            assert_eq!(code(&output), status, "{words:?}: {text}");
+            assert!(text.contains(page) && text.ends_with(error), "{words:?}: {text}");
+            let is_shown = |byte: u8| matches!(byte, b' '..=b'~' | b'\n');
+            assert!(text.bytes().all(is_shown) && !text.contains("then corruption"), "{text}");
+        }
+    }
+}
+
+/// The other child has been killed, and nothing else ends this one.
+#[test]
+fn a_child_that_does_not_end_at_a_signal_is_killed() {
+    let place = Place::new("seal-ignores");
+    let mut command = place.command("sketch");
+    ignoring(&mut command, libc::SIGTERM);
+    command.args(["SEALED=1", "REPORT=json", "TIMEOUT=0", "ITERATIONS=9223372036854775807"]);
+    let output = trace(&mut command, |call, result| {
+        match (call.process, call.number, call.args[0] as i32, result) {
+            (0, libc::SYS_rt_sigaction, libc::SIGTERM, None) if call.args[1] != 0 => {
+                return Verdict::Return(0); // its handler is not installed
+            }
+            (1, libc::SYS_mq_timedreceive, ..) => kill(call.pid, Signal::SIGKILL).unwrap(),
+            _ => {}
+        }
+        Verdict::Pass
+    });
+    assert_eq!(code(&output), 128 + Signal::SIGKILL as i32);
+    assert!(!place.exists());
 }
 
 /// How the kernel finds out which calls a filter allows with any arguments: it runs the filter with

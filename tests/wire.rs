@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{Peer, Place, assert_done, finish, md5_hex};
+use common::{Peer, Place, all, assert_done, finish, md5_hex};
 use mq_sketch::chat::message::Message;
 use mq_sketch::mq::Queue;
 use nix::mqueue::{MQ_OFlag, MqdT, mq_getattr, mq_open, mq_receive, mq_send};
@@ -54,13 +54,14 @@ fn premise_creates_the_queue_and_sends_the_time_and_then_an_answer_to_each_reply
 #[test]
 fn conclusion_answers_each_message_and_any_first_one_and_leaves_the_queue_alone() {
     let as_premise = SIZES.map(|size| (size, &b"Sun Nov 22 23:42:00 2026"[..]));
-    let others = [&b""[..], b"x", b"\xff\0", &[b'l'; 8192]].map(|first| (32, first));
+    let others = [&b""[..], b"x", b"\x1b[2J\xff\0", &[b'l'; 8192]].map(|first| (32, first));
     for (size, first) in as_premise.into_iter().chain(others) {
         let place = Place::new("wire-conclusion");
         // As large as a queue with the system's defaults, such as that of the Python demo.
         let mut peer = Peer::new(Queue::create(&place.name, 0o600, 8192, true).unwrap());
-        let args = ["ITERATIONS=5", &format!("MESSAGE_SIZE={size}")];
-        let conclusion = place.start("conclusion", &args);
+        let args = ["ITERATIONS=5", "VERBOSE=1", &format!("MESSAGE_SIZE={size}")];
+        let mut conclusion = place.start("conclusion", &args);
+        let said = all(conclusion.stdout.take());
 
         let mut message = first.to_vec();
         for _ in 0..ITERATIONS {
@@ -71,6 +72,7 @@ fn conclusion_answers_each_message_and_any_first_one_and_leaves_the_queue_alone(
         }
         // It does not wait for an answer to its last message.
         assert_done(&finish(conclusion));
+        assert!(said.join().unwrap().iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n')));
         assert!(place.exists(), "only premise removes the queue");
     }
 }

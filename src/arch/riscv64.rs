@@ -20,8 +20,8 @@ pub use super::bytes::{copy_backward, copy_forward, fill};
 /// AUDIT_ARCH_RISCV64 of include/uapi/linux/audit.h: the ELF machine, 64 bits wide, little-endian.
 pub const AUDIT_ARCH: u32 = libc::EM_RISCV as u32 | 0x8000_0000 | 0x4000_0000;
 
-/// The size of the kernel's `struct stat`, and where st_nlink is: include/uapi/asm-generic/stat.h.
-pub const STAT_LAYOUT: (usize, usize) = (128, 20);
+/// The kernel's `struct stat`: its size, st_nlink, st_mode. include/uapi/asm-generic/stat.h.
+pub const STAT_LAYOUT: (usize, usize, usize) = (128, 20, 16);
 
 /// Enters the kernel, and returns what it returns, undecoded.
 ///

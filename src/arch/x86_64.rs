@@ -17,8 +17,8 @@ use core::ffi::c_ulong;
 /// AUDIT_ARCH_X86_64 of include/uapi/linux/audit.h: the ELF machine, 64 bits wide, little-endian.
 pub const AUDIT_ARCH: u32 = libc::EM_X86_64 as u32 | 0x8000_0000 | 0x4000_0000;
 
-/// The size of the kernel's `struct stat`, and where st_nlink is: arch/x86/include/uapi/asm/stat.h.
-pub const STAT_LAYOUT: (usize, usize) = (144, 16);
+/// The kernel's `struct stat`: its size, st_nlink, st_mode. arch/x86/include/uapi/asm/stat.h.
+pub const STAT_LAYOUT: (usize, usize, usize) = (144, 16, 24);
 
 /// Enters the kernel, and returns what it returns, undecoded.
 ///

@@ -36,6 +36,7 @@ impl Side {
     pub const BOTH: [Side; 2] = [Side::Premise, Side::Conclusion];
 
     /// The name of the program.
+    #[inline(never)] // it has many callers
     pub const fn name(self) -> &'static str {
         match self {
             Side::Premise => "premise",

@@ -96,7 +96,7 @@ impl Message {
     }
 
     /// The first message: `seconds` since 1970 in UTC, as asctime(3) writes it without the newline.
-    /// The year must be below 10000.
+    /// A time after the year 9999 counts as its last second.
     ///
     /// ```
     /// use mq_sketch::chat::message::Message;
@@ -108,6 +108,7 @@ impl Message {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
         const MONTHS: [&str; 12] =
             ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let seconds = seconds.min(253_402_300_799); // the last one of the year 9999
         let days = seconds / 86_400;
         let (year, month, day) = civil_date(days);
 

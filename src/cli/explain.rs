@@ -160,6 +160,7 @@ impl fmt::Display for Explained<'_> {
             Call::open => write!(f, "{object}: ")?,
             Call::write => f.write_str("write to standard output: ")?,
             Call::mq_open
+            | Call::fcntl
             | Call::mq_unlink
             | Call::mq_timedsend
             | Call::mq_timedreceive

@@ -27,10 +27,10 @@ pub fn say(program: &str, text: fmt::Arguments<'_>) -> Result<(), Errno> {
 }
 
 /// Opens /dev/null for each of standard input, output and error that is closed. Otherwise the queue
-/// could take the number, and an error message would be sent into it. As it is opened for reading, a
-/// write still fails with EBADF.
+/// could take the number: a write(2) to it fails with EINVAL, which does not say what is wrong. As
+/// /dev/null is opened for reading, a write fails with EBADF.
 pub fn occupy_standard_descriptors() {
-    while let Ok(fd) = os::open(c"/dev/null") {
+    while let Ok(fd) = os::open(c"/dev/null", false) {
         if !fd.is_standard() {
             let _ = os::close(fd);
             break;
@@ -62,6 +62,7 @@ pub fn complain(program: &str, text: fmt::Arguments<'_>) {
 }
 
 /// The text, or as much of it as fits.
+#[inline(never)] // it has many callers
 pub fn formatted(text: fmt::Arguments<'_>) -> Text {
     let mut formatted = Text::new();
     let _ = formatted.write_fmt(text);

@@ -18,11 +18,13 @@ use crate::chat::conversation::Settings;
 use crate::chat::message::{DIGEST_SIZE, MAX_SIZE};
 use crate::chat::wait::Wait;
 use crate::mq::{self, QueueName};
-use crate::os::{self, Call, Errno};
+use crate::os::{self, Call, Errno, Fd};
 use crate::runtime::start::{ExitCode, Process};
 
 /// Where parameters come from if no file is named.
 const DEFAULT_FILE: &CStr = c"params.txt";
+
+const DEFAULT_QUEUE: &str = "/my_message_queue";
 
 /// Bytes of the longest parameter file: there is no heap to read more into.
 pub const MAX_FILE: usize = 16 * 1024;
@@ -43,6 +45,8 @@ pub struct Params {
     /// What the conversation depends on.
     pub settings: Settings,
     pub queue_name: QueueName,
+    /// True if the name is not the default, and params.txt of the current directory gives it.
+    pub is_named_here: bool,
     pub permissions: u32,
     pub report: Report,
     pub sealed: bool,
@@ -69,8 +73,8 @@ type Setter = fn(&mut Params, &[u8]) -> Result<(), &'static str>;
 pub const PARAMETERS: [Parameter; 11] = [
     row("ITERATIONS", "1000", "replies that each program checks, 1 to 2^63-1",
         |params, value| iterations(value).map(|count| params.settings.iterations = count)),
-    row("MESSAGE_QUEUE_NAME", "/my_message_queue", "'/' and 1 to 255 bytes more without '/'",
-        |params, value| queue_name(value).map(|name| params.queue_name = name)),
+    row("MESSAGE_QUEUE_NAME", DEFAULT_QUEUE, "'/' and 1 to 255 bytes more without '/'",
+        |params, value| queue_name(value).map(|name| (params.queue_name, params.is_named_here) = (name, false))),
     row("PERMISSIONS", "0600", "octal mode of the queue, 0 to 0777",
         |params, value| mode(value).map(|mode| params.permissions = mode)),
     row("WAIT", "poll", "poll: never sleep; block: sleep; adaptive: poll first",
@@ -114,7 +118,7 @@ pub struct About {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake<'a> {
     /// No `=`.
-    NoEquals(&'a [u8]),
+    NoEquals,
     /// An unknown name.
     UnknownName(&'a [u8]),
     /// The parameter, its value, and what is wrong with it.
@@ -124,9 +128,9 @@ pub enum Mistake<'a> {
 impl fmt::Display for Mistake<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mistake::NoEquals(line) => {
-                let line = Escaped(line);
-                write!(f, "'{line}' has no '=': write NAME=VALUE, or # before a comment")
+            // The line is not shown: the file may be a link to one that is not for all eyes.
+            Mistake::NoEquals => {
+                f.write_str("the line has no '=': write NAME=VALUE, or # before a comment")
             }
             Mistake::UnknownName(name) => {
                 write!(f, "{}: no such parameter: the names are ", Escaped(name))?;
@@ -150,7 +154,9 @@ impl Default for Params {
             Settings { iterations: 0, message_size: 0, wait, timeout: 0, pace: 0, verbose };
         let (queue_name, cpus) = (QueueName::new(b"/-").expect("a queue name"), None);
         let (permissions, report, sealed) = (0, Report::Text, false);
-        let mut params = Params { settings, queue_name, permissions, report, sealed, cpus };
+        let is_named_here = false;
+        let mut params =
+            Params { settings, queue_name, is_named_here, permissions, report, sealed, cpus };
         for Parameter { default, set, .. } in &PARAMETERS {
             let _ = set(&mut params, default.as_bytes()); // a test shows that all are right
         }
@@ -185,7 +191,7 @@ impl Params {
         if line.is_empty() {
             return Ok(());
         }
-        let equals = line.iter().position(|byte| *byte == b'=').ok_or(Mistake::NoEquals(line))?;
+        let equals = line.iter().position(|byte| *byte == b'=').ok_or(Mistake::NoEquals)?;
         let (name, value) = (line[..equals].trim_ascii(), line[equals + 1..].trim_ascii());
         let is_named = |known: &&Parameter| known.name.as_bytes().eq_ignore_ascii_case(name);
         let Some(parameter) = PARAMETERS.iter().find(is_named) else {
@@ -241,7 +247,13 @@ fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<
     let path = file.unwrap_or(DEFAULT_FILE);
     let shown = Escaped(path.to_bytes());
     let mut buffer = [0; MAX_FILE + 1];
-    let bytes = match contents(path, &mut buffer) {
+    let fd = os::open(path, file.is_none());
+    // Anybody may have put a FIFO or a device there.
+    if file.is_none() && fd.as_ref().is_ok_and(|fd| !os::is_regular(fd)) {
+        let remedy = "it is not a regular file: remove it, or give another file";
+        return Err(refuse(about, format_args!("{shown}: {remedy}")));
+    }
+    let bytes = match fd.and_then(|fd| contents(fd, &mut buffer)) {
         Ok(bytes) => bytes,
         Err(Errno::ENOENT) if file.is_none() => return Ok(()),
         // A current directory that this user may not search has no file for this user.
@@ -262,7 +274,10 @@ fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<
     }
     params
         .set_all(bytes)
-        .map_err(|(line, mistake)| refuse(about, format_args!("{shown}:{line}: {mistake}")))
+        .map_err(|(line, mistake)| refuse(about, format_args!("{shown}:{line}: {mistake}")))?;
+    let is_default = params.queue_name.as_bytes() == DEFAULT_QUEUE.as_bytes();
+    params.is_named_here = file.is_none() && !is_default;
+    Ok(())
 }
 
 /// Prints what is wrong with the usage, and returns the exit status.
@@ -272,8 +287,7 @@ fn refuse(about: &About, text: fmt::Arguments<'_>) -> ExitCode {
 }
 
 /// A file, as far as it fits into `buffer`.
-fn contents<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-    let fd = os::open(path)?;
+fn contents(fd: Fd, buffer: &mut [u8]) -> Result<&[u8], Errno> {
     let mut filled = 0;
     let end = loop {
         match os::read(&fd, &mut buffer[filled..]) {

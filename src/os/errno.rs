@@ -17,7 +17,7 @@ pub struct Errno(pub c_int);
 #[rustfmt::skip] // one row for message queues, files and memory, processes, signals and time
 pub enum Call {
     mq_open, mq_unlink, mq_timedsend, mq_timedreceive, mq_setattr,
-    open, write, mmap,
+    open, write, fcntl, mmap, munmap,
     fork, wait4, prctl, sched_setaffinity,
     sigaction, sigprocmask, sigwait, setitimer, nanosleep,
 }

@@ -13,7 +13,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{from_ref, null, null_mut};
 
 use super::{CpuSet, Disposition, Errno, Fd, SignalSet};
-use super::{alarm_timer, cpu_set, write_lock, written};
+use super::{alarm_timer, cpu_set, open_flags, write_lock, written};
 
 /// The value of a call; or, if it is -1, the error of that call.
 pub fn check(value: isize) -> Result<usize, Errno> {
@@ -32,9 +32,9 @@ fn done(value: c_int) -> Result<(), Errno> {
 }
 
 /// open(2)
-pub fn open(path: &CStr) -> Result<Fd, Errno> {
+pub fn open(path: &CStr, is_nonblocking: bool) -> Result<Fd, Errno> {
     // SAFETY: `path` is read up to its NUL; these flags need no mode.
-    let fd = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    let fd = unsafe { libc::open(path.as_ptr(), open_flags(is_nonblocking)) };
     check(fd as isize).map(|fd| Fd(fd as c_int))
 }
 
@@ -74,11 +74,9 @@ pub fn is_terminal(fd: &Fd) -> bool {
 }
 
 /// fstat(2)
-pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
+pub fn fstat(fd: &Fd) -> Result<libc::stat, Errno> {
     // SAFETY: a stat is written, which is made of integers.
-    let stat: libc::stat = unsafe { written(|stat| done(libc::fstat(fd.0, stat)))? };
-    #[allow(clippy::unnecessary_cast)] // its width differs by processor
-    Ok(stat.st_nlink as u64)
+    unsafe { written(|stat| done(libc::fstat(fd.0, stat))) }
 }
 
 /// fcntl(2), F_SETLK
@@ -162,6 +160,15 @@ pub fn mmap(length: usize) -> Result<*mut c_void, Errno> {
     if address == libc::MAP_FAILED { Err(last_error()) } else { Ok(address) }
 }
 
+/// munmap(2)
+///
+/// # Safety
+/// Nothing may refer to this memory any more.
+pub unsafe fn munmap(address: *mut c_void, length: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    done(unsafe { libc::munmap(address, length) })
+}
+
 /// sigaction(2)
 ///
 /// # Safety
@@ -202,14 +209,15 @@ pub fn sigprocmask(how: c_int, set: SignalSet) -> Result<(), Errno> {
     done(unsafe { libc::sigprocmask(how, &raw const set, null_mut()) })
 }
 
-/// sigwait(3). glibc does not return EINTR but waits on.
-pub fn sigwait(set: SignalSet) -> Result<c_int, Errno> {
-    let (set, mut signal) = (signal_set(set), 0);
-    // SAFETY: `set` is read; an int is written, into `signal`.
-    match unsafe { libc::sigwait(&raw const set, &raw mut signal) } {
-        0 => Ok(signal),
-        error => Err(Errno(error)),
-    }
+/// sigtimedwait(2)
+pub fn sigwait(set: SignalSet, seconds: u8) -> Result<c_int, Errno> {
+    let set = signal_set(set);
+    let time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
+    let time = if seconds == 0 { null() } else { &raw const time };
+    // SAFETY: `set` and `time` are read, and live through the call; a null pointer stands for "not
+    // asked for".
+    check(unsafe { libc::sigtimedwait(&raw const set, null_mut(), time) } as isize)
+        .map(|signal| signal as c_int)
 }
 
 /// fork(2)

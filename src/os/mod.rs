@@ -7,12 +7,12 @@
 //!
 //! | function | what it does | errors worth knowing |
 //! | --- | --- | --- |
-//! | [`open`] | opens a file for reading | ENOENT, EACCES, EMFILE |
+//! | [`open`] | opens a file for reading, perhaps with O_NONBLOCK: without it, the open of a FIFO waits | ENOENT, EACCES, EMFILE |
 //! | [`read`], [`write()`] | may transfer fewer bytes than given | EINTR, EISDIR, EPIPE, ENOSPC, EFBIG |
 //! | [`close`] | | EBADF |
 //! | [`poll_output`] | waits at most `seconds` until write(2) would return at once; returns POLLOUT, POLLERR (a pipe without a reader), or 0 | EINTR |
 //! | [`is_terminal`] | whether `fd` is a terminal | |
-//! | [`link_count`] | st_nlink: how many names a file has | EBADF |
+//! | [`fstat`] | what a file is: see [`link_count`] and [`is_regular`] | EBADF |
 //! | [`lock_byte`] | takes a write lock on one byte of a file, without waiting; it is released when the process exits or closes any descriptor of the file | EAGAIN: another process holds the lock; ENOLCK |
 //! | [`byte_owner`] | the process that holds a lock on the byte, 0 if it is in another pid namespace; None if no other process holds one | ENOLCK |
 //! | [`umask`] | sets the mask and returns the previous one | |
@@ -25,10 +25,11 @@
 //! | [`getrusage`] | times and counters of this process | |
 //! | [`uname`] | the kernel's names | |
 //! | [`mmap`] | maps zeroed memory that later children share: see [`map_shared`] | ENOMEM; EINVAL: the length is 0 |
+//! | [`munmap`] | unmaps what [`mmap`] has mapped, in this process alone: see [`Shared::unmap`] | EINVAL: the length is 0 |
 //! | [`sigaction`] | sets what a signal does; a handler blocks only its own signal | EINVAL: the signal cannot be caught |
 //! | [`is_ignored`] | whether a signal is ignored | EINVAL |
 //! | [`sigprocmask`] | `how` is SIG_BLOCK or SIG_UNBLOCK | |
-//! | [`sigwait`] | waits for one of the signals of `set`, which must be blocked; returns its number | EINTR |
+//! | [`sigwait`] | waits at most `seconds`, or without a limit if that is 0, for one of the signals of `set`, which must be blocked; returns its number | EINTR; EAGAIN: none came in time |
 //! | [`fork`] | starts a child process; returns its process id, and 0 in the child | EAGAIN: RLIMIT_NPROC; ENOMEM |
 //! | [`process_id`] | the process id of this process | |
 //! | [`parent`] | the parent's process id; 0 if it is in another pid namespace | |
@@ -40,7 +41,8 @@
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
 use core::ffi::{CStr, c_int, c_ulong};
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, take};
+use core::ops::Deref;
 use core::sync::atomic::AtomicU64;
 
 use arrayvec::ArrayString;
@@ -115,6 +117,11 @@ unsafe fn written<T, R>(call: impl FnOnce(*mut T) -> Result<R, Errno>) -> Result
     Ok(unsafe { value.assume_init() })
 }
 
+/// The flags of [`open`].
+fn open_flags(is_nonblocking: bool) -> c_int {
+    libc::O_RDONLY | libc::O_CLOEXEC | if is_nonblocking { libc::O_NONBLOCK } else { 0 }
+}
+
 /// A timer that expires every `microseconds`; 0: never.
 fn alarm_timer(microseconds: u32) -> libc::itimerval {
     let time = libc::timeval { tv_sec: 0, tv_usec: microseconds as _ };
@@ -161,22 +168,65 @@ fn cpu_set(cpu: usize) -> CpuSet {
     set
 }
 
+/// Memory that the children of a later fork(2) share. It stays mapped until the process exits, or
+/// unmaps it.
+#[derive(Debug)]
+pub struct Shared(&'static [AtomicU64]);
+
+impl Shared {
+    /// Unmaps it in this process alone. It then has no words.
+    ///
+    /// Errors: those of [`munmap`].
+    pub fn unmap(&mut self) -> Result<(), Errno> {
+        let words = take(&mut self.0);
+        // SAFETY: this is a whole mapping of `map_shared`. `deref` lends it no longer than `self` is
+        // borrowed, so nothing else refers to it.
+        unsafe { munmap(words.as_ptr().cast_mut().cast(), size_of_val(words)) }
+    }
+
+    /// Its words, which then stay mapped.
+    pub fn leak(self) -> &'static [AtomicU64] {
+        self.0
+    }
+}
+
+impl Deref for Shared {
+    type Target = [AtomicU64];
+
+    fn deref(&self) -> &[AtomicU64] {
+        self.0
+    }
+}
+
 /// Maps `words` atomics in memory that the children of a later fork(2) share. All are 0 at first.
-/// They stay mapped until the process exits.
 ///
 /// Errors: those of [`mmap`].
-pub fn map_shared(words: usize) -> Result<&'static [AtomicU64], Errno> {
+pub fn map_shared(words: usize) -> Result<Shared, Errno> {
     let length = words.checked_mul(size_of::<AtomicU64>()).ok_or(Errno::ENOMEM)?;
     let address = mmap(length)?;
-    // SAFETY: the mapping has this length, is aligned to a page, and stays. Atomics may be shared.
-    Ok(unsafe { core::slice::from_raw_parts(address.cast(), words) })
+    // SAFETY: the mapping has this length, is aligned to a page, and stays until `unmap`. Atomics may
+    // be shared.
+    Ok(Shared(unsafe { core::slice::from_raw_parts(address.cast(), words) }))
 }
 
 /// Tries to open a file or a directory for reading.
 ///
 /// Errors: those of open(2).
 pub fn can_open(path: &CStr) -> Result<(), Errno> {
-    open(path).and_then(close)
+    open(path, false).and_then(close)
+}
+
+/// How many names a file has (st_nlink).
+///
+/// Errors: those of [`fstat`].
+pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
+    #[allow(clippy::unnecessary_cast)] // its width differs by processor
+    fstat(fd).map(|stat| stat.st_nlink as u64)
+}
+
+/// True for a regular file. False also if [`fstat`] fails.
+pub fn is_regular(fd: &Fd) -> bool {
+    fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
 /// CLOCK_MONOTONIC in nanoseconds: for durations. This clock cannot be set.

@@ -9,7 +9,7 @@ use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{from_mut, from_ref};
 
 use super::{CpuSet, Disposition, Errno, Fd, SignalSet};
-use super::{alarm_timer, cpu_set, write_lock, written};
+use super::{alarm_timer, cpu_set, open_flags, write_lock, written};
 use crate::arch;
 
 // Layouts shared with the kernel. The types are those of the crate `libc` where the C library's
@@ -24,6 +24,7 @@ const _: () = {
     assert!(size_of::<libc::rusage>() >= size_of::<[c_long; 18]>());
     assert!(size_of::<libc::stat>() == arch::STAT_LAYOUT.0);
     assert!(offset_of!(libc::stat, st_nlink) == arch::STAT_LAYOUT.1);
+    assert!(offset_of!(libc::stat, st_mode) == arch::STAT_LAYOUT.2);
     // include/uapi/asm-generic/fcntl.h: two shorts, two longs, and an int.
     assert!(size_of::<libc::flock>() == size_of::<[c_long; 4]>());
     // include/uapi/linux/utsname.h: new_utsname, six strings of 65 bytes.
@@ -58,8 +59,8 @@ pub unsafe fn syscall<const N: usize>(
 }
 
 /// `int openat(int dfd, const char *filename, int flags, umode_t mode)`, fs/open.c
-pub fn open(path: &CStr) -> Result<Fd, Errno> {
-    let (folder, flags) = (libc::AT_FDCWD as usize, libc::O_RDONLY | libc::O_CLOEXEC);
+pub fn open(path: &CStr, is_nonblocking: bool) -> Result<Fd, Errno> {
+    let (folder, flags) = (libc::AT_FDCWD as usize, open_flags(is_nonblocking));
     let arguments = [folder, path.as_ptr() as usize, flags as usize];
     // SAFETY: the kernel reads `path` up to its NUL.
     unsafe { syscall(libc::SYS_openat, arguments) }.map(|fd| Fd(fd as c_int))
@@ -105,12 +106,9 @@ pub fn is_terminal(fd: &Fd) -> bool {
 }
 
 /// `int fstat(unsigned int fd, struct stat *statbuf)`, fs/stat.c
-pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
+pub fn fstat(fd: &Fd) -> Result<libc::stat, Errno> {
     // SAFETY: the kernel writes a stat, which is made of integers.
-    let stat: libc::stat =
-        unsafe { written(|stat| syscall(libc::SYS_fstat, [fd.0 as usize, stat as usize]))? };
-    #[allow(clippy::useless_conversion)] // it has 32 bits on some processors
-    Ok(stat.st_nlink.into())
+    unsafe { written(|stat| syscall(libc::SYS_fstat, [fd.0 as usize, stat as usize])) }
 }
 
 /// `long fcntl(unsigned int fd, unsigned int cmd, unsigned long arg)`, fs/fcntl.c, with F_SETLK
@@ -207,6 +205,15 @@ pub fn mmap(length: usize) -> Result<*mut c_void, Errno> {
         .map(|address| address as *mut c_void)
 }
 
+/// `int munmap(unsigned long addr, size_t len)`, mm/mmap.c
+///
+/// # Safety
+/// Nothing may refer to this memory any more.
+pub unsafe fn munmap(address: *mut c_void, length: usize) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { syscall(libc::SYS_munmap, [address as usize, length]) }.map(drop)
+}
+
 /// What the kernel calls `struct sigaction`. The C library has another.
 #[repr(C)]
 struct KernelSigaction {
@@ -251,9 +258,11 @@ pub fn sigprocmask(how: c_int, set: SignalSet) -> Result<(), Errno> {
 
 /// `int rt_sigtimedwait(const sigset_t *these, siginfo_t *info, const struct __kernel_timespec *ts,
 /// size_t sigsetsize)`, kernel/signal.c
-pub fn sigwait(set: SignalSet) -> Result<c_int, Errno> {
-    let arguments = [from_ref(&set.0) as usize, NULL, NULL, SET_SIZE]; // without a time limit
-    // SAFETY: the kernel reads `set`.
+pub fn sigwait(set: SignalSet, seconds: u8) -> Result<c_int, Errno> {
+    let time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
+    let time = if seconds == 0 { NULL } else { from_ref(&time) as usize };
+    let arguments = [from_ref(&set.0) as usize, NULL, time, SET_SIZE];
+    // SAFETY: the kernel reads `set` and `time`, which live through the call.
     unsafe { syscall(libc::SYS_rt_sigtimedwait, arguments) }.map(|signal| signal as c_int)
 }
 

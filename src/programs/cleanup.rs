@@ -37,6 +37,10 @@ fn run(_: &Process, params: &Params) -> Result<ExitCode, CallError> {
     signals::ignore_write_signals().map_err(failed(Call::sigaction))?;
     install_filter(params, seal::CLEANUP)?;
     let name = &params.queue_name;
+    if params.is_named_here {
+        // Another user may have written it. Standard output has the same two lines as ever.
+        complain(NAME, format_args!("{name}: params.txt in the current directory gives this name"));
+    }
     let refuse = |reason: fmt::Arguments<'_>| {
         complain(NAME, reason);
         Ok(ExitCode::FAILED)

@@ -1,7 +1,7 @@
 //! `conclusion`: waits for the queue, opens it, accepts any first message.
 
 use super::{
-    Program, Shared, greet, install_filter, install_handlers, observer, print_ending, report,
+    Child, Program, greet, install_filter, install_handlers, observer, print_ending, report,
     schedule, seal, start,
 };
 use crate::chat::conversation::{Conversation, End};
@@ -46,7 +46,7 @@ fn run(_: &Process, params: &Params) -> Result<ExitCode, CallError> {
 pub fn converse(
     params: &Params,
     mut progress: Progress,
-    shared: Option<&Shared<'_>>,
+    child: Option<&Child<'_>>,
 ) -> Result<ExitCode, CallError> {
     greet(SIDE, params, "Oooo 'ello, I'm Mrs. Conclusion!")?;
     let settings = &params.settings;
@@ -68,10 +68,10 @@ pub fn converse(
     let start = start();
     install_filter(params, seal::CONCLUSION)?;
     let mut observer = observer(SIDE, params, progress);
-    let lines = shared.and_then(|shared| shared.lines);
+    let lines = child.and_then(|child| child.lines);
     let mut conversation = Conversation::new(&queue, dialogue, settings, lines, &mut observer);
     let end = conversation.run();
-    Ok(report(params, &conversation, (start, end), shared))
+    Ok(report(params, &conversation, (start, end), child))
 }
 
 /// Opens the queue as soon as it exists.

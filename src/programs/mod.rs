@@ -135,7 +135,7 @@ fn observer(
 }
 
 /// What a child of [`sketch`] shares with its parent, and with its peer.
-pub struct Shared<'a> {
+pub struct Child<'a> {
     /// Takes the figures and the error: the parent prints them.
     hand_over: &'a dyn Fn(&Figures, &str),
     /// None if both programs run on one CPU.
@@ -159,7 +159,7 @@ fn report(
     params: &Params,
     conversation: &Conversation<'_>,
     (start, end): (Start, End),
-    shared: Option<&Shared<'_>>,
+    child: Option<&Child<'_>>,
 ) -> ExitCode {
     let Conversation { dialogue, stats, waiting, clock, received, .. } = conversation;
     let run = Run { start, dialogue, stats, waiting, clock, end };
@@ -169,7 +169,7 @@ fn report(
             let kernel = os::kernel_release();
             write_all(&STDOUT, &Json::new(params, &kernel, &run, &figures).line())
         }
-        Report::Text if shared.is_some() => Ok(()),
+        Report::Text if child.is_some() => Ok(()),
         Report::Text => {
             let sides = [(dialogue.side(), &figures)];
             Page::new(params, &os::kernel_release(), &sides).print()
@@ -181,9 +181,9 @@ fn report(
     };
     let (queue, timeout) = (&params.queue_name, params.settings.timeout);
     let ending = Ending { queue, timeout, dialogue, received, end };
-    match shared {
-        Some(shared) => {
-            (shared.hand_over)(&figures, &formatted(format_args!("{ending}")));
+    match child {
+        Some(child) => {
+            (child.hand_over)(&figures, &formatted(format_args!("{ending}")));
             ending.status()
         }
         None => print_ending(&ending),

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use super::{
-    Program, Shared, greet, install_filter, install_handlers, observer, report, schedule, seal,
+    Child, Program, greet, install_filter, install_handlers, observer, report, schedule, seal,
     start, status_of,
 };
 use crate::chat::clock::ticks;
@@ -55,7 +55,11 @@ pub fn create_queue(params: &Params) -> Result<Queue, CallError> {
     let is_nonblocking = settings.wait.begins_nonblocking();
     let queue = Queue::create(name, *mode, settings.message_size, is_nonblocking)
         .map_err(|errno| CallError { cause: cause(name, errno), ..failed(Call::mq_open)(errno) })?;
-    let _ = SIDE.lock(&queue); // it is free: the queue is new
+    if let Err(holder) = SIDE.lock(&queue) {
+        let _ = remove_queue(params, &queue);
+        let cause = Some(Cause::InUse(holder));
+        return Err(CallError { cause, ..failed(Call::fcntl)(Errno::EAGAIN) });
+    }
     Ok(queue)
 }
 
@@ -78,7 +82,7 @@ fn cause(name: &QueueName, errno: Errno) -> Option<Cause> {
 pub fn converse(
     params: &Params,
     queue: &mut Queue,
-    shared: Option<&Shared<'_>>,
+    child: Option<&Child<'_>>,
 ) -> Result<ExitCode, CallError> {
     let settings = &params.settings;
     let progress = Progress::new(SIDE.name(), !settings.verbose);
@@ -90,11 +94,11 @@ pub fn converse(
     let first = Message::time(start.seconds);
     let dialogue = Dialogue::premise(first, settings.iterations, settings.message_size);
     let mut observer = observer(SIDE, params, progress);
-    let lines = shared.and_then(|shared| shared.lines);
+    let lines = child.and_then(|child| child.lines);
     let mut conversation = Conversation::new(queue, dialogue, settings, lines, &mut observer);
     let end = conversation.run();
     let removed = remove_queue(params, conversation.queue).map(|()| ExitCode::DONE);
-    let status = report(params, &conversation, (start, end), shared);
+    let status = report(params, &conversation, (start, end), child);
     Ok(status.or(status_of(SIDE.name(), params, removed)))
 }
 

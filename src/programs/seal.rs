@@ -106,6 +106,7 @@ const START_CHILDREN: &[Rule] = &[
     any(SYS_set_robust_list), // fork(2) of glibc
     only(SYS_prctl, 0, &[one(PR_SET_PDEATHSIG), one(PR_SET_SECCOMP), one(PR_SET_NO_NEW_PRIVS)]),
     any(SYS_getppid),
+    any(SYS_munmap),
     only(SYS_mq_open, 1, &[one(O_RDWR), one(O_RDWR | O_NONBLOCK)]), // without O_CREAT
     only(SYS_fcntl, 1, &[one(F_GETLK), one(F_SETLK)]),              // conclusion takes its lock
     only(SYS_sched_setaffinity, 0, &[0..=0]),                       // CPUS

@@ -7,23 +7,23 @@
 //! child leaves its figures in shared memory, and the parent prints one page for both.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use arrayvec::ArrayVec;
 
 use super::{
-    Program, Shared, conclusion, install_filter, install_handlers, premise, schedule, seal,
+    Child, Program, conclusion, install_filter, install_handlers, premise, schedule, seal,
     status_of,
 };
 use crate::chat::dialogue::Side;
 use crate::chat::distance::LINE;
 use crate::cli::explain::{CallError, failed};
-use crate::cli::output::complain;
+use crate::cli::output::{Text, complain};
 use crate::cli::page::Page;
 use crate::cli::params::{About, Params, Report};
 use crate::cli::progress::Progress;
-use crate::cli::report::{Figures, NUMBERS};
-use crate::os::{self, Call, Errno, SignalSet};
+use crate::cli::report::{Figure, Figures, NUMBERS};
+use crate::os::{self, Call, Errno, Shared, SignalSet};
 use crate::runtime::signals::{self, ENDING};
 use crate::runtime::start::{ExitCode, Process};
 
@@ -54,10 +54,9 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         schedule(side, params)?;
     }
     let parent = os::process_id();
-    let memory = os::map_shared(2 * SLOT + 2 * LINE).map_err(failed(Call::mmap))?;
-    let (lines, slots) = memory.split_at(2 * LINE);
-    let (premise, conclusion) = slots.split_at(SLOT);
-    let slots = [Slot(premise), Slot(conclusion)];
+    let map = |words| os::map_shared(words).map_err(failed(Call::mmap));
+    let mut slots = [Slot(map(SLOT)?), Slot(map(SLOT)?)];
+    let lines = map(2 * LINE)?.leak();
     let lines =
         params.cpus.is_none_or(|[premise, conclusion]| premise != conclusion).then_some(lines);
     let mut queue = premise::create_queue(params)?;
@@ -65,19 +64,21 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         let _ = premise::remove_queue(params, &queue);
         return Err(error);
     }
-    let start = |side: Side, body: &mut dyn FnMut(&Shared<'_>) -> Result<ExitCode, CallError>| {
-        process.fork(|| {
-            let slot = &slots[side as usize];
-            let shared = Shared { hand_over: &|figures, error| slot.fill(figures, error), lines };
-            status_of(side.name(), params, prepare_child(parent).and_then(|()| body(&shared)))
-        })
-    };
+    let mut start =
+        |side: Side, body: &mut dyn FnMut(&Child<'_>) -> Result<ExitCode, CallError>| {
+            process.fork(|| {
+                let prepared = prepare_child(parent, &mut slots[side.peer() as usize]);
+                let slot = &slots[side as usize];
+                let child = Child { hand_over: &|figures, error| slot.fill(figures, error), lines };
+                status_of(side.name(), params, prepared.and_then(|()| body(&child)))
+            })
+        };
     let premise =
-        start(Side::Premise, &mut |shared| premise::converse(params, &mut queue, Some(shared)));
-    let conclusion = start(Side::Conclusion, &mut |shared| {
+        start(Side::Premise, &mut |child| premise::converse(params, &mut queue, Some(child)));
+    let conclusion = start(Side::Conclusion, &mut |child| {
         schedule(Side::Conclusion, params)?;
         let progress = Progress::new("", false); // premise shows it
-        conclusion::converse(params, progress, Some(shared))
+        conclusion::converse(params, progress, Some(child))
     });
     let mut children = Children {
         running: [premise.ok(), conclusion.ok()],
@@ -85,6 +86,9 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         cause: None,
         killed: None,
         alarm_ends: !params.settings.wait.may_sleep(),
+        are_to_end: false,
+        slots: &slots,
+        iterations: params.settings.iterations,
     };
     let started = premise
         .and(conclusion)
@@ -128,28 +132,30 @@ fn print_report(params: &Params, slots: &[Slot; 2]) -> Result<(), Errno> {
         return Ok(());
     }
     let figures = slots.each_ref().map(Slot::figures);
-    let sides: ArrayVec<(Side, &Figures), 2> = Side::BOTH
-        .into_iter()
-        .zip(&figures)
-        .filter_map(|(side, figures)| Some((side, figures.as_ref()?)))
-        .collect();
+    let mut sides = ArrayVec::<_, 2>::new();
+    for side in Side::BOTH {
+        if let Some(figures) = &figures[side as usize] {
+            sides.push((side, figures));
+        }
+    }
     Page::new(params, &os::kernel_release(), &sides).print()
 }
 
-/// Shared memory that one child fills before it exits, and the parent reads afterwards. Word 0 is 0
-/// until the slot is filled, and then 1. The figures follow, and then the text of the error: eight
-/// bytes per word, the first byte in the lowest bits.
-struct Slot(&'static [AtomicU64]);
+/// Shared memory that one child fills before it exits, and the parent reads afterwards. The other child
+/// has unmapped it. Word 0 is 0 until the slot is filled, and then 1. The figures follow, and then the
+/// text of the error: eight bytes per word, the first byte in the lowest bits.
+struct Slot(Shared);
 
 /// Words per slot: a page of memory, with space for the longest error.
 const SLOT: usize = 512;
 
 impl Slot {
     fn fill(&self, figures: &Figures, error: &str) {
-        let eight_bytes =
-            |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        let text = error.as_bytes().chunks(8).map(eight_bytes);
-        for (to, word) in self.0[1..].iter().zip(figures.numbers.into_iter().chain(text)) {
+        for (to, number) in self.0[1..].iter().zip(&figures.numbers) {
+            to.store(*number, Relaxed);
+        }
+        for (to, bytes) in self.0[1 + NUMBERS..].iter().zip(error.as_bytes().chunks(8)) {
+            let word = bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
             to.store(word, Relaxed);
         }
         self.0[0].store(1, Relaxed);
@@ -165,17 +171,32 @@ impl Slot {
         self.is_filled().then(|| Figures { numbers: core::array::from_fn(number) })
     }
 
+    /// Whether the figures and the exit status show the same end.
+    fn agrees(&self, status: ExitCode, iterations: u64) -> bool {
+        let number = |figure| self.0[1 + figure as usize].load(Relaxed);
+        let (is_filled, corrupted) = (self.is_filled(), number(Figure::Corrupted));
+        match status {
+            ExitCode::DONE => {
+                is_filled && corrupted == 0 && number(Figure::Iterations) == iterations
+            }
+            ExitCode::CORRUPTED => is_filled && corrupted == 1,
+            _ => !is_filled || corrupted == 0,
+        }
+    }
+
     /// Prints the error of the child, if it has left one.
     fn complain(&self, side: Side) {
         if !self.is_filled() {
             return; // it was killed before it had left all of it
         }
         let words = self.0[1 + NUMBERS..].iter().map(|word| word.load(Relaxed).to_le_bytes());
-        let bytes = words.flatten().take_while(|byte| *byte != 0);
-        let error: ArrayVec<u8, { 8 * SLOT }> = bytes.collect();
-        match str::from_utf8(&error) {
-            Ok("") | Err(_) => {}
-            Ok(error) => complain(side.name(), format_args!("{error}")),
+        let mut error = Text::new();
+        // No error has another byte. Its end is a NUL.
+        for byte in words.flatten().take_while(|byte| matches!(byte, b' '..=b'~')) {
+            let _ = error.try_push(byte.into());
+        }
+        if !error.is_empty() {
+            complain(side.name(), format_args!("{error}"));
         }
     }
 }
@@ -193,8 +214,10 @@ fn block_signals() -> Result<(), CallError> {
 
 /// Makes a child handle signals again, as premise and conclusion do, and end with its parent.
 /// If that has exited before prctl(2), the child has another parent, and gets no signal. The parent is
-/// 0 if the children run in a pid namespace of their own (`unshare --pid`).
-fn prepare_child(parent: libc::pid_t) -> Result<(), CallError> {
+/// 0 if the children run in a pid namespace of their own (`unshare --pid`). The child can no longer
+/// write to the `other` one's slot.
+fn prepare_child(parent: libc::pid_t, other: &mut Slot) -> Result<(), CallError> {
+    other.0.unmap().map_err(failed(Call::munmap))?;
     let _ = os::set_parent_death_signal();
     if ![0, parent].contains(&os::parent()) {
         signals::note(libc::SIGTERM);
@@ -207,7 +230,7 @@ fn change_mask(how: c_int) -> Result<(), CallError> {
 }
 
 /// The two processes, and how they have ended so far.
-struct Children {
+struct Children<'a> {
     /// By [`Side`]. Exited children are forgotten, because pids are reused.
     running: [Option<libc::pid_t>; 2],
     /// The exit status of the child that caused the end.
@@ -218,9 +241,18 @@ struct Children {
     killed: Option<(Side, c_int)>,
     /// True if SIGALRM ends the programs. False if they may sleep: SIGALRM then only wakes them.
     alarm_ends: bool,
+    /// True if a signal has been sent that should end them.
+    are_to_end: bool,
+    /// By [`Side`].
+    slots: &'a [Slot; 2],
+    /// The replies of a program that has done all.
+    iterations: u64,
 }
 
-impl Children {
+/// Seconds after a signal in which a child must end: then it is killed.
+const GRACE: u8 = 5;
+
+impl Children<'_> {
     /// Waits until both have exited, and passes the signals on meanwhile.
     ///
     /// Each is waited for by its process id: the program may have other children, which it has
@@ -238,8 +270,9 @@ impl Children {
             if self.running == [None; 2] {
                 return Ok(());
             }
-            match os::sigwait(awaited) {
+            match os::sigwait(awaited, if self.are_to_end { GRACE } else { 0 }) {
                 Ok(libc::SIGCHLD) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if self.are_to_end => self.signal(libc::SIGKILL),
                 Ok(signal) => {
                     if signal != libc::SIGALRM || self.alarm_ends {
                         signals::note(signal);
@@ -253,12 +286,17 @@ impl Children {
 
     /// A child has exited, with this status from wait4(2). If it failed, the other has no peer.
     fn exited(&mut self, side: Side, status: c_int) {
+        let (code, slot) = (ExitCode(libc::WEXITSTATUS(status) as u8), &self.slots[side as usize]);
         let status = if libc::WIFSIGNALED(status) {
             let signal = libc::WTERMSIG(status);
             self.killed = self.killed.or(Some((side, signal)));
             ExitCode::signal(signal)
+        } else if slot.agrees(code, self.iterations) {
+            code
         } else {
-            ExitCode(libc::WEXITSTATUS(status) as u8)
+            slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
+            complain(side.name(), format_args!("internal error: figures contradict exit status"));
+            ExitCode::signal(libc::SIGABRT)
         };
         if status != ExitCode::DONE {
             // A program that has lost its peer is not the cause, unless the parent ended the peer.
@@ -273,7 +311,8 @@ impl Children {
 
     /// Sends a signal to those that are running. SIGCONT follows, because a stopped process
     /// receives no other signal.
-    fn signal(&self, signal: c_int) {
+    fn signal(&mut self, signal: c_int) {
+        self.are_to_end |= signal != libc::SIGALRM || self.alarm_ends;
         for pid in self.running.into_iter().flatten() {
             let _ = os::kill(pid, signal);
             let _ = os::kill(pid, libc::SIGCONT);

@@ -130,22 +130,23 @@ macro_rules! program {
                 unsafe { from_kernel(stack, |process| $program.main(process)) }
             }
 
-            // SAFETY of these six: C demands the same of their callers.
-
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
+                // SAFETY: C demands the same of the caller.
                 unsafe { arch::copy_forward(to, from, length) };
                 to
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
+                // SAFETY: C demands the same of the caller.
                 unsafe { memory::copy_overlapping(to, from, length) };
                 to
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn memset(to: *mut u8, byte: i32, length: usize) -> *mut u8 {
+                // SAFETY: C demands the same of the caller.
                 unsafe { arch::fill(to, byte as u8, length) };
                 to
             }
@@ -155,17 +156,20 @@ macro_rules! program {
             #[unsafe(no_mangle)]
             #[inline(never)]
             unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, length: usize) -> i32 {
+                // SAFETY: C demands the same of the caller.
                 unsafe { memory::compare(a, b, length) }
             }
 
             #[unsafe(no_mangle)]
             #[inline(never)]
             unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, length: usize) -> i32 {
+                // SAFETY: C demands the same of the caller.
                 unsafe { memory::compare(a, b, length) }
             }
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn strlen(text: *const u8) -> usize {
+                // SAFETY: C demands the same of the caller.
                 unsafe { memory::length(text) }
             }
         }

@@ -261,6 +261,7 @@ fn premise_makes_the_documented_calls_and_no_other() {
         ("polls until it is time", Peer("conclusion"), none()),
         ("no CPU", Nothing, refuse(libc::SYS_sched_setaffinity, Errno::EINVAL)),
         ("closed output", Nothing, refuse(libc::SYS_write, Errno::EPIPE)),
+        ("taken", Nothing, refuse(libc::SYS_fcntl, Errno::EAGAIN)),
         ("exists", Messages(&[]), none()),
         ("exists and is closed", Nothing, refuse(SYS_mq_open, Errno::EEXIST)),
         ("too many bytes", Nothing, refuse(SYS_mq_open, Errno::EMFILE)),

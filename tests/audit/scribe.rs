@@ -126,7 +126,8 @@ impl Scribe {
         let deadline = |address| if address == 0 { "NULL".into() } else { time(address) };
         match name {
             "openat" => {
-                let (folder, flags) = (constant(a, named!(AT_FDCWD)), flags(c, named!(O_CLOEXEC)));
+                let (folder, flags) =
+                    (constant(a, named!(AT_FDCWD)), flags(c, named!(O_NONBLOCK O_CLOEXEC)));
                 format!("{folder}, {}, O_RDONLY|{flags}", path(b))
             }
             "read" => format!("{fd}, {c}"),
@@ -155,6 +156,7 @@ impl Scribe {
                 let sharing = flags(d, named!(MAP_SHARED MAP_ANONYMOUS));
                 format!("{}, {b}, {protection}, {sharing}, {}, {f}", null(a), e as c_int)
             }
+            "munmap" => b.to_string(),
             "mq_open" => {
                 let attributes = if d == 0 { "NULL".into() } else { time(d + 8) };
                 format!("{}, {}, {c:04o}, {attributes}", queue(a), checked_argument(name, b))
@@ -197,7 +199,7 @@ impl Scribe {
                 let how = constant(a, named!(SIG_BLOCK SIG_UNBLOCK));
                 format!("{how}, {}, {}, {d}", signals(word(b)), null(c))
             }
-            "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), null(c)),
+            "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), deadline(c)),
             "clone" => format!("{}, {}", checked_argument(name, a), null(b)),
             "wait4" => {
                 format!("{}, {}, {}", self.child(a as i64), constant(c, named!(WNOHANG)), null(d))

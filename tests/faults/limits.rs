@@ -110,7 +110,7 @@ fn a_stack_of_128_kib_is_enough_in_release_and_in_debug_builds() {
 
 /// premise has the queue open already, from its creation.
 #[test]
-fn a_mode_that_locks_everybody_out_does_not_concern_premise_itself_and_the_others_say_so() {
+fn a_mode_that_locks_users_out_does_not_concern_premise_and_no_mode_lets_them_remove_the_queue() {
     let folder = tempfile::tempdir().unwrap();
     for wait in WAITS {
         let place = Place::new("locked-out");
@@ -131,19 +131,22 @@ fn a_mode_that_locks_everybody_out_does_not_concern_premise_itself_and_the_other
         assert_ended(&end(premise), 143, "premise", "ended by SIGTERM after 0 of ");
     }
 
-    // Only root has other users' queues to try it on. One is left behind that everybody may open.
+    // Only root has other users' queues to try it on: with the default mode, and one for everybody.
     if nix::unistd::geteuid().is_root() {
-        let place = Place::new("mode");
-        let premise = place.start("premise", &["PERMISSIONS=0666", "REPORT=json", "TIMEOUT=0"]);
-        let queue = place.open();
-        signal(&premise, SIGKILL);
-        finish(premise);
-        let output = finish(start(&mut place.command_of_nobody(folder.path(), "cleanup")));
-        let words = "the queue belongs to another user: only that user and root may remove it";
-        assert_ended(&output, 3, "cleanup", words);
-        let start = format!("cleanup: mq_unlink {}: E", place.text);
-        assert!(the_one_line(&output).starts_with(&start));
-        assert_eq!(queue.unlink_own(&place.name), Ok(()));
+        for (mode, program, words) in [
+            ("PERMISSIONS=0600", "conclusion", "the queue's mode does not let this user read and "),
+            ("PERMISSIONS=0666", "cleanup", "the queue belongs to another user: only that user "),
+        ] {
+            let place = Place::new("mode");
+            let premise = place.start("premise", &[mode, "REPORT=json", "TIMEOUT=0"]);
+            let queue = place.open();
+            signal(&premise, SIGKILL);
+            finish(premise);
+            let output = finish(start(&mut place.command_of_nobody(folder.path(), program)));
+            assert_eq!((code(&output), queue.unlink_own(&place.name)), (3, Ok(())));
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(error.contains(words) && error.lines().count() == 1, "{error}");
+        }
     }
 }
 

@@ -155,6 +155,6 @@ fn the_reason_for_wrong_figures_is_a_remark() {
         allow(Pid::from_raw(running.id() as i32), cpu).unwrap();
         signal(running, SIGCONT);
     }
-    let [premise, _] = talk.map(|running| finish(running));
+    let [premise, _] = talk.map(finish);
     assert!(remarks(&premise).contains("preempted"));
 }
