@@ -21,8 +21,8 @@ struct MqAttr {
     // the fields
 }
 
-/// Creates a queue for `maxmsg` messages of at most `msgsize` bytes, to be read and written. Returns the
-/// descriptor; -1 if the queue exists already, because its attributes would be others.
+/// Creates a queue for `maxmsg` messages of at most `msgsize` bytes, to be read and written, with
+/// mode 0o600. Returns the descriptor; -1 if the queue exists already: its attributes would be others.
 fn create(name: &CStr, maxmsg: c_long, msgsize: c_long) -> c_int {
     todo!("create")
 }
@@ -42,6 +42,9 @@ fn main() {
                 is_c,
                 "without `#[repr(C)]` on the line before it, Rust may reorder the fields"
             );
+            let is_long = ["c_long", "i64", "isize"].map(|long| format!("mq_flags:{long},"));
+            let is_long = is_long.iter().any(|field| code().contains(field));
+            assert!(is_long, "mq_flags is a long, too, and not an int with a gap behind it");
             let (flags, current) = (code().find("mq_flags:"), code().find("mq_curmsgs:"));
             assert!(flags < current, "mq_flags is the first field, and mq_curmsgs the fourth");
         }),
@@ -74,6 +77,13 @@ fn main() {
                  fields are in another order, or another address was passed"
             );
             assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            // SAFETY: a stat is made of integers; fstat(2) writes one.
+            let mode = unsafe {
+                let mut stat: libc::stat = std::mem::zeroed();
+                libc::fstat(mqd, &raw mut stat);
+                stat.st_mode & 0o777
+            };
+            assert!(mode == 0o600, "its mode is 0o{mode:o}, not 0o600");
             let again = create(&queue_name(), 5, 100);
             assert!(
                 again == -1,

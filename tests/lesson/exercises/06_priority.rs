@@ -14,7 +14,7 @@
 
 use std::ffi::{c_int, c_uint};
 
-use lesson::judge::{errno, judge, name, show};
+use lesson::judge::{code, errno, judge, name, show};
 use lesson::learned::{self, queue};
 use lesson::libc;
 
@@ -45,6 +45,8 @@ fn main() {
                 assert!(sent == Ok(()), "send failed: {}", show(&sent));
                 let found =
                     receive(mqd).unwrap_or_else(|number| panic!("receive: {}", name(number)));
+                let length = found.0.len();
+                assert!(length == 3, "{length} bytes came, 3 were sent: cut the buffer");
                 assert!(found.0 == b"tea", "{:?} came, not the message that was sent", found.0);
                 assert!(
                     found.1 == priority,
@@ -53,6 +55,10 @@ fn main() {
                     found.1
                 );
             }
+        }),
+        ("the pointer to the priority", || {
+            let is_const = code().contains("&rawconstpriority");
+            assert!(!is_const, "C writes through it, so it is `&raw mut`, whatever it is cast to");
         }),
         ("errors", || {
             let mqd = queue(libc::O_NONBLOCK, 8192);
@@ -68,11 +74,8 @@ fn main() {
             }
             let found: Vec<u8> =
                 (0..3).flat_map(|_| learned::receive(mqd).unwrap_or_default()).collect();
-            assert!(
-                found == b"bac",
-                "the queue gave {:?}: was each sent with its priority?",
-                show::<()>(&Err(errno()))
-            );
+            let found = String::from_utf8_lossy(&found);
+            assert!(found == "bac", "sent were a, b and c with 1, 2 and 1, and {found:?} came");
         }),
         ("order", || {
             for sent in [

@@ -20,7 +20,8 @@ use lesson::{libc, spy};
 struct Queue(c_int);
 
 impl Queue {
-    /// Opens a queue for reading and writing. It is created if it does not exist. Error: errno.
+    /// Opens a queue for reading and writing. It is created, with mode 0o600, if it does not
+    /// exist. Error: errno.
     fn open(name: &CStr) -> Result<Queue, c_int> {
         todo!("Queue::open")
     }
@@ -57,6 +58,8 @@ fn main() {
             let (first, second) = (open(), open());
             // SAFETY: reads flags.
             let flags = unsafe { libc::fcntl(second.0, libc::F_GETFL) };
+            let mode = spy::calls()[0].arguments[2];
+            assert!(mode == 0o600, "its mode is 0o{mode:o}, not 0o600");
             assert!(first.0 != second.0, "two handles have one descriptor");
             assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
             let bad = Queue::open(c"no-slash").map(|queue| queue.0);

@@ -24,16 +24,24 @@ const SLASH: &str = "a queue name has no second slash: it is no path";
 const LONG: &str = "a queue name has at most 255 bytes after the slash";
 const NUL: &str = "a queue name has no NUL byte";
 
+fn shown(name: &[u8]) -> String {
+    let start = name[..name.len().min(20)].escape_ascii();
+    let more =
+        if name.len() > 20 { format!("..., {} bytes long,", name.len()) } else { String::new() };
+    format!("\"{start}\"{more}")
+}
+
 fn main() {
     judge(&[
         ("good names", || {
             let long = [b"/", [b'x'; 255].as_slice()].concat();
             for name in [&b"/tea"[..], b"/\xff", b"/...", b"/a b", &long] {
-                let shown = String::from_utf8_lossy(name).into_owned();
+                let shown = shown(name);
                 trying(&shown);
                 let made = queue_name(name);
                 let is_same = made.as_ref().is_ok_and(|made| made.as_bytes() == name);
-                assert!(is_same, "{shown:?} is a good name, not {made:?}");
+                let made = made.map(|made| self::shown(made.as_bytes()));
+                assert!(is_same, "{shown} is a good name, not {made:?}");
             }
         }),
         ("bad names", || {
@@ -52,10 +60,12 @@ fn main() {
                 (&long, LONG),
                 (&[b"/", "\u{e9}".repeat(128).as_bytes()].concat(), LONG),
             ] {
-                let shown = String::from_utf8_lossy(name).into_owned();
+                let shown = shown(name);
                 trying(&shown);
                 let found = queue_name(name);
-                assert!(found == Err(error), "{shown:?} gives {found:?}, not Err({error:?})");
+                let is_right = found == Err(error);
+                let found = found.map(|made| self::shown(made.as_bytes()));
+                assert!(is_right, "{shown} gives {found:?}, not Err({error:?})");
             }
         }),
     ])

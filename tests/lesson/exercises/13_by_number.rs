@@ -44,7 +44,7 @@ fn main() {
                 syscall(libc::SYS_getpid as usize, [0; 5]);
                 asm!("mov {0}, rcx", "mov {1}, r11", out(reg) c, out(reg) d, in("rcx") a, in("r11") b);
             }
-            assert!((c, d) == (17, 18), "they were 17 and 18, and are {c:#x} and {d:#x}");
+            assert!((c, d) == (17, 18), "they were 0x11 and 0x12, and are {c:#x} and {d:#x}");
         }),
         ("unlink", || {
             queue(libc::O_NONBLOCK, 8192);

@@ -61,7 +61,7 @@ fn main() {
         assert!(
             status == 0,
             "it ended with status {status}: a call failed, or the status was not passed. The name \
-             in argv[1] is at 16 bytes above argc"
+             in argv[1] is at 16 bytes above argc; O_RDWR is 2; the last argument of each call is null"
         );
         let (mut buffer, mut priority) = ([0_u8; 8192], 0);
         let bytes = buffer.as_mut_ptr().cast();

@@ -99,6 +99,28 @@ pub fn hole(source: &str) -> Result<Range<usize>, String> {
     Ok(begin..end)
 }
 
+/// The text of an exercise, if its file is intact. Errors: what is wrong with it.
+pub fn text_of(file: std::io::Result<Vec<u8>>) -> Result<String, String> {
+    let bytes = file.map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} contains a byte that is not UTF-8")
+    })?;
+    match () {
+        () if text.trim().is_empty() => Err("the file is empty".into()),
+        () if head(&text).is_none() => Err("the comment at its head is not as it was".into()),
+        () => hole(&text).map(|_| text),
+    }
+}
+
+/// The lines of a source outside of its hole.
+fn outside(source: &str) -> Vec<&str> {
+    let hole = hole(source).unwrap_or_default();
+    let (before, after) = (&source[..hole.start], &source[hole.end..]);
+    before.lines().chain(after.lines()).map(str::trim_end).collect()
+}
+
 fn todos(source: &str) -> usize {
     hole(source).map_or(0, |hole| source[hole].matches("todo!").count())
 }
@@ -113,19 +135,7 @@ impl Step {
 
     /// The exercise as it stands. Errors: what is wrong with the file, and the way out.
     pub fn exercise(&self) -> Result<String, String> {
-        let text = match fs::read(self.path()) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
-                let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-                format!("line {line} contains a byte that is not UTF-8")
-            }),
-            Err(error) => Err(error.to_string()),
-        };
-        let text = text.and_then(|text| match () {
-            () if text.trim().is_empty() => Err("the file is empty".into()),
-            () if head(&text).is_none() => Err("the comment at its head is not as it was".into()),
-            () => hole(&text).map(|_| text),
-        });
+        let text = text_of(fs::read(self.path()));
         text.map_err(|what| {
             let (path, number) = (self.path(), self.number);
             format!(
@@ -155,6 +165,12 @@ impl Step {
         let versions: Vec<_> = versions.collect();
         let original = versions.into_iter().rev().max_by_key(|text| todos(text));
         original.ok_or_else(|| format!("git has no version of {}", self.name))
+    }
+
+    /// True if something else than the hole has been changed, such as the tests.
+    pub fn is_altered(&self) -> bool {
+        let (now, original) = (self.exercise(), self.original());
+        matches!((now, original), (Ok(now), Ok(original)) if outside(&now) != outside(&original))
     }
 
     /// Puts the original in the place of the exercise. Returns where the exercise is kept, if there was one.

@@ -26,6 +26,9 @@ const SLEEP_LIMIT: Duration = Duration::from_secs(3);
 /// After so long it is stuck in any case, such as in a loop of short naps.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// Characters of a sentence, which may show a buffer. (The compiler's errors have several lines.)
+const LONGEST: usize = 400;
+
 /// What an exercise prints before the sentence, for `course`.
 pub const PASSED: &str = "passed";
 /// The learner's code is wrong.
@@ -87,6 +90,7 @@ pub fn name(number: c_int) -> String {
         libc::ENOMEM => "ENOMEM",
         libc::ENOSPC => "ENOSPC",
         libc::ENOSYS => "ENOSYS",
+        libc::ENOTTY => "ENOTTY",
         libc::EPERM => "EPERM",
         libc::ETIMEDOUT => "ETIMEDOUT",
         _ => return format!("error number {number}"),
@@ -127,16 +131,15 @@ pub fn if_it_hangs(sentence: &str) {
 }
 
 /// The input that is tried now, for the sentence if the learner's code panics.
-pub fn trying(input: impl std::fmt::Debug) {
-    *TRYING.lock().unwrap() = format!(", with {input:?}");
+pub fn trying(input: &str) {
+    *TRYING.lock().unwrap() = format!(", with {input}");
 }
 
 /// Ends the test: it passes if the code panics. If the code returns, it fails with `sentence`.
 pub fn must_panic(code: impl FnOnce(), sentence: &str) {
     PANIC_IS_RIGHT.store(true, SeqCst);
     code();
-    PANIC_IS_RIGHT.store(false, SeqCst);
-    panic!("{sentence}");
+    report(FAILED, sentence);
 }
 
 /// Ends the test, because the judge cannot do its work. The learner is not to blame.
@@ -147,6 +150,8 @@ pub fn broken(why: &str) -> ! {
 }
 
 fn report(kind: u8, text: &str) {
+    let long = text.char_indices().nth(LONGEST).filter(|_| !text.contains('\n'));
+    let text = long.map_or(text.to_string(), |(end, _)| format!("{} ...", &text[..end]));
     let report = [&[kind], text.replace('\0', "\\0").as_bytes(), &[0]].concat();
     // SAFETY: the report is read, given with its length.
     unsafe { libc::write(REPORT.load(SeqCst), report.as_ptr().cast(), report.len()) };
@@ -218,7 +223,7 @@ fn wait(pid: libc::pid_t) -> (c_int, bool) {
     }
 }
 
-/// The number of the sleep in which a process is; None if it runs or could run. See proc_pid_status(5).
+/// The number of the sleep in which a process is; None if it runs or could run. See proc(5).
 fn current_sleep(pid: libc::pid_t) -> Option<String> {
     let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
     let value = |name| status.lines().find_map(|line| line.strip_prefix(name));
@@ -242,6 +247,7 @@ fn run(source: &'static str, test: fn(), writer: PipeWriter) -> ! {
         libc::signal(libc::SIGINT, libc::SIG_DFL);
     }
     set_hook(Box::new(move |info| report_panic(source, info)));
+    crate::spy::calls(); // those of the judge
     test();
     report(ENDED, "");
     exit(0)
@@ -280,7 +286,9 @@ fn end_by(signal: c_int) -> String {
              you pass, and at the types in the declaration"
         }
         libc::SIGILL | libc::SIGTRAP => "it executed something that is no instruction",
-        libc::SIGABRT => "it gave up: the standard library or the allocator found broken memory",
+        libc::SIGABRT => {
+            "it gave up: a function calls itself without end, or the allocator found broken memory"
+        }
         libc::SIGINT => "it was interrupted from the keyboard",
         _ => "see signal(7)",
     };

@@ -73,6 +73,11 @@ fn run_all(steps: &[Step]) -> ExitCode {
 
 /// Runs one exercise, and says what is wrong, if something is.
 fn run(step: &Step) -> ExitCode {
+    if step.is_altered() {
+        let (path, number) = (step.path(), step.number);
+        eprintln!("{}: more than the part between the marks has been changed.", path.display());
+        eprintln!("To start again from the original: cargo run -p lesson -- --reset {number}");
+    }
     let (wrong, status) = match step.judge_exercise() {
         Verdict::Passed => {
             println!("done  {}", step.name);

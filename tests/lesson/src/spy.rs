@@ -54,11 +54,15 @@ fn call(name: &'static str, arguments: [usize; 5], kernel: impl FnOnce() -> c_lo
         result
     });
     CALLS.lock().unwrap().push(call);
-    match result {
+    let result = match result {
         Some(Ok(result)) => result,
-        Some(Err(number)) => set_errno(number),
+        Some(Err(number)) => return set_errno(number),
         None => kernel() as isize,
+    };
+    if result != -1 {
+        set_errno(libc::ENOTTY); // errno(3): a call that succeeds may change it
     }
+    result
 }
 
 /// The name as the kernel wants it, as the C library passes it on.
@@ -154,6 +158,18 @@ extern "C" fn mq_receive(mqd: c_int, buffer: usize, length: usize, priority: usi
 #[unsafe(no_mangle)]
 extern "C" fn mq_timedreceive(mqd: c_int, b: usize, length: usize, p: usize, d: usize) -> isize {
     receive("mq_timedreceive", [mqd as usize, b, length, p, d])
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn poll(fds: usize, length: libc::nfds_t, milliseconds: c_int) -> c_int {
+    let time = libc::timespec {
+        tv_sec: c_long::from(milliseconds / 1000),
+        tv_nsec: c_long::from(milliseconds % 1000) * 1_000_000,
+    };
+    let time = if milliseconds < 0 { null() } else { &raw const time };
+    // SAFETY: see above. A null signal mask changes nothing.
+    let kernel = || unsafe { libc::syscall(libc::SYS_ppoll, fds, length, time, null::<u8>(), 8) };
+    call("poll", [fds, length as usize, milliseconds as usize, 0, 0], kernel) as c_int
 }
 
 /// std::thread::yield_now is this.

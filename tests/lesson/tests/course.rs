@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use lesson::course::{Step, Verdict, steps};
+use lesson::course::{Step, Verdict, hole, steps, text_of};
 
 /// Judges sources, some at the same time because many wait. Returns what is wrong.
 fn complaints(check: impl Fn(&Step) -> Vec<String> + Sync) -> Vec<String> {
@@ -95,4 +95,42 @@ fn every_trap_is_told_what_is_wrong() {
         complaints
     });
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn a_step_is_what_has_a_solution_with_its_number() {
+    let names: Vec<_> = steps().iter().map(|step| (step.number, step.name.clone())).collect();
+    assert_eq!(names.first(), Some(&(1, "01_declare".into())));
+    assert_eq!(names.last(), Some(&(17, "17_start".into())));
+}
+
+#[test]
+fn each_step_has_a_hint_and_then_the_call() {
+    for step in steps() {
+        assert_eq!(step.hints().len(), 2, "{}", step.name);
+    }
+}
+
+#[test]
+fn a_damaged_file_is_told_apart() {
+    let good = steps()[3].filled("fn send() {}\n");
+    let is_good = |text: &str| text_of(Ok(text.as_bytes().to_vec())).is_ok();
+    assert!(is_good(&good));
+    assert!(is_good(&good.replace('\n', "\r\n")), "an editor of another system");
+    assert!(is_good(&format!("\u{feff}{good}")), "with a byte order mark");
+    let says = |bytes: &[u8]| text_of(Ok(bytes.to_vec())).unwrap_err();
+    assert_eq!(says(b""), "the file is empty");
+    let half = good.split("// ---- the tests").next().unwrap();
+    assert_eq!(says(half.as_bytes()), "the line `// ---- the tests ----` is missing");
+    assert_eq!(
+        says(good.replace("//! Read", "// Read").as_bytes()),
+        "the comment at its head is not as it was"
+    );
+    assert_eq!(
+        says(&[b"//!\n", &b"\xff"[..]].concat()),
+        "line 2 contains a byte that is not UTF-8"
+    );
+    let missing = text_of(std::fs::read("no such file")).unwrap_err();
+    assert!(missing.contains("No such file"), "{missing}");
+    assert_eq!(&good[hole(&good).unwrap()], "fn send() {}\n");
 }
