@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::judge::{BROKEN, PASSED, WRONG};
+use crate::judge::{BROKEN, PASSED, SOURCE, WRONG};
 use crate::toolchain::{Failure, WORK, compile_exercise};
 
 /// The lines around the hole.
@@ -268,12 +268,10 @@ impl Step {
         if let Err(error) = fs::write(&path, source) {
             return Verdict::Broken(format!("{}: {error}", path.display()));
         }
-        let verdict = match compile_exercise(&path, &program) {
-            Ok(()) => run(&program),
-            // The learner's file is the one to be opened; the lines are the same.
-            Err(Failure::Errors(errors)) => Verdict::NotCompiled(
-                errors.replace(&path.display().to_string(), &self.path().display().to_string()),
-            ),
+        // What is printed names the learner's file; the lines are the same.
+        let verdict = match compile_exercise(&path, &self.path(), &program) {
+            Ok(()) => run(&program, &path),
+            Err(Failure::Errors(errors)) => Verdict::NotCompiled(errors),
             Err(Failure::Broken(why)) => Verdict::Broken(why),
         };
         for file in [&path, &program, &path.with_extension("program")] {
@@ -283,8 +281,10 @@ impl Step {
     }
 }
 
-fn run(program: &Path) -> Verdict {
-    let output = Command::new(program).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+fn run(program: &Path, source: &Path) -> Verdict {
+    let mut command = Command::new(program);
+    command.env(SOURCE, source).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output();
     let output = match output {
         Ok(output) => output,
         Err(error) => return Verdict::Broken(error.to_string()),

@@ -5,12 +5,14 @@
 
 #![allow(unsafe_code)] // fork(2): a crash of the code under test must not be a crash of the judge
 
+use std::env::var_os;
 use std::ffi::{CString, c_int};
 use std::fs::read_to_string;
 use std::io::{PipeWriter, Read, pipe};
 use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::panic::{Location, PanicHookInfo, set_hook};
+use std::path::PathBuf;
 use std::process::{Command, exit};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
@@ -31,6 +33,8 @@ const LONGEST: usize = 400;
 
 /// What an exercise prints before the sentence, for `course`.
 pub const PASSED: &str = "passed";
+/// The variable that tells an exercise where its text is: it bears the name of the learner's file.
+pub const SOURCE: &str = "COURSE_SOURCE";
 /// The learner's code is wrong.
 pub const WRONG: &str = "wrong: ";
 /// The judge cannot judge, whatever the learner's code is.
@@ -109,11 +113,26 @@ pub fn show<T: std::fmt::Debug>(result: &Result<T, c_int>) -> String {
 /// The learner's code without comments and blanks, so that it can be searched for how it is written.
 #[track_caller]
 pub fn code() -> String {
-    let source =
-        read_to_string(Location::caller().file()).unwrap_or_else(|e| broken(&e.to_string()));
+    let source = read_source(Location::caller().file()).unwrap_or_else(|e| broken(&e.to_string()));
     let hole = course::hole(&source).unwrap_or_else(|mark| broken(&mark));
     let lines = source[hole].lines().map(|line| line.split("//").next().unwrap_or(""));
     lines.flat_map(|line| line.chars().filter(|char| !char.is_whitespace())).collect()
+}
+
+/// Ends this process where a reader of its output has gone, as other tools do.
+pub fn end_at_a_closed_pipe() {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// The text from which a program was compiled that bears the name of the learner's file.
+fn read_source(file: &str) -> std::io::Result<String> {
+    read_to_string(source_path(file))
+}
+
+/// Where that text is.
+pub fn source_path(file: &str) -> PathBuf {
+    var_os(SOURCE).map_or_else(|| file.into(), PathBuf::from)
 }
 
 /// The kinds of what a child reports: the first byte of a report, which ends with NUL.
@@ -263,7 +282,7 @@ fn report_panic(source: &str, info: &PanicHookInfo<'_>) {
     let place = info.location().filter(|place| place.file() == source);
     let line = place.map_or(0, |place| place.line() as usize);
     let (first, last) =
-        read_to_string(source).ok().and_then(|source| lines(&source)).unwrap_or((0, 0));
+        read_source(source).ok().and_then(|source| lines(&source)).unwrap_or((0, 0));
     if text.starts_with("not yet implemented") || line > last {
         report(FAILED, text);
     }

@@ -22,6 +22,7 @@ const BAD_USAGE: u8 = 2;
 const NOT_JUDGED: u8 = 3;
 
 fn main() -> ExitCode {
+    lesson::judge::end_at_a_closed_pipe();
     let steps = steps();
     for name in strays(&steps) {
         eprintln!("exercises/{name} is not a step of the course, and is ignored");
@@ -78,9 +79,13 @@ fn run(step: &Step) -> ExitCode {
         eprintln!("{}: more than the part between the marks has been changed.", path.display());
         eprintln!("To start again from the original: cargo run -p lesson -- --reset {number}");
     }
+    let was_done = step.is_known_to_pass();
     let (wrong, status) = match step.judge_exercise() {
         Verdict::Passed => {
             println!("done  {}", step.name);
+            if !was_done {
+                println!("      to compare: cargo run -p lesson -- --solution {}", step.number);
+            }
             return DONE;
         }
         Verdict::NotCompiled(errors) => (format!("It does not compile:\n\n{errors}"), OPEN),

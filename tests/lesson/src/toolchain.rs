@@ -84,24 +84,30 @@ fn compile(source: &Path, program: &Path, arguments: &[&str]) -> Result<(), Fail
     let errors = String::from_utf8_lossy(&output.stderr).trim().to_string();
     match output.status.success() {
         true => Ok(()),
-        false if errors.contains("error: linker `") => Err(Failure::Broken(errors)),
+        false if errors.contains("error: linker `") => Err(Failure::Broken(
+            errors + "\n\nInstall gcc, or name a linker in cargo's configuration.",
+        )),
         false => Err(Failure::Errors(errors)),
     }
 }
 
-/// Compiles an exercise.
-pub fn compile_exercise(source: &Path, program: &Path) -> Result<(), Failure> {
+/// Compiles the text of an exercise, which is called `name` in what the compiler and the program say.
+pub fn compile_exercise(source: &Path, name: &Path, program: &Path) -> Result<(), Failure> {
+    let name = format!("--remap-path-prefix={}={}", source.display(), name.display());
     // A slice or a reference to one is no type of C.
-    let mut arguments = vec!["-Adead_code", "-Aunused", "-Dimproper_ctypes"];
+    let mut arguments = vec![&name, "-Adead_code", "-Aunused", "-Dimproper_ctypes"];
     arguments.extend(libraries().map_err(Failure::Broken)?.iter().map(String::as_str));
     compile(source, program, &arguments)
 }
 
 /// Compiles the part of an exercise that is for `--cfg program` as a program without a C library.
 /// Errors: those of the compiler.
-pub fn build_freestanding(source: &str) -> Result<PathBuf, String> {
-    let program = Path::new(source).with_extension("program");
+pub fn build_freestanding(name: &str) -> Result<PathBuf, String> {
+    let source = crate::judge::source_path(name);
+    let name = format!("--remap-path-prefix={}={name}", source.display());
+    let program = source.with_extension("program");
     let arguments = [
+        &name,
         "--cfg=program",
         "-Awarnings",
         "-Crelocation-model=static",
@@ -109,7 +115,7 @@ pub fn build_freestanding(source: &str) -> Result<PathBuf, String> {
         "-Clink-arg=-nostdlib",
         "-Clink-arg=-static",
     ];
-    match compile(Path::new(source), &program, &arguments) {
+    match compile(&source, &program, &arguments) {
         Ok(()) => Ok(program),
         Err(Failure::Broken(errors)) => crate::judge::broken(&errors),
         Err(Failure::Errors(errors)) if errors.contains("undefined ") => Err(errors
