@@ -64,7 +64,7 @@ fn main() {
                     name(libc::ENOENT)
                 ),
             }
-            assert!(LOGGED.load(SeqCst) == 1, "it failed, and `log` was not called (once)");
+            assert!(LOGGED.load(SeqCst) > 0, "it failed, and `log` was not called");
             let found = open(c"no-slash");
             assert!(found == Err(libc::EINVAL), "a bad name: {}, not EINVAL", show(&found));
         }),

@@ -24,7 +24,7 @@ fn main() {
                 (b"d41d8cd98f00b204e9800998ecf8427e", b"74be16979710d4c4e7c6647856088456"),
             ] {
                 let expected = str::from_utf8(expected).unwrap();
-                trying(expected);
+                trying(&format!("{:?}", message.escape_ascii().to_string()));
                 let found = answer(message);
                 let found = String::from_utf8_lossy(&found).into_owned();
                 assert!(

@@ -66,7 +66,7 @@ fn main() {
             let [time, a, b, c, d, e, _] = &digests[..] else { return };
             let messages = [time, a, a, b, c, c, d].map(Vec::clone).to_vec();
             let (is_good, sent) = rehearse(messages, 3);
-            let yields = spy::count("sched_yield") + spy::count("nanosleep");
+            let yields = spy::count("sched_yield");
             let right = [a, a, a, c, c, c, e].map(Vec::clone);
             assert!(sent.starts_with(&right[..1]), "the first answer is not the md5 of the time");
             assert!(is_good, "a right message was refused");
@@ -76,7 +76,10 @@ fn main() {
                 sent == right,
                 "3 replies are to be answered, each once: own messages do not count"
             );
-            assert!(yields == 4, "4 own messages came back, and it yielded {yields} times");
+            assert!(
+                yields >= 4,
+                "4 own messages came back, and it yielded {yields} times: std::thread::yield_now"
+            );
         }),
         ("a wrong message", || {
             let (time, other) = (b"the time".to_vec(), hex(b"tea"));
