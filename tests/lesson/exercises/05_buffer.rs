@@ -57,7 +57,7 @@ fn main() {
     judge(&[
         ("a short message of any queue", || {
             for msgsize in [6, 100, 8192] {
-                for sent in [b"tea".as_slice(), b"tea\0\0", b""] {
+                for sent in [b"tea".as_slice(), b"tea\0\0", b"", &vec![b'x'; msgsize as usize]] {
                     remove();
                     let mqd = queue(libc::O_NONBLOCK, msgsize);
                     send(mqd, sent);
@@ -65,7 +65,7 @@ fn main() {
                 }
             }
         }),
-        ("a queue whose messages may be 20000 bytes long", || {
+        ("a queue whose messages may be 2,000,000 bytes long", || {
             let mqd = queue(libc::O_NONBLOCK, 8192);
             send(mqd, b"tea");
             // Not every user may create one, so the answers of the kernel are changed.
@@ -75,14 +75,14 @@ fn main() {
                     // SAFETY: the caller's promise: an mq_attr is written.
                     unsafe {
                         libc::mq_setattr(call.arguments[0] as c_int, std::ptr::null(), attributes);
-                        (*attributes).mq_msgsize = 20000;
+                        (*attributes).mq_msgsize = 2_000_000;
                     }
                     Some(Ok(0))
                 }
-                "mq_receive" if call.arguments[2] < 20000 => Some(Err(libc::EMSGSIZE)),
+                "mq_receive" if call.arguments[2] < 2_000_000 => Some(Err(libc::EMSGSIZE)),
                 _ => None,
             });
-            check(receive(mqd), b"tea", 20000);
+            check(receive(mqd), b"tea", 2_000_000);
         }),
         ("no message", || {
             let found = receive(queue(libc::O_NONBLOCK, 10));

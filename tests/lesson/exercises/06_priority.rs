@@ -98,6 +98,14 @@ fn main() {
                      priority first, and among equals the oldest"
                 );
             }
+            let many: Vec<_> = ('a'..='z').map(|letter| (letter, u32::from(letter) % 3)).collect();
+            let with = |priority| many.iter().filter(move |sent| sent.1 == priority);
+            let right: String = [2, 1, 0].into_iter().flat_map(with).map(|sent| sent.0).collect();
+            let yours = order(&many);
+            assert!(
+                yours == right,
+                "of 26, equals do not keep their order: {yours:?}, not {right:?}"
+            );
         }),
     ])
 }

@@ -268,6 +268,12 @@ fn run(source: &'static str, test: fn(), writer: PipeWriter) -> ! {
     set_hook(Box::new(move |info| report_panic(source, info)));
     crate::spy::calls(); // those of the judge
     test();
+    if crate::heap::was_overrun() {
+        report(
+            FAILED,
+            "something was written behind the end of a buffer: is it as long as C was told?",
+        );
+    }
     report(ENDED, "");
     exit(0)
 }
