@@ -52,6 +52,18 @@ fn every_exercise_compiles_unsolved_and_fails_with_a_sentence() {
 }
 
 #[test]
+fn a_hole_that_ends_the_process_does_not_pass() {
+    let complaints = complaints(|step| {
+        let hole = step.unsolved().replace("todo!(", "end(");
+        let end = "#[cfg(not(program))]\nfn end(_: &str) -> ! { std::process::exit(0) }\n";
+        let verdict = step.judge(&step.filled(&(hole + end)), "end");
+        let is_refused = matches!(&verdict, Verdict::Failed(_));
+        (!is_refused).then(|| format!("{}: {}", step.name, shown(&verdict))).into_iter().collect()
+    });
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
 fn a_crash_is_explained() {
     let step = &steps()[3];
     let crash = step.solution().replace(
