@@ -9,7 +9,8 @@
 //!
 //! `events` says what to wait for, `revents` what has happened: bits, of which several may be set. poll
 //! returns the number of descriptors on which something has happened, 0 at the timeout, -1 on an error.
-//! POLLHUP (the pipe's last writer has closed it) and POLLNVAL (no open descriptor) come unasked.
+//! POLLHUP (the pipe's last writer has closed it) and POLLNVAL (no open descriptor) come unasked. All of
+//! these names are in `libc`.
 //!
 //! Read: poll(2), mq_overview(7), "Linux implementation of message queue descriptors".
 

@@ -10,7 +10,9 @@
 //! Read: "The protocol" in the README at the top, and src/chat/conversation.rs.
 
 use std::ffi::c_int;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Mutex, OnceLock};
 
 use lesson::judge::{command, if_it_hangs, judge, name, queue_name};
 use lesson::learned::{self, hex, queue, send};
@@ -30,9 +32,11 @@ fn talk(mqd: c_int, iterations: u64) -> bool {
 }
 // ---- the tests ----
 
+static PREMISE: OnceLock<PathBuf> = OnceLock::new();
+
 /// Gives `talk` these messages in the place of a queue. Returns its result, and what it sent.
 fn rehearse(messages: Vec<Vec<u8>>, iterations: u64) -> (bool, Vec<Vec<u8>>) {
-    static SENT: std::sync::Mutex<Vec<Vec<u8>>> = std::sync::Mutex::new(Vec::new());
+    static SENT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
     let mut messages = messages.into_iter();
     SENT.lock().unwrap().clear();
     spy::answer(move |call| {
@@ -56,7 +60,7 @@ fn rehearse(messages: Vec<Vec<u8>>, iterations: u64) -> (bool, Vec<Vec<u8>>) {
 }
 
 fn main() {
-    program("premise"); // it may have to be compiled
+    PREMISE.set(program("premise")).unwrap(); // not in a test, because it may have to be compiled
     judge(&[
         ("a rehearsal, in which each own message comes back twice", || {
             let mut digests = vec![b"the time".to_vec()];
@@ -92,7 +96,7 @@ fn main() {
         }),
         ("a thousand iterations with premise", || {
             if_it_hangs("nothing more comes: answer each message, and send your own back");
-            let mut premise = command(&program("premise"));
+            let mut premise = command(PREMISE.get().unwrap());
             premise.arg(format!("MESSAGE_QUEUE_NAME={}", queue_name().to_str().unwrap()));
             premise.args(["TIMEOUT=2", "WAIT=block"]);
             let premise = premise.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();

@@ -1,9 +1,9 @@
 //! 17. A program without a C library.
 //!
 //! The kernel starts a program at its entry point, where the linker puts `_start`, with argc at the
-//! address in the stack pointer, then argv[0], argv[1] and so on, each 8 bytes. It cannot return. Write a program that opens the queue
-//! whose name is argv[1] (without a slash), sends it the message b"Oooo 'ello!" with priority 0, and ends with status 0;
-//! with 1 if a call failed.
+//! address in the stack pointer, then argv[0], argv[1] and so on, each 8 bytes. It cannot return. Write
+//! a program that opens the queue whose name is argv[1] (without a slash), sends it the message
+//! b"Oooo 'ello!" with priority 0, and ends with status 0; with 1 if a call failed.
 //!
 //! Neither `lesson` nor `libc` is there. O_RDWR is 2. The numbers of mq_open, mq_timedsend, exit_group:
 //! x86_64: 240, 242, 231; aarch64: 180, 182, 94. Put `#[cfg(program)]` before each item of yours.
@@ -41,13 +41,17 @@ fn main() {
     use lesson::learned::{queue, remove};
     use lesson::{libc, stack, toolchain};
     use std::os::unix::process::ExitStatusExt;
+    use std::sync::OnceLock;
+    static PROGRAM: OnceLock<Result<std::path::PathBuf, String>> = OnceLock::new();
+    PROGRAM.set(toolchain::build_freestanding(file!())).unwrap(); // not in a test: it takes time
     judge(&[("the program", || {
-        let program = toolchain::build_freestanding(file!())
-            .unwrap_or_else(|errors| panic!("it does not compile:\n{errors}"));
+        let program = PROGRAM.get().unwrap();
+        let program =
+            program.as_ref().unwrap_or_else(|errors| panic!("it does not compile:\n{errors}"));
         let mqd = queue(libc::O_NONBLOCK, 8192);
         if_it_hangs("it does not end: exit_group");
         let run = |name: &str| {
-            let status = command(&program).arg(name).status().expect("it can be started");
+            let status = command(program).arg(name).status().expect("it can be started");
             if let Some(signal) = status.signal() {
                 panic!(
                     "it was killed by signal {signal}: `_start` is not yet implemented, or its \
@@ -80,7 +84,7 @@ fn main() {
         queue(libc::O_NONBLOCK, 4);
         let status = run(&own_name[1..]);
         assert!(status == 1, "the message could not be sent, and its status is {status}, not 1");
-        if let Some(stack) = stack::at_first_function(&program) {
+        if let Some(stack) = stack::at_first_function(program) {
             assert!(
                 stack % 16 == 8,
                 "the first function of Rust begins with rsp % 16 = {}: align rsp to 16 bytes, and \
