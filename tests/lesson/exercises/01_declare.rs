@@ -10,14 +10,14 @@
 //! in a block `unsafe extern "C"`, and call them. With O_CREAT two more arguments follow, and both
 //! must be there: a mode (a `c_uint`), and a pointer to attributes, which may be null. A variadic argument
 //! needs its full type: `null::<libc::mq_attr>()`. The constants are `libc::O_RDWR` and so on. Uncomment
-//! the last lines: they make the compiler compare your declarations with those of the crate `libc`.
+//! the last three lines: they make the compiler compare your declarations with those of the crate `libc`.
 //!
 //! Read: mq_open(3), and `c` in src/mq/ffi.rs.
 
 use std::ffi::{CStr, c_char, c_int};
 
-use lesson::judge::{errno, has_line, judge, queue_name};
-use lesson::libc;
+use lesson::judge::{code, errno, judge, name, queue_name};
+use lesson::{libc, spy};
 
 // ---- your code ----
 /// Creates a queue that does not exist yet, for reading and writing, with mode rw------- and the
@@ -47,31 +47,53 @@ fn main() {
             // SAFETY: sets the umask of this process.
             unsafe { libc::umask(0) };
             let mqd = create(&queue_name());
-            let number = errno();
-            assert!(mqd >= 0, "errno {number}. 2: O_CREAT? 14, 22: the name? Both arguments?");
-            // SAFETY: a stat is made of integers; fstat(2) writes one, fcntl(2) reads a flag.
-            let (stat, flags) = unsafe {
+            let error = name(errno());
+            assert!(
+                mqd >= 0,
+                "{error}. ENOENT: O_CREAT? EFAULT, EINVAL: the name? Both arguments?"
+            );
+            // SAFETY: a stat is made of integers; fstat(2) writes one, fcntl(2) reads flags.
+            let (mode, flags) = unsafe {
                 let mut stat: libc::stat = std::mem::zeroed();
                 libc::fstat(mqd, &raw mut stat);
-                (stat, libc::fcntl(mqd, libc::F_GETFL))
+                (stat.st_mode & 0o777, libc::fcntl(mqd, libc::F_GETFL))
             };
-            let mode = stat.st_mode & 0o777;
-            assert!(mode == 0o600, "its mode is {mode:o}, not 600: 600 in decimal is 0o1130");
-            assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it has not O_RDWR");
-            assert!(create(&queue_name()) == -1, "a queue that existed was opened: add O_EXCL");
+            assert!(mode != 600 & 0o777, "its mode is 0o{mode:o}: 600 is decimal, write 0o600");
+            assert!(mode == 0o600, "its mode is 0o{mode:o}, not 0o600, which is rw-------");
+            assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            assert!(flags & libc::O_NONBLOCK == 0, "it was opened with O_NONBLOCK: nobody asked");
+            let attributes = spy::calls().last().map(|call| call.arguments[3]);
+            assert!(attributes == Some(0), "mq_open's last argument was not a null pointer");
+            let again = create(&queue_name());
+            assert!(again == -1, "{again}: a queue that existed was opened: add O_EXCL");
         }),
         ("close", || {
             let mqd = create(&queue_name());
-            assert!(close(mqd) == 0, "mq_close failed with errno {}", errno());
-            assert!(close(mqd) == -1, "the descriptor was still open");
+            assert!(close(mqd) == 0, "it failed: {}", name(errno()));
+            assert!(close(mqd) == -1, "a second close did not fail: the descriptor was still open");
+            assert!(spy::count("mq_close") == 2, "mq_close was not called");
         }),
         ("unlink", || {
             create(&queue_name());
-            assert!(unlink(&queue_name()) == 0, "mq_unlink failed with errno {}", errno());
+            assert!(unlink(&queue_name()) == 0, "it failed: {}", name(errno()));
             assert!(unlink(&queue_name()) == -1, "the name was still there");
         }),
         ("the declarations", || {
-            assert!(has_line(file!(), "const _: [unsafe extern"), "uncomment the last lines");
+            for name in ["mq_open", "mq_close", "mq_unlink"] {
+                let is_declared = code().contains(&format!("fn{name}("));
+                assert!(is_declared, "declare {name} yourself: that of `libc` is for comparison");
+                let is_compared = code().contains(&format!("[libc::{name},{name}"));
+                assert!(is_compared, "uncomment the last lines: {name} is not compared");
+            }
+            for line in [
+                "(*constc_char,c_int,...)->c_int;2]",
+                "(c_int)->c_int;2]",
+                "(*constc_char)->c_int;2]",
+            ] {
+                assert!(code().contains(line), "the last lines are not as they were: {line}");
+            }
+            let has_pointer = ["null", "mq_attr"].iter().any(|word| code().contains(word));
+            assert!(has_pointer, "the last argument is no pointer: 0 is an int, of half its size");
         }),
     ])
 }

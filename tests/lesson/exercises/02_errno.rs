@@ -7,13 +7,17 @@
 //! Read: errno(3), and `check` and `last_error` in src/os/ffi.rs.
 
 use std::ffi::{CStr, c_int};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use lesson::judge::{errno, judge, queue_name};
+use lesson::judge::{errno, judge, name, queue_name, show};
 use lesson::learned::queue;
 use lesson::libc;
 
+static LOGGED: AtomicUsize = AtomicUsize::new(0);
+
 /// Writes a line to a log file, if there is one. Here is none.
 fn log(_line: &str) {
+    LOGGED.fetch_add(1, SeqCst);
     // SAFETY: writes to a descriptor that is not open.
     unsafe { libc::write(-1, std::ptr::null(), 0) };
 }
@@ -31,19 +35,38 @@ fn main() {
             let first = queue(0, 8192);
             log("leaves an errno behind");
             let second = open(&queue_name());
-            assert!(second.is_ok_and(|mqd| mqd > first), "it was not opened: {second:?}");
+            assert!(second.is_ok_and(|mqd| mqd > first), "it was not opened: {}", show(&second));
+            // SAFETY: reads flags.
+            let flags = unsafe { libc::fcntl(second.unwrap_or(-1), libc::F_GETFL) };
+            assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            assert!(LOGGED.load(SeqCst) == 1, "it was opened, and `log` was called all the same");
+            // SAFETY: closes standard input, so that the next descriptor is 0.
+            unsafe { libc::close(0) };
+            let zero = open(&queue_name());
+            assert!(zero == Ok(0), "{}: a descriptor may be 0; only -1 is the error", show(&zero));
         }),
-        ("a queue that does not exist", || match open(&queue_name()) {
-            Ok(mqd) => panic!(
-                "a failure was taken for the descriptor {mqd}: -1 is the error, and -1 as u32 is \
-                 4294967295"
-            ),
-            Err(libc::ENOENT) => {}
-            Err(number) => panic!(
-                "the error is {number}, not {} (ENOENT): between the failure and the look at \
-                 errno there was another call",
-                libc::ENOENT
-            ),
+        ("a queue that does not exist", || {
+            let found = open(&queue_name());
+            // SAFETY: the name is a string.
+            let is_there = unsafe { libc::mq_open(queue_name().as_ptr(), libc::O_RDWR) } != -1;
+            assert!(!is_there, "it has been created: leave O_CREAT out");
+            match found {
+                Ok(mqd) => panic!(
+                    "mq_open returned -1, and you Ok({mqd}): compare the result with -1 before \
+                     anything else (-1 as u32 is 4294967295)"
+                ),
+                Err(libc::ENOENT) => {}
+                Err(1 | -1) => panic!("-1 only says that it failed: the number is in errno"),
+                Err(number) => panic!(
+                    "the error is {}, not {}: between the failure and the look at errno there was \
+                     another call",
+                    name(number),
+                    name(libc::ENOENT)
+                ),
+            }
+            assert!(LOGGED.load(SeqCst) > 0, "it failed, and `log` was not called");
+            let found = open(c"no-slash");
+            assert!(found == Err(libc::EINVAL), "a bad name: {}, not EINVAL", show(&found));
         }),
     ])
 }

@@ -11,8 +11,8 @@
 
 use std::ffi::{CStr, c_int, c_long};
 
-use lesson::judge::{errno, has_line, judge, queue_name};
-use lesson::libc;
+use lesson::judge::{code, errno, judge, name, queue_name};
+use lesson::{libc, spy};
 
 // ---- your code ----
 #[derive(Default)]
@@ -21,8 +21,8 @@ struct MqAttr {
     // the fields
 }
 
-/// Creates a queue for `maxmsg` messages of at most `msgsize` bytes. Returns the descriptor; -1 if
-/// the queue exists already, because then its attributes would be others.
+/// Creates a queue for `maxmsg` messages of at most `msgsize` bytes, to be read and written, with
+/// mode 0o600. Returns the descriptor; -1 if the queue exists already: its attributes would be others.
 fn create(name: &CStr, maxmsg: c_long, msgsize: c_long) -> c_int {
     todo!("create")
 }
@@ -34,39 +34,61 @@ fn main() {
             let (yours, real) = (size_of::<MqAttr>(), size_of::<libc::mq_attr>());
             assert!(
                 yours == real,
-                "it has {yours} bytes, and that of C has {real}: a long has 8, and four are \
+                "it is {yours} bytes long, and that of C is {real}: a long has 8, and four are \
                  reserved"
             );
+            let code = code();
+            let (before, fields) = code.split_once("structMqAttr{").unwrap_or_default();
+            assert!(before.contains("repr(C"), "without `#[repr(C)]`, Rust may reorder the fields");
+            let fields = fields.split('}').next().unwrap_or("");
+            let has_int =
+                [":c_int", ":i32", ":c_uint", ":u32"].iter().any(|int| fields.contains(int));
+            assert!(!has_int, "all fields are longs, not ints, even where the size is right");
+            if let (Some(flags), Some(current)) =
+                (fields.find("mq_flags"), fields.find("mq_curmsgs"))
+            {
+                assert!(flags < current, "mq_flags is the first field, and mq_curmsgs the fourth");
+            }
         }),
         ("a proof at compile time", || {
-            assert!(
-                has_line(file!(), "const _: () = assert!"),
-                "there is no line `const _: () = ...`"
-            );
+            let proof = code().split_once("const_:()=").map(|(_, rest)| rest.to_string());
+            let proof = proof.unwrap_or_else(|| panic!("there is no line `const _: () = ...`"));
+            let has_size = proof.starts_with("assert!(") && proof.contains("size_of::<MqAttr>()");
+            assert!(has_size, "it does not prove that size_of::<MqAttr>() is that of C");
         }),
         ("create", || {
             let mqd = create(&queue_name(), 3, 8);
+            let error = name(errno());
             assert!(
                 mqd >= 0,
-                "errno {}. 22: the numbers are wrong: repr(C)? The mode, then the attributes?",
-                errno()
+                "{error}. EINVAL, EFAULT: is each argument there: the mode, then the attributes?"
             );
-            // SAFETY: an mq_attr is made of integers; mq_getattr(3) writes one.
-            let (maxmsg, msgsize) = unsafe {
+            let given = spy::calls().last().map(|call| call.arguments[3]);
+            assert!(given != Some(0), "the attributes that were passed are a null pointer");
+            // SAFETY: an mq_attr is made of integers; mq_getattr(3) writes one. fcntl(2) reads flags.
+            let (maxmsg, msgsize, flags) = unsafe {
                 let mut attributes: libc::mq_attr = std::mem::zeroed();
                 libc::mq_getattr(mqd, &raw mut attributes);
-                (attributes.mq_maxmsg, attributes.mq_msgsize)
+                (attributes.mq_maxmsg, attributes.mq_msgsize, libc::fcntl(mqd, libc::F_GETFL))
             };
             assert!(
                 (maxmsg, msgsize) == (3, 8),
                 "the queue has mq_maxmsg {maxmsg} and mq_msgsize {msgsize}, not 3 and 8: the \
-                 fields are in another order, or not their address was passed"
+                 fields are in another order, or another address was passed"
             );
+            assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            // SAFETY: a stat is made of integers; fstat(2) writes one.
+            let mode = unsafe {
+                let mut stat: libc::stat = std::mem::zeroed();
+                libc::fstat(mqd, &raw mut stat);
+                stat.st_mode & 0o777
+            };
+            assert!(mode == 0o600, "its mode is 0o{mode:o}, not 0o600");
             let again = create(&queue_name(), 5, 100);
             assert!(
                 again == -1,
-                "a queue with other attributes was opened: without O_EXCL they are ignored in \
-                 silence"
+                "a queue with other attributes was opened: without O_EXCL they are ignored \
+                 silently"
             );
         }),
     ])

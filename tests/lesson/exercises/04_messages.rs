@@ -16,9 +16,9 @@
 
 use std::ffi::{c_char, c_int, c_uint};
 
-use lesson::judge::{errno, has_line, judge};
+use lesson::judge::{code, errno, judge, name};
 use lesson::learned::queue;
-use lesson::libc;
+use lesson::{libc, spy};
 
 // ---- your code ----
 /// Sends a message with priority 0. Returns what mq_timedsend returns.
@@ -43,10 +43,10 @@ fn main() {
         ("send and receive", || {
             let (mqd, all) = (queue(libc::O_NONBLOCK, 256), (0..=255).collect::<Vec<u8>>());
             for message in [&all[..], b"", b"\0"] {
-                assert!(send(mqd, message) == 0, "send failed with errno {}", errno());
+                assert!(send(mqd, message) == 0, "send failed: {}", name(errno()));
                 let mut buffer = [0xaa; 256];
-                let length = receive(mqd, &mut buffer);
-                assert!(length >= 0, "receive failed with errno {}", errno());
+                let (length, error) = (receive(mqd, &mut buffer), name(errno()));
+                assert!(length >= 0, "receive failed: {error}");
                 let sent = message.len();
                 assert!(length as usize == sent, "{length} bytes came, {sent} were sent");
                 let is_right = buffer[..sent] == *message;
@@ -55,15 +55,45 @@ fn main() {
                     "other bytes came: pass the address of the first, not of the slice"
                 );
             }
-            let short = receive(mqd, &mut [0; 255]);
-            let is_refused = short == -1 && errno() == libc::EMSGSIZE;
+            let (short, error) = (receive(mqd, &mut [0; 255]), errno());
+            let is_refused = short == -1 && error == libc::EMSGSIZE;
             assert!(is_refused, "C was told another length than the buffer's");
         }),
+        ("a descriptor that is not open", || {
+            let found = (send(-1, b"tea") as isize, receive(-1, &mut [0]));
+            assert!(found == (-1, -1), "{found:?}: return what C returns, here -1 and -1");
+        }),
+        ("the arguments", || {
+            let mqd = queue(libc::O_NONBLOCK, 256);
+            spy::calls();
+            send(mqd, b"tea");
+            receive(mqd, &mut [0; 256]);
+            let calls = spy::calls();
+            let names: Vec<_> = calls.iter().map(|call| call.name).collect();
+            assert!(names == ["mq_timedsend", "mq_timedreceive"], "the calls were {names:?}");
+            let [.., priority, deadline] = calls[0].arguments;
+            assert!(priority == 0, "the priority was {priority}, not 0");
+            let is_null = deadline == 0 && calls[1].arguments[4] == 0;
+            assert!(is_null, "a deadline was passed: no limit is a null pointer");
+        }),
         ("the types", || {
-            let are_there = |line| has_line(file!(), line);
+            for name in ["mq_timedsend", "mq_timedreceive"] {
+                let is_declared = code().contains(&format!("fn{name}("));
+                assert!(is_declared, "declare {name} yourself: that of `libc` is for comparison");
+                let is_compared = code().contains(&format!("[libc::{name},{name}"));
+                assert!(is_compared, "uncomment both: {name} is not compared");
+            }
+        }),
+        ("the pointer to the buffer", || {
+            let code = code();
+            let receive = code.split_once("fnreceive(mqd:c_int").map_or("", |(_, rest)| rest);
+            let receive = receive.split("}fn").next().unwrap_or("");
+            let is_const = [".as_ptr()", "cast_mut()", "*constu8as*mut", "*constc_charas*mut"];
+            let is_const = is_const.iter().any(|text| receive.contains(text));
             assert!(
-                are_there("const _: [Send") && are_there("const _: [Receive"),
-                "uncomment both"
+                !is_const,
+                "C writes through it, but `as_ptr` promises that nobody does: undefined behaviour, \
+                 whatever it is cast to. `as_mut_ptr` is for that"
             );
         }),
     ])

@@ -8,11 +8,10 @@
 //! Read: mq_getattr(3), mq_receive(3).
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use lesson::judge::{errno, judge, queue_name};
-use lesson::learned::{queue, send};
-use lesson::libc;
+use lesson::judge::{errno, judge, show};
+use lesson::learned::{queue, remove, send};
+use lesson::{libc, spy};
 
 // ---- your code ----
 /// The next message, without anything behind it; or errno.
@@ -21,46 +20,80 @@ fn receive(mqd: c_int) -> Result<Vec<u8>, c_int> {
 }
 // ---- the tests ----
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+const WITH_CAPACITY: &str = "a Vec made by with_capacity is 0 bytes long, whatever it has room for, \
+     and truncate cannot make it longer: vec![0; msgsize]";
 
-/// In the place of the C library's, to notice the call.
-#[unsafe(no_mangle)]
-extern "C" fn mq_getattr(mqd: c_int, attributes: *mut libc::mq_attr) -> c_int {
-    ASKED.store(true, SeqCst);
-    // SAFETY: the caller's promise. This is what mq_getattr(3) does.
-    unsafe { libc::mq_setattr(mqd, std::ptr::null(), attributes) }
+fn check(found: Result<Vec<u8>, c_int>, sent: &[u8], msgsize: usize) {
+    let given = spy::calls()
+        .iter()
+        .filter_map(|call| (call.name == "mq_receive").then_some(call.arguments[2]))
+        .last();
+    match found {
+        Err(libc::EMSGSIZE) if given == Some(0) => {
+            panic!("the buffer's length was 0: {WITH_CAPACITY}")
+        }
+        Err(libc::EMSGSIZE) => panic!(
+            "EMSGSIZE: the buffer must be mq_msgsize bytes long, here {msgsize}, however long the \
+             message is"
+        ),
+        Ok(message) if message.is_empty() && !sent.is_empty() => {
+            panic!("it is empty: {WITH_CAPACITY}")
+        }
+        Ok(message) if message.len() > sent.len() => panic!(
+            "{} bytes came back, {} were sent: cut the buffer at the length that is returned",
+            message.len(),
+            sent.len()
+        ),
+        Ok(message) => assert!(
+            message == sent,
+            "{message:?} came back, {sent:?} were sent: only the length that is returned tells \
+             where a message ends"
+        ),
+        Err(_) => panic!("{}", show(&found)),
+    }
 }
 
 fn main() {
     judge(&[
         ("a short message of any queue", || {
-            for msgsize in [4, 100, 8192] {
-                // SAFETY: the name is a string.
-                unsafe { libc::mq_unlink(queue_name().as_ptr()) };
-                let mqd = queue(libc::O_NONBLOCK, msgsize);
-                send(mqd, b"tea");
-                match receive(mqd) {
-                    Ok(message) => assert!(
-                        message == b"tea",
-                        "{} bytes came back, 3 were sent: cut the buffer (a Vec of that length) \
-                         at the length that is returned",
-                        message.len()
-                    ),
-                    Err(libc::EMSGSIZE) => panic!(
-                        "EMSGSIZE: the buffer must have mq_msgsize bytes, here {msgsize}, \
-                         whatever the message has"
-                    ),
-                    Err(number) => panic!("errno {number}"),
+            for msgsize in [6, 100, 8192] {
+                for sent in [b"tea".as_slice(), b"tea\0\0", b"", &vec![b'x'; msgsize as usize]] {
+                    remove();
+                    let mqd = queue(libc::O_NONBLOCK, msgsize);
+                    send(mqd, sent);
+                    check(receive(mqd), sent, msgsize as usize);
                 }
             }
-            assert!(ASKED.load(SeqCst), "8192 is enough for these queues, not for all: mq_getattr");
         }),
-        ("an empty queue", || {
+        ("a queue whose messages may be 2,000,000 bytes long", || {
+            let mqd = queue(libc::O_NONBLOCK, 8192);
+            send(mqd, b"tea");
+            // Not every user may create one, so the answers of the kernel are changed.
+            spy::answer(|call| match call.name {
+                "mq_getattr" => {
+                    let attributes = call.arguments[1] as *mut libc::mq_attr;
+                    // SAFETY: the caller's promise: an mq_attr is written.
+                    unsafe {
+                        libc::mq_setattr(call.arguments[0] as c_int, std::ptr::null(), attributes);
+                        (*attributes).mq_msgsize = 2_000_000;
+                    }
+                    Some(Ok(0))
+                }
+                "mq_receive" if call.arguments[2] < 2_000_000 => Some(Err(libc::EMSGSIZE)),
+                _ => None,
+            });
+            check(receive(mqd), b"tea", 2_000_000);
+        }),
+        ("no message", || {
             let found = receive(queue(libc::O_NONBLOCK, 10));
+            let is_right = found == Err(libc::EAGAIN);
             assert!(
-                found == Err(libc::EAGAIN),
-                "{found:?}, not EAGAIN: look at the result before you use it as a length"
+                is_right,
+                "{}, not EAGAIN: -1 is no length: look before you use it",
+                show(&found)
             );
+            let found = receive(-1);
+            assert!(found == Err(libc::EBADF), "a bad descriptor: {}, not EBADF", show(&found));
         }),
     ])
 }

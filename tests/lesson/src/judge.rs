@@ -1,28 +1,63 @@
 //! Judges an exercise: each test runs in a child process, and its end is explained in a sentence.
+//!
+//! A test passes only if it comes to its end: code that ends the process does not. Time is measured
+//! twice, because a machine may be busy: CPU time, and for how long the child has slept in one call.
 
 #![allow(unsafe_code)] // fork(2): a crash of the code under test must not be a crash of the judge
 
+use std::env::var_os;
 use std::ffi::{CString, c_int};
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::FromRawFd;
-use std::panic;
-use std::path::{Path, PathBuf};
+use std::fs::read_to_string;
+use std::io::{PipeWriter, Read, pipe};
+use std::os::fd::IntoRawFd;
+use std::os::unix::process::CommandExt;
+use std::panic::{Location, PanicHookInfo, set_hook};
+use std::path::PathBuf;
 use std::process::{Command, exit};
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::SeqCst};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-/// Seconds after which a test is stuck.
-const PATIENCE: u32 = 3;
+use crate::course;
+
+/// Seconds of CPU time after which a test is stuck. The longest takes a tenth.
+const CPU_LIMIT: u64 = 3;
+/// After so long in one and the same call, a test is stuck.
+const SLEEP_LIMIT: Duration = Duration::from_secs(3);
+/// After so long it is stuck in any case, such as in a loop of short naps.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// Characters of a sentence, which may show a buffer. (The compiler's errors have several lines.)
+const LONGEST: usize = 400;
+
+/// What an exercise prints before the sentence, for `course`.
+pub const PASSED: &str = "passed";
+/// The variable that tells an exercise where its text is: it bears the name of the learner's file.
+pub const SOURCE: &str = "COURSE_SOURCE";
+/// The learner's code is wrong.
+pub const WRONG: &str = "wrong: ";
+/// The judge cannot judge, whatever the learner's code is.
+pub const BROKEN: &str = "broken: ";
 
 /// Runs the tests of an exercise, each with what it is about, and ends the process: with 0 if all
 /// pass. Otherwise it prints what is wrong with the first that does not.
+#[track_caller]
 pub fn judge(tests: &[(&str, fn())]) -> ! {
+    let source = Location::caller().file();
+    // After an interrupt from the keyboard only the child ends; this process still removes the queue.
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
     for (about, test) in tests {
-        if let Err(sentence) = in_child(*test) {
-            eprintln!("{about}: {sentence}");
+        if let Err(sentence) = in_child(source, *test) {
+            match sentence.strip_prefix(BROKEN) {
+                Some(_) => println!("{sentence}"),
+                None => println!("{WRONG}{about}: {sentence}"),
+            }
             exit(1);
         }
     }
+    println!("{PASSED}");
     exit(0)
 }
 
@@ -40,85 +75,233 @@ pub fn errno() -> c_int {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
-/// Whether a source, `file!()`, has a line that begins so.
-pub fn has_line(source: &str, beginning: &str) -> bool {
-    let source = std::fs::read_to_string(source).expect("the source");
-    source.lines().any(|line| line.trim_start().starts_with(beginning))
+/// The name of an error number.
+pub fn name(number: c_int) -> String {
+    let name = match number {
+        0 => "no error",
+        libc::EACCES => "EACCES",
+        libc::EAGAIN => "EAGAIN",
+        libc::EBADF => "EBADF",
+        libc::EEXIST => "EEXIST",
+        libc::EFAULT => "EFAULT",
+        libc::EINTR => "EINTR",
+        libc::EINVAL => "EINVAL",
+        libc::EMFILE => "EMFILE",
+        libc::EMSGSIZE => "EMSGSIZE",
+        libc::ENAMETOOLONG => "ENAMETOOLONG",
+        libc::ENFILE => "ENFILE",
+        libc::ENOENT => "ENOENT",
+        libc::ENOMEM => "ENOMEM",
+        libc::ENOSPC => "ENOSPC",
+        libc::ENOSYS => "ENOSYS",
+        libc::ENOTTY => "ENOTTY",
+        libc::EPERM => "EPERM",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        _ => return format!("error number {number}"),
+    };
+    format!("{name} ({number})")
 }
 
-/// What is wrong if the rest of the test takes too long.
-pub fn if_it_hangs(sentence: &'static str) {
-    STUCK.store(Box::leak(Box::new(sentence)), SeqCst);
+/// A result with the name of its error number.
+pub fn show<T: std::fmt::Debug>(result: &Result<T, c_int>) -> String {
+    match result {
+        Ok(value) => format!("Ok({value:?})"),
+        Err(number) => format!("Err({})", name(*number)),
+    }
 }
 
-static WAITS: &str = "it does not end: a call waits for ever";
-static STUCK: AtomicPtr<&str> = AtomicPtr::new((&raw const WAITS).cast_mut());
+/// The learner's code without comments and blanks, so that it can be searched for how it is written.
+#[track_caller]
+pub fn code() -> String {
+    let source = read_source(Location::caller().file()).unwrap_or_else(|e| broken(&e.to_string()));
+    let hole = course::hole(&source).unwrap_or_else(|mark| broken(&mark));
+    let lines = source[hole].lines().map(|line| line.split("//").next().unwrap_or(""));
+    lines.flat_map(|line| line.chars().filter(|char| !char.is_whitespace())).collect()
+}
+
+/// Ends this process where a reader of its output has gone, as other tools do.
+pub fn end_at_a_closed_pipe() {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// The text from which a program was compiled that bears the name of the learner's file.
+fn read_source(file: &str) -> std::io::Result<String> {
+    read_to_string(source_path(file))
+}
+
+/// Where that text is.
+pub fn source_path(file: &str) -> PathBuf {
+    var_os(SOURCE).map_or_else(|| file.into(), PathBuf::from)
+}
+
+/// The kinds of what a child reports: the first byte of a report, which ends with NUL.
+const ENDED: u8 = b'p';
+const FAILED: u8 = b'f';
+const HANGS: u8 = b'h';
+
 static REPORT: AtomicI32 = AtomicI32::new(-1);
+static TRYING: Mutex<String> = Mutex::new(String::new());
+static PANIC_IS_RIGHT: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn stuck(_: c_int) {
-    // SAFETY: nobody writes to a sentence, and signal-safety(7) allows these calls.
-    unsafe {
-        let sentence = *STUCK.load(SeqCst);
-        libc::write(REPORT.load(SeqCst), sentence.as_ptr().cast(), sentence.len());
-        libc::_exit(1);
+/// The sentence if the rest of the test takes too long.
+pub fn if_it_hangs(sentence: &str) {
+    report(HANGS, sentence);
+}
+
+/// The input that is tried now, for the sentence if the learner's code panics.
+pub fn trying(input: &str) {
+    *TRYING.lock().unwrap() = format!(", with {input}");
+}
+
+/// Ends the test: it passes if the code panics. If the code returns, it fails with `sentence`.
+pub fn must_panic(code: impl FnOnce(), sentence: &str) {
+    PANIC_IS_RIGHT.store(true, SeqCst);
+    code();
+    report(FAILED, sentence);
+}
+
+/// Ends the test, because the judge cannot do its work. The learner is not to blame.
+pub fn broken(why: &str) -> ! {
+    report(FAILED, &format!("{BROKEN}{why}"));
+    println!("{BROKEN}{why}"); // not in a test
+    exit(1)
+}
+
+fn report(kind: u8, text: &str) {
+    let long = text.char_indices().nth(LONGEST).filter(|_| !text.contains('\n'));
+    let text = long.map_or(text.to_string(), |(end, _)| format!("{} ...", &text[..end]));
+    let report = [&[kind], text.replace('\0', "\\0").as_bytes(), &[0]].concat();
+    // SAFETY: the report is read, given with its length.
+    unsafe { libc::write(REPORT.load(SeqCst), report.as_ptr().cast(), report.len()) };
+    if kind != HANGS && REPORT.load(SeqCst) != -1 {
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(0) }
     }
 }
 
 /// Runs a test in a child process. Errors: what is wrong.
-fn in_child(test: fn()) -> Result<(), String> {
-    let mut pipe = [0; 2];
-    // SAFETY: two ints are written. The process has one thread, so the child may do anything.
-    let pid = unsafe {
-        assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0, "pipe(2)");
-        libc::fork()
+fn in_child(source: &'static str, test: fn()) -> Result<(), String> {
+    let (mut reader, writer) = pipe().map_err(|error| format!("{BROKEN}pipe(2): {error}"))?;
+    // SAFETY: the process has one thread, so the child may do anything.
+    let pid = match unsafe { libc::fork() } {
+        -1 => return Err(format!("{BROKEN}fork(2): {}", name(errno()))),
+        0 => run(source, test, writer),
+        pid => pid,
     };
-    assert!(pid != -1, "fork(2)");
-    if pid == 0 {
-        run(test, pipe[1]);
-    }
-    // SAFETY: both ends belong to this process alone.
-    let (mut reader, writer) = unsafe { (File::from_raw_fd(pipe[0]), File::from_raw_fd(pipe[1])) };
     drop(writer);
-    let (mut report, mut status) = (String::new(), 0);
-    let read = reader.read_to_string(&mut report);
-    // SAFETY: an int is written; the name is a string.
-    unsafe {
-        libc::waitpid(pid, &raw mut status, 0);
-        libc::mq_unlink(name_of(pid).as_ptr());
+    let (status, is_stuck) = wait(pid);
+    // SAFETY: the name is a string.
+    unsafe { libc::mq_unlink(name_of(pid).as_ptr()) };
+    let mut reports = Vec::new();
+    reader.read_to_end(&mut reports).map_err(|error| format!("{BROKEN}read(2): {error}"))?;
+    let reports = String::from_utf8_lossy(&reports);
+    let find =
+        |kind: u8| reports.split('\0').filter_map(|r| r.strip_prefix(kind as char)).next_back();
+    if let Some(sentence) = find(FAILED) {
+        return Err(sentence.into());
     }
-    if read.is_err() {
-        return Err("it reported bytes that are no text".into());
+    if find(ENDED).is_some() {
+        return Ok(());
     }
-    match status {
-        0 => Ok(()),
-        _ if !report.is_empty() => Err(report),
-        _ if libc::WIFSIGNALED(status) => Err(end_by(libc::WTERMSIG(status))),
-        _ => Err(format!("it ended with status {}", libc::WEXITSTATUS(status))),
+    let used_up = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGXCPU;
+    Err(match find(HANGS) {
+        Some(sentence) if is_stuck || used_up => sentence.into(),
+        _ if used_up => format!("it does not end: it has used {CPU_LIMIT} s of CPU time"),
+        _ if is_stuck => "it does not end: a call waits forever".into(),
+        _ if libc::WIFSIGNALED(status) => end_by(libc::WTERMSIG(status)),
+        _ => format!(
+            "your code ended the process, with status {}, where it had to return or to panic",
+            libc::WEXITSTATUS(status)
+        ),
+    })
+}
+
+/// Waits for a child. Returns its status, and whether it was stuck, which ends it.
+fn wait(pid: libc::pid_t) -> (c_int, bool) {
+    let (mut status, begin) = (0, Instant::now());
+    let (mut sleep_before, mut since) = (None, begin);
+    loop {
+        // SAFETY: an int is written.
+        if unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } == pid {
+            return (status, false);
+        }
+        let sleep_now = current_sleep(pid);
+        if sleep_now.is_none() || sleep_now != sleep_before {
+            (sleep_before, since) = (sleep_now, Instant::now());
+        }
+        if since.elapsed() > SLEEP_LIMIT || begin.elapsed() > TIME_LIMIT {
+            // SAFETY: an int is written; the child is not reaped yet, so the number is still its own.
+            unsafe {
+                libc::kill(pid, libc::SIGKILL);
+                libc::waitpid(pid, &raw mut status, 0);
+            }
+            return (status, true);
+        }
+        sleep(Duration::from_millis(if begin.elapsed().as_millis() < 20 { 1 } else { 5 }));
     }
 }
 
-/// In the child: runs the test, and reports a panic.
-fn run(test: fn(), report: c_int) -> ! {
-    REPORT.store(report, SeqCst);
-    panic::set_hook(Box::new(move |info| {
-        let payload = info.payload();
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text =
-            text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
-        // SAFETY: the descriptor is open, and nothing else uses it. Then this process ends.
-        let mut report = unsafe { File::from_raw_fd(report) };
-        let _ = report.write_all(text.as_bytes());
-        // SAFETY: see above.
-        unsafe { libc::_exit(1) }
-    }));
-    // SAFETY: the handler is a function that may run at any time.
+/// The number of the sleep in which a process is; None if it runs or could run. See proc(5).
+fn current_sleep(pid: libc::pid_t) -> Option<String> {
+    let status = read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let value = |name| status.lines().find_map(|line| line.strip_prefix(name));
+    let sleeps = value("State:")?.trim().starts_with('S');
+    sleeps.then(|| value("voluntary_ctxt_switches:").map(String::from))?
+}
+
+/// In the child: runs the test, and reports how it ended.
+fn run(source: &'static str, test: fn(), writer: PipeWriter) -> ! {
+    let limit = libc::rlimit { rlim_cur: CPU_LIMIT, rlim_max: CPU_LIMIT + 1 };
+    let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // A number that code under test does not close by mistake. What it prints goes to standard error,
+    // because the judge's own word is on standard output.
+    // SAFETY: no memory is involved but the limits, which are read.
     unsafe {
-        libc::signal(libc::SIGALRM, stuck as extern "C" fn(c_int) as libc::sighandler_t);
-        libc::alarm(PATIENCE);
+        REPORT.store(libc::fcntl(writer.into_raw_fd(), libc::F_DUPFD_CLOEXEC, 200), SeqCst);
+        libc::dup2(2, 1);
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::setrlimit(libc::RLIMIT_CPU, &raw const limit);
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
     }
+    set_hook(Box::new(move |info| report_panic(source, info)));
+    crate::spy::calls(); // those of the judge
     test();
-    // SAFETY: ends this process.
-    unsafe { libc::_exit(0) }
+    if crate::heap::was_overrun() {
+        report(
+            FAILED,
+            "something was written behind the end of a buffer: is it as long as C was told?",
+        );
+    }
+    report(ENDED, "");
+    exit(0)
+}
+
+/// Reports a panic: that of a test as it is, that of the learner's code with its line.
+fn report_panic(source: &str, info: &PanicHookInfo<'_>) {
+    if PANIC_IS_RIGHT.load(SeqCst) {
+        report(ENDED, "");
+    }
+    let text = info.payload().downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| info.payload().downcast_ref::<&str>().copied()).unwrap_or("");
+    let place = info.location().filter(|place| place.file() == source);
+    let line = place.map_or(0, |place| place.line() as usize);
+    let (first, last) =
+        read_source(source).ok().and_then(|source| lines(&source)).unwrap_or((0, 0));
+    if text.starts_with("not yet implemented") || line > last {
+        report(FAILED, text);
+    }
+    let trying = TRYING.lock().map(|trying| trying.clone()).unwrap_or_default();
+    let at = if line > first { format!(" in line {line}") } else { String::new() };
+    report(FAILED, &format!("your code panicked{at}{trying}: {text}"));
+}
+
+/// The lines of the marks around the hole.
+fn lines(source: &str) -> Option<(usize, usize)> {
+    let hole = course::hole(source).ok()?;
+    let line = |end: usize| source[..end].lines().count();
+    Some((line(hole.start), line(hole.end) + 1))
 }
 
 fn end_by(signal: c_int) -> String {
@@ -128,61 +311,24 @@ fn end_by(signal: c_int) -> String {
              you pass, and at the types in the declaration"
         }
         libc::SIGILL | libc::SIGTRAP => "it executed something that is no instruction",
-        libc::SIGABRT => "it gave up: the standard library or the allocator found broken memory",
+        libc::SIGABRT => {
+            "it gave up: a function calls itself without end, or the allocator found broken memory"
+        }
+        libc::SIGINT => "it was interrupted from the keyboard",
         _ => "see signal(7)",
     };
     format!("your code was killed by signal {signal}: {why}")
 }
 
-/// Builds a program of this repository, and returns its path.
-pub fn program(name: &str) -> PathBuf {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.current_dir(root).args(["build", "--release", "--locked", "--quiet", "--bin", name]);
-    build.args(["--message-format=json-render-diagnostics"]);
-    let output = build.output().expect("cargo can be started");
-    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    // The last message names the file, wherever cargo puts it.
-    let path = messages.lines().find_map(|line| {
-        let (_, rest) = line.split_once("\"executable\":\"")?;
-        Some(rest.split_once('"')?.0.to_string())
-    });
-    path.unwrap_or_else(|| panic!("{name} cannot be built: try cargo build --release")).into()
-}
-
-/// Compiles a source, with further arguments for rustc. Errors: those of the compiler.
-pub fn compile(source: &Path, program: &Path, arguments: &[&str]) -> Result<(), String> {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    // Optimised, because some mistakes do no harm otherwise.
-    rustc.args(["--edition=2024", "--crate-name=exercise", "-O"]);
-    rustc.arg("-Cpanic=abort"); // cargo may have built the library for either strategy
-    rustc.args(arguments).arg(source).arg("-o").arg(program);
-    let output = rustc.output().expect("rustc can be started");
-    let errors = || String::from_utf8_lossy(&output.stderr).trim().to_string();
-    if output.status.success() { Ok(()) } else { Err(errors()) }
-}
-
-/// Compiles the part of an exercise that is for `--cfg program` as a program without a C library.
-/// Errors: those of the compiler.
-pub fn build_freestanding(source: &str) -> Result<PathBuf, String> {
-    let program = Path::new(source).with_extension("program");
-    let arguments = [
-        "--cfg=program",
-        "-Awarnings",
-        "-Crelocation-model=static",
-        "-Clink-arg=-nostartfiles",
-        "-Clink-arg=-nostdlib",
-        "-Clink-arg=-static",
-    ];
-    compile(Path::new(source), &program, &arguments).map_err(|errors| {
-        if errors.contains("undefined symbol") || errors.contains("undefined reference") {
-            errors
-                + "\n\nThere is no C library: the compiler calls memcpy, memset or strlen for copies, \
-                   arrays of zeros and strings of C. Do without them."
-        } else {
-            errors
-        }
-    })?;
-    Ok(program)
+/// A command whose process ends with the test.
+pub fn command(program: &std::path::Path) -> Command {
+    let mut command = Command::new(program);
+    // SAFETY: one system call, which signal-safety(7) allows.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+    command
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use crate::judge::{errno, queue_name};
+use crate::judge::{broken, errno, name, queue_name};
 use md5::{Digest, Md5};
 
 /// Opens the queue of this test, with further flags. If it is not there it is created, for 4 messages
@@ -17,15 +17,38 @@ pub fn queue(flags: c_int, msgsize: i64) -> c_int {
         (attributes.mq_maxmsg, attributes.mq_msgsize) = (4, msgsize);
         libc::mq_open(queue_name().as_ptr(), flags, 0o600, &raw const attributes)
     };
-    assert!(mqd >= 0, "the judge has no queue: errno {}", errno());
+    if mqd == -1 {
+        let why = match errno() {
+            libc::ENOSYS => "this kernel or sandbox has no POSIX message queues".into(),
+            libc::EMFILE => {
+                "this user has too many queues (ulimit -q): remove some in /dev/mqueue".into()
+            }
+            libc::ENOSPC => "the system has too many queues: remove some in /dev/mqueue".into(),
+            number => name(number),
+        };
+        broken(&format!("the judge cannot create a queue: {why}"));
+    }
     mqd
 }
 
+/// Opens the queue of this test for reading and writing. -1 if it is not there.
+pub fn open() -> c_int {
+    // SAFETY: the name is a string.
+    unsafe { libc::mq_open(queue_name().as_ptr(), libc::O_RDWR) }
+}
+
+/// Removes the queue of this test, for the next one.
+pub fn remove() {
+    // SAFETY: the name is a string.
+    unsafe { libc::mq_unlink(queue_name().as_ptr()) };
+}
+
 /// Sends a message with priority 0.
+#[track_caller]
 pub fn send(mqd: c_int, message: &[u8]) {
     // SAFETY: the message is read, given with its length.
     let result = unsafe { libc::mq_send(mqd, message.as_ptr().cast(), message.len(), 0) };
-    assert!(result == 0, "mq_send failed with errno {}", errno());
+    assert!(result == 0, "mq_send failed: {}", name(errno()));
 }
 
 /// Receives a message of up to 8192 bytes. Errors: the error number.
@@ -40,5 +63,7 @@ pub fn receive(mqd: c_int) -> Result<Vec<u8>, c_int> {
 
 /// The md5 of a message as hex.
 pub fn hex(message: &[u8]) -> Vec<u8> {
-    Md5::digest(message).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+    let digits =
+        |byte: u8| [byte >> 4, byte & 15].map(|half| b"0123456789abcdef"[usize::from(half)]);
+    Md5::digest(message).iter().flat_map(|byte| digits(*byte)).collect()
 }

@@ -1,4 +1,4 @@
-//! 13. The protocol, without a queue.
+//! 15. The protocol, without a queue.
 //!
 //! Both programs use ONE queue, so a program may receive what it has sent itself. (If you forget that,
 //! you send "hello", receive it, and report success.) A message is one of three:
@@ -39,6 +39,10 @@ impl Dialogue {
 }
 // ---- the tests ----
 
+fn show(message: &[u8]) -> String {
+    String::from_utf8_lossy(message).into_owned()
+}
+
 fn check(dialogue: &mut Dialogue, message: &[u8], expected: Received, why: &str) {
     assert!(dialogue.receive(message) == expected, "{why}");
 }
@@ -49,7 +53,16 @@ fn main() {
         ("premise", || {
             let (mut it, reply) = (Dialogue::premise(b"time"), hex(b"time"));
             check(&mut it, b"time", Own, "its own message is no reply: the peer has not taken it");
-            check(&mut it, b"tea", Corrupted, "only the md5 of its last message is the reply");
+            check(&mut it, b"time", Own, "its own message may come several times");
+            let (upper, longer) = (reply.to_ascii_uppercase(), [&reply[..], b"0"].concat());
+            let wrong: [&[u8]; 6] = [b"tea", b"", b"tim", &upper, &longer, &reply[..31]];
+            for message in wrong {
+                let why = format!(
+                    "only the md5 of its last message is the reply, not {:?}",
+                    show(message)
+                );
+                check(&mut it, message, Corrupted, &why);
+            }
             assert!(it.own == b"time", "a corrupted message was answered");
             check(&mut it, &reply, Reply, "the md5 of its last message is the reply");
             assert!(it.own == hex(&reply), "the answer to a reply is its md5");
@@ -58,7 +71,11 @@ fn main() {
         ("conclusion", || {
             let mut it = Dialogue::conclusion();
             check(&mut it, b"time", Reply, "it accepts the first message, whatever it is");
+            assert!(it.own == hex(b"time"), "the answer to the first message is its md5");
             check(&mut it, b"time", Corrupted, "the second message was not compared");
+            check(&mut it, &hex(b"time"), Own, "its own message is no reply");
+            check(&mut it, &hex(&hex(b"time")), Reply, "the md5 of its last message is the reply");
+            check(&mut Dialogue::conclusion(), b"", Reply, "the first message may be empty");
         }),
         ("both, in every order of 14 steps", || {
             for order in 0..1 << 14 {
@@ -66,8 +83,11 @@ fn main() {
                 let mut queue = both[0].own.clone();
                 for step in 0..14 {
                     let it = &mut both[order >> step & 1];
-                    assert!(it.receive(&queue) != Corrupted, "a right message was refused");
-                    queue = it.own.clone();
+                    let is_own = it.own == queue;
+                    let found = it.receive(&queue);
+                    assert!(found != Corrupted, "a right message was refused");
+                    assert!(is_own == (found == Own), "its own message was taken for a reply");
+                    queue.clone_from(&it.own);
                 }
             }
         }),

@@ -1,0 +1,103 @@
+//! 11. A handle that owns its descriptor.
+//!
+//! A descriptor is a number, and numbers are copied. A second close may hit a stranger's file, which
+//! has got the number since. So give it one owner: a type that is not Copy, and whose Drop closes it. The
+//! queue's name has another lifetime: it stays until mq_unlink, like a file's.
+//!
+//! `close` must say how it ended, so it closes itself; then Drop must not run: `std::mem::forget`, or
+//! `ManuallyDrop`. (A type without Drop needs neither: it is just not closed.)
+//!
+//! Read: mq_close(3), mq_unlink(3), and src/mq/queue.rs.
+
+use std::ffi::{CStr, c_int};
+
+use lesson::judge::{errno, judge, queue_name, show};
+use lesson::learned;
+use lesson::{libc, spy};
+
+// ---- your code ----
+/// An open queue.
+struct Queue(c_int);
+
+impl Queue {
+    /// Opens a queue for reading and writing. It is created, with mode 0o600, if it does not
+    /// exist. Error: errno.
+    fn open(name: &CStr) -> Result<Queue, c_int> {
+        todo!("Queue::open")
+    }
+
+    /// Closes the queue now, and says how that ended.
+    fn close(self) -> Result<(), c_int> {
+        todo!("Queue::close")
+    }
+}
+// ---- the tests ----
+
+/// Whether a type is Clone: if it is, this constant is found before that of the trait.
+struct Is<T>(std::marker::PhantomData<T>);
+impl<T: Clone> Is<T> {
+    const CLONE: bool = true;
+}
+trait Otherwise {
+    const CLONE: bool = false;
+}
+impl<T> Otherwise for T {}
+
+fn is_open(mqd: c_int) -> bool {
+    // SAFETY: reads a flag.
+    unsafe { libc::fcntl(mqd, libc::F_GETFD) != -1 }
+}
+
+fn open() -> Queue {
+    Queue::open(&queue_name()).unwrap_or_else(|number| panic!("{}", show::<()>(&Err(number))))
+}
+
+fn main() {
+    judge(&[
+        ("open", || {
+            let (first, second) = (open(), open());
+            // SAFETY: reads flags.
+            let flags = unsafe { libc::fcntl(second.0, libc::F_GETFL) };
+            let mode = spy::calls()[0].arguments[2];
+            assert!(mode == 0o600, "its mode is 0o{mode:o}, not 0o600");
+            assert!(first.0 != second.0, "two handles have one descriptor");
+            assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            let bad = Queue::open(c"no-slash").map(|queue| queue.0);
+            assert!(bad == Err(libc::EINVAL), "a bad name: {}, not EINVAL", show(&bad));
+        }),
+        ("drop", || {
+            // SAFETY: closes standard input, so that the next descriptor is 0, which is a good one.
+            unsafe { libc::close(0) };
+            for number in [open(), open()].map(|queue| queue.0) {
+                assert!(
+                    !is_open(number),
+                    "after its end the descriptor {number} is open: implement Drop"
+                );
+            }
+            let closes = spy::count("mq_close");
+            assert!(closes == 2, "two queues, and {closes} calls of mq_close");
+            assert!(learned::open() >= 0, "the queue is gone: the name is not Drop's");
+        }),
+        ("close", || {
+            let queue = open();
+            let number = queue.0;
+            assert!(queue.close() == Ok(()), "close failed");
+            assert!(!is_open(number), "after close the descriptor is still open");
+            let closes = spy::count("mq_close");
+            assert!(closes == 1, "closed {closes} times: the next may hit a stranger's file");
+        }),
+        ("a close that fails", || {
+            let found = Queue(-1).close();
+            assert!(
+                found == Err(libc::EBADF),
+                "its error is lost: it was EBADF, not {}",
+                show(&found)
+            );
+            let closes = spy::count("mq_close");
+            assert!(closes == 1, "closed {closes} times: also when it fails, Drop must not run");
+        }),
+        ("one owner", || {
+            assert!(!Is::<Queue>::CLONE, "a clone is a second owner, and closes it a second time");
+        }),
+    ])
+}
