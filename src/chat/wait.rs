@@ -178,7 +178,6 @@ impl Waiting {
     }
 
     /// Lets other programs run, above all the peer. Returns true if the caller must check the clock.
-    #[inline(never)] // three callers
     fn step_aside(&mut self) -> bool {
         if self.misses <= MISSES_BEFORE_NAP {
             self.is_starving = false;
