@@ -68,12 +68,12 @@ macro_rules! ours {
                 mq::$backend::mq_timedsend(self.mqd(), message, 0, None).unwrap();
             }
 
-            fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+            fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
                 let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, None);
                 unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
             }
 
-            fn receive_until(&self, buffer: &mut Buffer, until: &libc::timespec) -> Option<usize> {
+            fn receive_until(&self, buffer: &mut [u8], until: &libc::timespec) -> Option<usize> {
                 let result = mq::$backend::mq_timedreceive(self.mqd(), buffer, Some(until));
                 unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
             }

@@ -27,9 +27,9 @@ pub trait Package: Sized {
     /// Sends with priority 0.
     fn send(&self, message: &[u8]);
     /// None from an empty queue with O_NONBLOCK.
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize>;
+    fn receive(&self, buffer: &mut [u8]) -> Option<usize>;
     /// None if the queue is still empty at the deadline.
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize>;
+    fn receive_until(&self, buffer: &mut [u8], deadline: &libc::timespec) -> Option<usize>;
     /// Removes the name.
     fn unlink(name: &str);
 }
@@ -71,14 +71,14 @@ impl Package for Nix {
         nix::mqueue::mq_send(self.0.as_ref().unwrap(), message, 0).unwrap();
     }
 
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+    fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
         use nix::errno::Errno;
         let mut priority = 0;
         let result = nix::mqueue::mq_receive(self.0.as_ref().unwrap(), buffer, &mut priority);
         unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
     }
 
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
+    fn receive_until(&self, buffer: &mut [u8], deadline: &libc::timespec) -> Option<usize> {
         use nix::errno::Errno;
         let (mqd, mut priority, until) = (self.0.as_ref().unwrap(), 0, (*deadline).into());
         let result = nix::mqueue::mq_timedreceive(mqd, buffer, &mut priority, &until);
@@ -123,13 +123,13 @@ impl Package for Posixmq {
         self.0.send(0, message).unwrap();
     }
 
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+    fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
         use std::io::ErrorKind::{TimedOut, WouldBlock};
         let result = self.0.recv(buffer).map(|(_priority, length)| length);
         unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
     }
 
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
+    fn receive_until(&self, buffer: &mut [u8], deadline: &libc::timespec) -> Option<usize> {
         use std::io::ErrorKind::{TimedOut, WouldBlock};
         let until = SystemTime::UNIX_EPOCH + Duration::from_secs(deadline.tv_sec as u64);
         let result = self.0.recv_deadline(buffer, until).map(|(_priority, length)| length);
@@ -149,20 +149,36 @@ fn checked<T: PartialOrd + Default>(value: T) -> std::io::Result<T> {
     if value >= T::default() { Ok(value) } else { Err(std::io::Error::last_os_error()) }
 }
 
-impl Package for Libc {
-    const NAME: &str = "libc";
-
-    fn create(name: &str, polls: bool) -> Libc {
+impl Libc {
+    /// A new queue for `depth` messages of `size` bytes.
+    pub fn create_for(name: &str, polls: bool, depth: usize, size: usize) -> Libc {
         let name = CString::new(name).unwrap();
         // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.
         let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
-        (attributes.mq_maxmsg, attributes.mq_msgsize) = (MAXMSG as _, SIZE as _);
+        (attributes.mq_maxmsg, attributes.mq_msgsize) = (depth as _, size as _);
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
         let flags = flags | if polls { libc::O_NONBLOCK } else { 0 };
         // SAFETY: the name ends with a NUL; after O_CREAT follow a mode, as wide as C promotes it,
         // and attributes, which live through the call.
         let mqd = unsafe { libc::mq_open(name.as_ptr(), flags, 0o600, &raw const attributes) };
         Libc(checked(mqd).unwrap())
+    }
+
+    /// None if the queue is full, with O_NONBLOCK.
+    pub fn try_send(&self, message: &[u8]) -> Option<usize> {
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        // SAFETY: the message is read, given with its length.
+        let result = unsafe { libc::mq_send(self.0, message.as_ptr().cast(), message.len(), 0) };
+        let result = checked(result).map(|_| message.len());
+        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
+    }
+}
+
+impl Package for Libc {
+    const NAME: &str = "libc";
+
+    fn create(name: &str, polls: bool) -> Libc {
+        Libc::create_for(name, polls, MAXMSG, SIZE)
     }
 
     fn open(name: &str, polls: bool) -> Option<Libc> {
@@ -173,25 +189,24 @@ impl Package for Libc {
     }
 
     fn send(&self, message: &[u8]) {
-        // SAFETY: the message is read, given with its length.
-        checked(unsafe { libc::mq_send(self.0, message.as_ptr().cast(), message.len(), 0) })
-            .unwrap();
+        self.try_send(message).expect("it is not full");
     }
 
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+    fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
         let priority = std::ptr::null_mut(); // not asked for
-        // SAFETY: at most SIZE bytes are written, into `buffer`.
-        let length =
-            unsafe { libc::mq_receive(self.0, buffer.as_mut_ptr().cast(), SIZE, priority) };
+        let (mqd, size) = (self.0, buffer.len());
+        // SAFETY: `buffer` is written, given with its length.
+        let length = unsafe { libc::mq_receive(mqd, buffer.as_mut_ptr().cast(), size, priority) };
         use std::io::ErrorKind::{TimedOut, WouldBlock};
         let result = checked(length).map(|length| length as usize);
         unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
     }
 
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
-        let (buffer, priority) = (buffer.as_mut_ptr().cast(), std::ptr::null_mut());
-        // SAFETY: at most SIZE bytes are written, into `buffer`; the deadline is read.
-        let length = unsafe { libc::mq_timedreceive(self.0, buffer, SIZE, priority, deadline) };
+    fn receive_until(&self, buffer: &mut [u8], deadline: &libc::timespec) -> Option<usize> {
+        let (size, priority) = (buffer.len(), std::ptr::null_mut());
+        let buffer = buffer.as_mut_ptr().cast();
+        // SAFETY: `buffer` is written, given with its length; the deadline is read.
+        let length = unsafe { libc::mq_timedreceive(self.0, buffer, size, priority, deadline) };
         use std::io::ErrorKind::{TimedOut, WouldBlock};
         let result = checked(length).map(|length| length as usize);
         unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])

@@ -16,14 +16,19 @@ use serde_json::{Value, json};
 
 use crate::packages::{Libc, Nix, Package, Posixmq, SIZE};
 
-/// One side of a conversation, by the names on the command line.
-pub fn talk(package: &str, role: &str, wait: &str, queue_name: &str, iterations: usize) {
-    let side = match package {
-        "nix" => side::<Nix>,
-        "posixmq" => side::<Posixmq>,
-        _ => side::<Libc>,
-    };
-    side(role == "premise", wait == "poll", queue_name, iterations);
+/// One side of a conversation: whether it is premise, whether it polls, the queue, the iterations.
+type Side = fn(bool, bool, &str, usize);
+
+/// Each package under its own name.
+pub const PACKAGES: [(&str, Side); 3] = [entry::<Libc>(), entry::<Nix>(), entry::<Posixmq>()];
+
+const fn entry<P: Package>() -> (&'static str, Side) {
+    (P::NAME, side::<P>)
+}
+
+/// The function of a package. None if there is no such package.
+pub fn side_of(package: &str) -> Option<Side> {
+    PACKAGES.iter().find(|(name, _)| *name == package).map(|(_, side)| *side)
 }
 
 fn side<P: Package>(is_premise: bool, polls: bool, queue_name: &str, iterations: usize) {

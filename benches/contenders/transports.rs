@@ -1,17 +1,18 @@
-//! The same dialogue, without md5, over what could replace a POSIX queue. A round trip is a message of 32 bytes to the peer and one back; both check every byte.
+//! The same dialogue, without md5, over what could replace a POSIX queue. A round trip is a message to
+//! the peer and one back. One way, messages go in one direction as fast as they may. Every byte is
+//! checked.
 //!
 //! Each is used as an expert would use it: one channel for each direction where there are channels,
 //! O_NONBLOCK or the like for polling, and a yield now and then.
 
 #![allow(unsafe_code)] // for fork(2), mmap(2), futex(2) and the queues of System V
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::io;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::parent_id;
-use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -28,68 +29,93 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, pipe2, read, write};
 use serde_json::json;
 
-use crate::packages::{Libc, Package, SIZE};
+use crate::packages::{Libc, MAXMSG, Package};
 use crate::{allowed_cpus, run_on};
 
-/// Their names, the fastest first, and the ways in which each can wait.
-pub const ALL: [(&str, &[&str]); 8] = [
-    (CACHE_LINE, &["poll"]),
-    (EVENTFD, &["poll", "block"]),
-    (FUTEX, &["block"]),
-    (PIPE, &["poll", "block"]),
-    (POSIX_QUEUE, &["poll", "block"]),
-    (SYSTEM_V_QUEUE, &["poll", "block"]),
-    (SEQPACKET, &["poll", "block"]),
-    (STREAM, &["poll", "block"]),
+/// What could replace a POSIX queue, or one.
+pub struct Transport {
+    /// Its name in commands, tables and charts.
+    pub name: &'static str,
+    /// The ways in which it can wait.
+    pub waits: &'static [&'static str],
+    /// It is measured there and back.
+    pub returns: bool,
+    /// It is measured one way: it holds more than the message that is being read.
+    pub streams: bool,
+    start: fn(&Talk),
+}
+
+/// All of them, the fastest first.
+pub const ALL: [Transport; 9] = [
+    new("shared cache line", &["poll"], [true, false], |talk| talk.run(SharedLine::two())),
+    new("eventfd", BOTH, [true, false], |talk| talk.run(WithEventFd::two(talk.polls))),
+    new("futex", &["block"], [true, false], |talk| talk.run(SharedLine::two().map(WithFutex))),
+    new("pipe", BOTH, [true; 2], |talk| talk.run(Descriptors::of_pipes(talk.polls))),
+    new("POSIX queue", BOTH, [true; 2], |talk| talk.run(PosixQueues::two(talk, MAXMSG))),
+    new("POSIX queue, depth 1", BOTH, [false, true], |talk| talk.run(PosixQueues::two(talk, 1))),
+    new(SYSTEM_V_QUEUE, BOTH, [true; 2], |talk| talk.run(SystemV::two(talk))),
+    new("unix seqpacket", BOTH, [true; 2], |talk| {
+        talk.run(Descriptors::of_sockets(SockType::SeqPacket, talk.polls));
+    }),
+    new("unix stream", BOTH, [true; 2], |talk| {
+        talk.run(Descriptors::of_sockets(SockType::Stream, talk.polls));
+    }),
 ];
-const CACHE_LINE: &str = "shared cache line";
-const EVENTFD: &str = "eventfd";
-const FUTEX: &str = "futex";
-const PIPE: &str = "pipe";
-/// Two queues, one for each direction.
-pub const POSIX_QUEUE: &str = "POSIX queue";
 /// One queue, with a type of message for each direction.
 pub const SYSTEM_V_QUEUE: &str = "System V queue";
-const SEQPACKET: &str = "unix seqpacket";
-const STREAM: &str = "unix stream";
+const BOTH: &[&str] = &["poll", "block"];
+
+const fn new(
+    name: &'static str,
+    waits: &'static [&'static str],
+    [returns, streams]: [bool; 2],
+    start: fn(&Talk),
+) -> Transport {
+    Transport { name, waits, returns, streams, start }
+}
+
+/// The longest message, in bytes.
+const MAX_SIZE: usize = 8192;
 
 /// One side of a dialogue.
 trait End {
     /// Empty polls before a yield. Together they take a few microseconds.
     const EMPTY_POLLS: u32 = 32;
 
-    fn send(&self, message: &[u8; SIZE]);
-    /// None if nothing is there and the end polls.
-    fn receive(&self) -> Option<[u8; SIZE]>;
+    /// False if the transport is full and the end polls.
+    fn send(&self, message: &[u8]) -> bool;
+    /// False if nothing is there and the end polls.
+    fn receive(&self, buffer: &mut [u8]) -> bool;
 }
 
-/// Both sides of a transport: this process is one of them, and its child, on another CPU, the
-/// other. `queue` is the name of a POSIX queue or the number of one of System V.
-pub fn talk(transport: &str, wait: &str, queue: &str, iterations: u64, peer_cpu: &str) -> ExitCode {
-    let polls = wait == "poll";
-    let start = Start { iterations, peer_cpu: peer_cpu.parse().ok() };
-    match transport {
-        CACHE_LINE => start.dialogue(SharedLine::two()),
-        EVENTFD => start.dialogue(WithEventFd::two(polls)),
-        FUTEX => start.dialogue(SharedLine::two().map(WithFutex)),
-        PIPE => start.dialogue(Descriptors::of_pipes(polls)),
-        SYSTEM_V_QUEUE => start.dialogue(SystemV::two(queue.parse().unwrap(), polls)),
-        SEQPACKET => start.dialogue(Descriptors::of_sockets(SockType::SeqPacket, polls)),
-        STREAM => start.dialogue(Descriptors::of_sockets(SockType::Stream, polls)),
-        _ => start.dialogue(PosixQueues::two(queue, polls)),
+/// Both sides of a transport: this process is one of them, and its child, on another CPU, the other.
+/// One way, the child sends as fast as it may.
+pub struct Talk<'a> {
+    /// Asks again at once, and does not sleep.
+    pub polls: bool,
+    /// Nothing is sent back.
+    pub one_way: bool,
+    /// The name of a POSIX queue, or the number of one of System V.
+    pub queue: &'a str,
+    /// Messages in each direction.
+    pub iterations: u64,
+    /// Bytes per message: a multiple of 8.
+    pub size: usize,
+    /// The CPU of the child. None: any.
+    pub peer_cpu: Option<usize>,
+}
+
+impl Talk<'_> {
+    /// False if there is no transport of this name.
+    pub fn over(&self, transport: &str) -> bool {
+        let transport = ALL.iter().find(|one| one.name == transport);
+        transport.map(|transport| (transport.start)(self)).is_some()
     }
-    ExitCode::SUCCESS
-}
 
-struct Start {
-    iterations: u64,
-    peer_cpu: Option<usize>,
-}
-
-impl Start {
-    fn dialogue<E: End>(&self, [own, others]: [E; 2]) {
+    fn run<E: End>(&self, [own, others]: [E; 2]) {
         let shares_cpu = self.peer_cpu.is_some_and(|cpu| allowed_cpus() == [cpu]);
-        let parent = std::process::id();
+        let limit = if shares_cpu { 1 } else { E::EMPTY_POLLS };
+        let (parent, mut side) = (std::process::id(), Side { limit, ..Side::new(self.size) });
         // SAFETY: this process has one thread, so the child may call anything.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Child => {
@@ -99,15 +125,19 @@ impl Start {
                     run_on(&[cpu]);
                 }
                 for number in 0..self.iterations {
-                    assert_eq!(receive(&others, shares_cpu), message(2 * number));
-                    others.send(&message(2 * number + 1));
+                    if !self.one_way {
+                        side.receive(&others, 2 * number);
+                    }
+                    side.send(&others, 2 * number + 1);
                 }
             }
             ForkResult::Parent { child } => {
                 let mut number = 0;
                 time(self.iterations, || {
-                    own.send(&message(number));
-                    assert_eq!(receive(&own, shares_cpu), message(number + 1));
+                    if !self.one_way {
+                        side.send(&own, number);
+                    }
+                    side.receive(&own, number + 1);
                     number += 2;
                 });
                 let ended = waitpid(child, None).expect("a child");
@@ -135,31 +165,51 @@ fn time(iterations: u64, mut iteration: impl FnMut()) {
     println!("{report}");
 }
 
-fn receive<E: End>(end: &E, shares_cpu: bool) -> [u8; SIZE] {
-    let limit = if shares_cpu { 1 } else { E::EMPTY_POLLS };
-    let mut empty_polls = 0;
-    loop {
-        if let Some(message) = end.receive() {
-            return message;
+/// The messages of a side, and how it waits.
+struct Side {
+    own: Vec<u8>,
+    received: Vec<u8>,
+    /// Empty polls before a yield.
+    limit: u32,
+}
+
+impl Side {
+    fn new(size: usize) -> Side {
+        Side { own: vec![0; size], received: vec![0; size], limit: 0 }
+    }
+
+    /// No two messages are alike.
+    fn write(&mut self, number: u64) {
+        for (place, bytes) in self.own.chunks_exact_mut(8).enumerate() {
+            bytes.copy_from_slice(&(number + place as u64).to_ne_bytes());
         }
-        empty_polls += 1;
-        if empty_polls == limit {
-            empty_polls = 0;
+    }
+
+    fn send(&mut self, end: &impl End, number: u64) {
+        self.write(number);
+        until(self.limit, || end.send(&self.own));
+    }
+
+    fn receive(&mut self, end: &impl End, number: u64) {
+        until(self.limit, || end.receive(&mut self.received));
+        self.write(number);
+        assert!(self.received == self.own, "message corrupted");
+    }
+}
+
+/// Repeats a call until it is true, with a yield now and then.
+fn until(limit: u32, mut is_done: impl FnMut() -> bool) {
+    let mut misses = 0;
+    while !is_done() {
+        misses += 1;
+        if misses == limit {
+            misses = 0;
             std::thread::yield_now();
         }
     }
 }
 
-/// No two messages are alike.
-fn message(number: u64) -> [u8; SIZE] {
-    let mut message = [0; SIZE];
-    for (place, bytes) in message.chunks_exact_mut(8).enumerate() {
-        bytes.copy_from_slice(&(number + place as u64).to_ne_bytes());
-    }
-    message
-}
-
-/// None: there is nothing yet.
+/// None: there is nothing yet, or no space.
 fn unless_empty<T>(result: nix::Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
@@ -175,10 +225,11 @@ struct PosixQueues {
 }
 
 impl PosixQueues {
-    fn two(name: &str, polls: bool) -> [PosixQueues; 2] {
+    fn two(&Talk { queue: name, polls, size, .. }: &Talk, depth: usize) -> [PosixQueues; 2] {
         // Both ends have descriptors of their own for both queues; the names are not needed.
         let queue = || {
-            let (one, other) = (Libc::create(name, polls), Libc::open(name, polls).unwrap());
+            let one = Libc::create_for(name, polls, depth, size);
+            let other = Libc::open(name, polls).unwrap();
             Libc::unlink(name);
             (one, other)
         };
@@ -191,15 +242,13 @@ impl PosixQueues {
 }
 
 impl End for PosixQueues {
-    fn send(&self, message: &[u8; SIZE]) {
-        self.to_peer.send(message);
+    fn send(&self, message: &[u8]) -> bool {
+        self.to_peer.try_send(message).is_some()
     }
 
-    fn receive(&self) -> Option<[u8; SIZE]> {
-        let mut buffer = [0; SIZE];
-        let length = self.from_peer.receive(&mut buffer)?;
-        assert_eq!(length, SIZE);
-        Some(buffer)
+    fn receive(&self, buffer: &mut [u8]) -> bool {
+        let length = self.from_peer.receive(buffer);
+        length.inspect(|length| assert_eq!(*length, buffer.len())).is_some()
     }
 }
 
@@ -209,12 +258,13 @@ struct SystemV {
     flags: c_int,
     to_peer: libc::c_long,
     from_peer: libc::c_long,
+    typed: RefCell<Typed>,
 }
 
 #[repr(C)]
 struct Typed {
     kind: libc::c_long,
-    bytes: [u8; SIZE],
+    bytes: [u8; MAX_SIZE],
 }
 
 /// A new queue of System V. It stays until [`remove_system_v`].
@@ -236,32 +286,38 @@ pub fn remove_system_v(id: c_int) {
 }
 
 impl SystemV {
-    fn two(id: c_int, polls: bool) -> [SystemV; 2] {
-        let flags = if polls { libc::IPC_NOWAIT } else { 0 };
-        [(1, 2), (2, 1)].map(|(to_peer, from_peer)| SystemV { id, flags, to_peer, from_peer })
+    fn two(talk: &Talk) -> [SystemV; 2] {
+        let id = talk.queue.parse().unwrap();
+        let flags = if talk.polls { libc::IPC_NOWAIT } else { 0 };
+        [(1, 2), (2, 1)].map(|(to_peer, from_peer)| {
+            let typed = RefCell::new(Typed { kind: 0, bytes: [0; MAX_SIZE] });
+            SystemV { id, flags, to_peer, from_peer, typed }
+        })
     }
 }
 
 impl End for SystemV {
-    fn send(&self, message: &[u8; SIZE]) {
-        let typed = Typed { kind: self.to_peer, bytes: *message };
-        // SAFETY: `typed` is read: its kind, and SIZE bytes.
-        let result = unsafe { libc::msgsnd(self.id, (&raw const typed).cast(), SIZE, self.flags) };
-        Errno::result(result).expect("msgsnd");
+    fn send(&self, message: &[u8]) -> bool {
+        let (size, mut typed) = (message.len(), self.typed.borrow_mut());
+        typed.kind = self.to_peer;
+        typed.bytes[..size].copy_from_slice(message);
+        let place = (&raw const *typed).cast();
+        // SAFETY: `typed` is read: its kind, and as many bytes as the message has.
+        let result = unsafe { libc::msgsnd(self.id, place, size, self.flags) };
+        unless_empty(Errno::result(result)).is_some()
     }
 
-    fn receive(&self) -> Option<[u8; SIZE]> {
-        let mut typed = Typed { kind: 0, bytes: [0; SIZE] };
-        let place = (&raw mut typed).cast();
-        // SAFETY: `typed` is written: its kind, and at most SIZE bytes.
-        let length = unsafe { libc::msgrcv(self.id, place, SIZE, self.from_peer, self.flags) };
+    fn receive(&self, buffer: &mut [u8]) -> bool {
+        let (size, mut typed) = (buffer.len(), self.typed.borrow_mut());
+        let place = (&raw mut *typed).cast();
+        // SAFETY: `typed` is written: its kind, and at most as many bytes as it has.
+        let length = unsafe { libc::msgrcv(self.id, place, size, self.from_peer, self.flags) };
         match Errno::result(length) {
-            Err(Errno::ENOMSG) => None,
-            length => {
-                assert_eq!(length, Ok(SIZE as isize));
-                Some(typed.bytes)
-            }
+            Err(Errno::ENOMSG) => return false,
+            length => assert_eq!(length, Ok(size as isize)),
         }
+        buffer.copy_from_slice(&typed.bytes[..size]);
+        true
     }
 }
 
@@ -293,24 +349,39 @@ impl Descriptors {
 }
 
 impl End for Descriptors {
-    fn send(&self, message: &[u8; SIZE]) {
-        assert_eq!(write(&self.to_peer, message), Ok(SIZE));
+    // The kernel may take or give a part of a long message.
+    fn send(&self, message: &[u8]) -> bool {
+        let mut sent = 0;
+        while sent < message.len() {
+            match unless_empty(write(&self.to_peer, &message[sent..])) {
+                Some(length) => sent += length,
+                None if sent == 0 => return false,
+                None => std::thread::yield_now(),
+            }
+        }
+        true
     }
 
-    fn receive(&self) -> Option<[u8; SIZE]> {
-        let mut buffer = [0; SIZE];
-        let length = unless_empty(read(&self.from_peer, &mut buffer))?;
-        assert_eq!(length, SIZE, "the peer has exited");
-        Some(buffer)
+    fn receive(&self, buffer: &mut [u8]) -> bool {
+        let mut received = 0;
+        while received < buffer.len() {
+            match unless_empty(read(&self.from_peer, &mut buffer[received..])) {
+                Some(0) => panic!("the peer has exited"),
+                Some(length) => received += length,
+                None if received == 0 => return false,
+                None => std::thread::yield_now(),
+            }
+        }
+        true
     }
 }
 
-/// A cache line, which both processes share: a message, and how many there have been so far.
-#[derive(Default)]
-#[repr(align(64))]
+/// Memory that both processes share: how many messages there have been so far, and the last one, which
+/// is in the same cache line if it is short.
+#[repr(C, align(64))]
 struct Line {
-    bytes: [AtomicU64; SIZE / 8],
     count: AtomicU32,
+    bytes: [AtomicU64; MAX_SIZE / 8],
 }
 
 /// Nothing but memory: no system call. Both directions use the same line in turn.
@@ -338,24 +409,24 @@ impl End for SharedLine {
     // An empty poll takes a nanosecond or so.
     const EMPTY_POLLS: u32 = 4096;
 
-    fn send(&self, message: &[u8; SIZE]) {
+    fn send(&self, message: &[u8]) -> bool {
         for (place, bytes) in self.line.bytes.iter().zip(message.chunks_exact(8)) {
             place.store(u64::from_ne_bytes(bytes.try_into().unwrap()), Ordering::Relaxed);
         }
         self.count.set(self.count.get().wrapping_add(1));
         self.line.count.store(self.count.get(), Ordering::Release);
+        true
     }
 
-    fn receive(&self) -> Option<[u8; SIZE]> {
+    fn receive(&self, buffer: &mut [u8]) -> bool {
         if self.line.count.load(Ordering::Acquire) == self.count.get() {
-            return None;
+            return false;
         }
         self.count.set(self.count.get().wrapping_add(1));
-        let mut message = [0; SIZE];
-        for (bytes, place) in message.chunks_exact_mut(8).zip(&self.line.bytes) {
+        for (bytes, place) in buffer.chunks_exact_mut(8).zip(&self.line.bytes) {
             bytes.copy_from_slice(&place.load(Ordering::Relaxed).to_ne_bytes());
         }
-        Some(message)
+        true
     }
 }
 
@@ -369,18 +440,17 @@ fn futex(word: &AtomicU32, operation: c_int, value: u32) {
 }
 
 impl End for WithFutex {
-    fn send(&self, message: &[u8; SIZE]) {
+    fn send(&self, message: &[u8]) -> bool {
         self.0.send(message);
         futex(&self.0.line.count, libc::FUTEX_WAKE, 1);
+        true
     }
 
-    fn receive(&self) -> Option<[u8; SIZE]> {
-        loop {
-            if let Some(message) = self.0.receive() {
-                return Some(message);
-            }
+    fn receive(&self, buffer: &mut [u8]) -> bool {
+        while !self.0.receive(buffer) {
             futex(&self.0.line.count, libc::FUTEX_WAIT, self.0.count.get());
         }
+        true
     }
 }
 
@@ -405,13 +475,17 @@ impl WithEventFd {
 }
 
 impl End for WithEventFd {
-    fn send(&self, message: &[u8; SIZE]) {
+    fn send(&self, message: &[u8]) -> bool {
         self.memory.send(message);
         self.to_peer.write(1).expect("eventfd");
+        true
     }
 
-    fn receive(&self) -> Option<[u8; SIZE]> {
-        unless_empty(self.from_peer.read())?;
-        Some(self.memory.receive().expect("written before the event"))
+    fn receive(&self, buffer: &mut [u8]) -> bool {
+        if unless_empty(self.from_peer.read()).is_none() {
+            return false;
+        }
+        assert!(self.memory.receive(buffer), "written before the event");
+        true
     }
 }

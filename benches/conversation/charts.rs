@@ -6,52 +6,52 @@ use std::path::Path;
 
 use mq_sketch::mq::BACKEND;
 
-use crate::cases::{PAIRS, Parts, SIZES};
 use crate::contender::{Contender, Kind, Placement};
 use crate::drawing::*;
-use crate::pace::{PACES, Pmqtest, messages_per_second};
-use crate::rounds::{Measured, Spread};
+use crate::pace::{Pmqtest, messages_per_second};
+use crate::parts::{PAIRS, SIZES, TRANSPORT_SIZES};
+use crate::results::Results;
+use crate::rounds::Measured;
 use crate::run::PERCENTILES;
-use crate::table::{self, find, megabytes_per_second, of_pairs};
-use contenders::transports;
+use crate::stats::Spread;
+use crate::table::{
+    self, WAYS, find, megabytes_per_second, of_pairs, transport, transports_of, way,
+};
 
 const TIMES: &str = "less is better; log scale; a thin stroke is a round";
 const RATES: &str = "more is better; a thin stroke is a round";
 
 /// Draws the charts for which there are figures, and returns their names.
-pub fn draw(
-    out: &Path,
-    parts: &Parts<Vec<Measured>>,
-    pmqtest: &[Pmqtest],
-    cpus: usize,
-    footer: &[String],
-) -> Result<Vec<&'static str>, Box<dyn Error>> {
-    let mut files = Vec::new();
-    let mut save = |file: &'static str, svg: String| {
-        files.push(file);
-        std::fs::write(out.join(file), svg)
-    };
+pub fn draw(out: &Path, results: &Results) -> Result<Vec<&'static str>, Box<dyn Error>> {
+    let footer = &results.machine.footer(&results.date);
     let frame = |title: &str, note| Frame { title: title.to_string(), note, footer };
-    let has = |part: &[Measured]| part.iter().any(|one| !one.outcomes.is_empty());
-    let rows = [
-        ("throughput.svg", "Time of an iteration, in us", throughput(&parts.table)),
-        ("percentiles.svg", "Round trips by percentile", percentiles(&parts.table)),
-        ("transports.svg", "A round trip by transport, in us", of_transports(&parts.transports)),
-        ("pace.svg", "From due to replied (p50 or average in us)", of_pace(&parts.pace, pmqtest)),
-    ];
-    for (file, title, rows) in rows.iter().filter(|(_, _, rows)| !rows.groups.is_empty()) {
-        save(file, rows.draw(&frame(title, TIMES))?)?;
+    let [table, transports, streams, sizes, pairs, rate] =
+        ["table", "transports", "streams", "sizes", "pairs", "rate"].map(|name| results.part(name));
+    let mut charts = Vec::new();
+    for (file, title, note, rows) in [
+        ("throughput.svg", "Time of an iteration, in us", TIMES, throughput(table)),
+        ("percentiles.svg", "Round trips by percentile", TIMES, percentiles(table)),
+        ("transports.svg", "A round trip by transport, in us", TIMES, of_transports(transports)),
+        ("streams.svg", "Messages one way, in us each", TIMES, of_transports(streams)),
+        ("rate.svg", "From due to replied (p50 in us)", TIMES, of_rate(rate)),
+        ("pmqtest.svg", "pmqtest: one way (average in us)", TIMES, of_pmqtest(&results.pmqtest)),
+    ] {
+        if !rows.groups.is_empty() {
+            charts.push((file, rows.draw(&frame(title, note))?));
+        }
     }
-    if has(&parts.sizes) {
+    let has = |part: &[Measured]| part.iter().any(|one| one.undisturbed().next().is_some());
+    if has(sizes) {
         let frame = frame("Rate by size of the messages", RATES);
-        save("sizes.svg", stacked(&size_panels(&parts.sizes), 250, &frame)?)?;
+        charts.push(("sizes.svg", stacked(&size_panels(sizes), 250, &frame)?));
     }
-    if has(&parts.pairs) {
-        let title = format!("Rate of many pairs at once, CPUs: {cpus}");
-        let frame = frame(&title, RATES);
-        save("pairs.svg", stacked(&[pairs_panel(&parts.pairs)], 330, &frame)?)?;
+    if has(pairs) {
+        let cpus = results.machine.allowed_cpus.len();
+        let frame = frame(&format!("Rate of many pairs at once, CPUs: {cpus}"), RATES);
+        charts.push(("pairs.svg", stacked(&[pairs_panel(pairs)], 330, &frame)?));
     }
-    Ok(files)
+    let save = |(file, svg)| std::fs::write(out.join(file), svg).map(|()| file);
+    Ok(charts.into_iter().map(save).collect::<Result<_, _>>()?)
 }
 
 /// A dot for the median of the rounds. None without a round.
@@ -102,10 +102,7 @@ pub fn short(number: f64) -> String {
 }
 
 /// For each placement the rows that there are.
-fn by_placement(
-    placements: &[Placement],
-    rows: impl Fn(Placement) -> Vec<Row>,
-) -> Vec<(String, Vec<Row>)> {
+fn by_placement(placements: &[Placement], rows: impl Fn(Placement) -> Vec<Row>) -> Groups {
     let groups = placements.iter().map(|one| (one.name().to_string(), rows(*one)));
     groups.filter(|(_, rows)| !rows.is_empty()).collect()
 }
@@ -124,7 +121,7 @@ pub fn row_with_figures(name: String, dots: Vec<Option<(Dot, Look)>>) -> Row {
 fn throughput(all: &[Measured]) -> Rows {
     let colour_of = |contender: &Contender| match contender.kind {
         Kind::Reference | Kind::Ours => BLUE,
-        Kind::Other => ORANGE,
+        Kind::Other | Kind::Transport | Kind::Whole => ORANGE,
         Kind::Baseline | Kind::Md5 => GREY,
     };
     let [asleep, awake] =
@@ -132,17 +129,17 @@ fn throughput(all: &[Measured]) -> Rows {
     let rows = |placement: Placement| {
         let here = all.iter().filter(|one| one.case.placement == placement);
         let row = |one: &Measured| {
-            let contender = one.case.contender;
+            let contender = &one.case.contender;
             let is_awake = |other: &Contender| other.is_awake_beside(contender);
             let kept_awake = find(all, placement, is_awake);
             let (kept_awake, colour) = (kept_awake.and_then(dot_of_times), colour_of(contender));
             let kept_awake = kept_awake.map(|dot| Some((dot, awake(colour))));
             let left_alone = Some((dot_of_times(one)?, asleep(colour)));
             let dots = kept_awake.into_iter().chain([left_alone]).collect();
-            Some(row_with_figures(contender.name(), dots))
+            Some(row_with_figures(one.label(), dots))
         };
         let is_shown = |one: &Contender| !one.awake && one.kind != Kind::Md5;
-        here.filter(|one| is_shown(one.case.contender)).filter_map(row).collect()
+        here.filter(|one| is_shown(&one.case.contender)).filter_map(row).collect()
     };
     Rows {
         legend: [
@@ -169,17 +166,17 @@ fn percentiles(all: &[Measured]) -> Rows {
         (5, Look::new(RED, None, Marker::Cross)),
     ];
     let is_shown = |one: &Contender| match one.kind {
-        Kind::Reference | Kind::Ours => !one.sealed && one.backend == Some(BACKEND),
+        Kind::Reference | Kind::Ours => !one.sealed && one.backend.as_deref() == Some(BACKEND),
         Kind::Other => one.base == "C poll" || one.base == "C block" && one.awake,
-        Kind::Baseline | Kind::Md5 => false,
+        _ => false,
     };
     let rows = |placement: Placement| {
         let here = all.iter().filter(|one| one.case.placement == placement);
         let row = |one: &Measured| {
-            let name = one.case.contender.name();
+            let name = one.label();
             Row { name, dots: dots_of_percentiles(one, &looks), figures: String::new() }
         };
-        let shown = here.filter(|one| is_shown(one.case.contender));
+        let shown = here.filter(|one| is_shown(&one.case.contender));
         shown.map(row).filter(|row| !row.dots.is_empty()).collect()
     };
     let legend = looks.map(|(index, look)| (PERCENTILES[index].0.replace('_', "."), look));
@@ -188,70 +185,95 @@ fn percentiles(all: &[Measured]) -> Rows {
     Rows { legend: legend.into(), groups, unit: time }
 }
 
-/// The latency at a pace, a group for each.
-fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
+/// Groups by rate, without those that have no dot.
+fn by_rate(paces: impl Iterator<Item = u64>, rows: impl Fn(u64) -> Vec<Row>) -> Groups {
+    let mut paces: Vec<u64> = paces.collect();
+    paces.sort_by_key(|pace| std::cmp::Reverse(*pace));
+    paces.dedup();
+    let name = |pace| format!("{} messages per second", table::grouped(messages_per_second(pace)));
+    let groups = paces.into_iter().map(|pace| {
+        (name(pace), rows(pace).into_iter().filter(|row| !row.dots.is_empty()).collect::<Vec<_>>())
+    });
+    groups.filter(|(_, rows)| !rows.is_empty()).collect()
+}
+
+/// The latency at a rate, a group for each.
+fn of_rate(all: &[Measured]) -> Rows {
     let looks = [
         (0, Look::new(BLUE, None, Marker::Dot)),
         (2, Look::new(ORANGE, None, Marker::Square)),
         (4, Look::new(RED, None, Marker::Cross)),
     ];
-    let avg = Look::new(GREEN, None, Marker::Ring);
-    let max = Look::new(PINK, None, Marker::Diamond);
-    let group = |pace: u64| {
-        let ours = all.iter().filter(|one| one.case.pace == pace).map(|one| Row {
-            name: one.case.contender.name(),
+    let rows = |pace| {
+        let here = all.iter().filter(|one| one.case.pace == pace);
+        let row = |one: &Measured| Row {
+            name: one.label(),
             dots: dots_of_percentiles(one, &looks),
             figures: one.percentile(PERCENTILES[0]).map_or(String::new(), microseconds),
-        });
-        let theirs = pmqtest.iter().filter(|one| one.pace == pace).map(|one| {
-            let alone = |us: f64| Dot { value: 1e3 * us, rounds: Vec::new() };
-            Row {
-                name: format!("pmqtest, one way{}", if one.awake { ", awake" } else { "" }),
-                dots: vec![(alone(one.avg), avg), (alone(one.max), max)],
-                figures: format!("{:.2}", one.avg),
-            }
-        });
-        let rows = ours.chain(theirs).filter(|row| !row.dots.is_empty()).collect();
-        (format!("{} messages per second", table::grouped(messages_per_second(pace))), rows)
+        };
+        here.map(row).collect()
     };
     let names = ["p50", "p99", "p99.99"].map(String::from).into_iter();
-    let mut legend: Vec<_> = names.zip(looks.map(|(_, look)| look)).collect();
-    if !pmqtest.is_empty() {
-        legend.extend([("average".to_string(), avg), ("maximum".to_string(), max)]);
-    }
-    let groups = PACES.map(group).into_iter();
-    let groups = groups.filter(|(_, rows): &(_, Vec<Row>)| !rows.is_empty()).collect();
-    Rows { legend, groups, unit: time }
+    let legend = names.zip(looks.map(|(_, look)| look)).collect();
+    Rows { legend, groups: by_rate(all.iter().map(|one| one.case.pace), rows), unit: time }
 }
 
-/// Bare round trips, a row per transport.
-fn of_transports(all: &[Measured]) -> Rows {
-    let ways = [
-        ("poll", "polled", Look::new(GREEN, None, Marker::Square)),
-        ("block, awake", "blocking, CPUs kept awake", Look::new(ORANGE, None, Marker::Ring)),
-        ("block", "blocking, idle CPUs may sleep", Look::new(BLUE, None, Marker::Dot)),
+/// What pmqtest measures is another thing, so it has a chart of its own.
+fn of_pmqtest(all: &[Pmqtest]) -> Rows {
+    let looks = [
+        ("minimum", Look::new(BLUE, None, Marker::Dot)),
+        ("average", Look::new(GREEN, None, Marker::Ring)),
+        ("maximum", Look::new(PINK, None, Marker::Diamond)),
     ];
-    let rows = |placement: Placement| {
-        let row = |(transport, _): &(&str, _)| {
-            let dots = ways.iter().map(|(way, _, look)| {
-                let name = format!("{transport} {way}");
-                let one = find(all, placement, |contender| contender.name() == name)?;
-                Some((dot_of_times(one)?, *look))
-            });
-            row_with_figures(transport.to_string(), dots.collect())
+    let rows = |pace| {
+        let row = |one: &Pmqtest| {
+            let values = [one.min, one.avg, one.max].into_iter().zip(looks);
+            // The minimum may be 0, which has no place on a log scale.
+            let values = values.filter(|(us, _)| *us > 0.0);
+            let dot = |us: f64| Dot { value: 1e3 * us, rounds: Vec::new() };
+            Row {
+                name: if one.awake { "CPUs kept awake" } else { "idle CPUs may sleep" }.to_string(),
+                dots: values.map(|(us, (_, look))| (dot(us), look)).collect(),
+                figures: format!("{:.2}", one.avg),
+            }
         };
-        transports::ALL.iter().map(row).filter(|row| !row.dots.is_empty()).collect()
+        all.iter().filter(|one| one.pace == pace).map(row).collect()
     };
+    let legend = looks.map(|(name, look)| (name.to_string(), look)).into();
+    Rows { legend, groups: by_rate(all.iter().map(|one| one.pace), rows), unit: time }
+}
+
+/// There and back, or one way: a group for each size, a row per transport.
+fn of_transports(all: &[Measured]) -> Rows {
+    let looks = [
+        ("polled", Look::new(GREEN, None, Marker::Square)),
+        ("blocking, CPUs kept awake", Look::new(ORANGE, None, Marker::Ring)),
+        ("blocking, idle CPUs may sleep", Look::new(BLUE, None, Marker::Dot)),
+    ];
+    let rows = |size| {
+        let row = |one: &Measured| {
+            let ways = WAYS.iter().map(|name| way(all, one, name));
+            let dots =
+                ways.clone().zip(looks).map(|(one, (_, look))| Some((dot_of_times(one?)?, look)));
+            let is_marked = ways.flatten().any(|one| !one.is_usable());
+            let mark = if is_marked { " (disturbed)" } else { "" };
+            row_with_figures(format!("{}{mark}", transport(one)), dots.collect())
+        };
+        let rows = transports_of(all, size).into_iter().map(row);
+        rows.filter(|row| !row.dots.is_empty()).collect::<Vec<_>>()
+    };
+    let groups =
+        TRANSPORT_SIZES.map(|size| (format!("{} bytes", table::grouped(size as f64)), rows(size)));
     Rows {
-        legend: ways.map(|(_, name, look)| (name.to_string(), look)).into(),
-        groups: by_placement(&Placement::ALL, rows),
+        legend: looks.map(|(name, look)| (name.to_string(), look)).into(),
+        groups: groups.into_iter().filter(|(_, rows)| !rows.is_empty()).collect(),
         unit: time,
     }
 }
 
 /// A curve for each name, of neighbours with the same.
 pub fn curves<'m>(
-    all: impl Iterator<Item = &'m Measured<'m>>,
+    all: impl Iterator<Item = &'m Measured>,
     name: impl Fn(&Measured) -> (String, Look),
     point: impl Fn(&Measured) -> Option<(f64, Dot)>,
 ) -> Vec<Curve> {
@@ -273,13 +295,13 @@ fn short_size(size: usize) -> String {
 
 fn size_panels(all: &[Measured]) -> [Panel; 2] {
     let look_of = |one: &Measured| {
-        let contender = one.case.contender;
+        let contender = &one.case.contender;
         let look = match contender.kind {
             Kind::Baseline => Look::new(GREY, Some(2), Marker::Cross),
             Kind::Md5 => Look::new(INK, Some(8), Marker::Triangle),
             _ => Look::new(BLUE, None, Marker::Dot),
         };
-        (contender.name(), look)
+        (one.label(), look)
     };
     let panel = |title: &str, rate: fn(f64, usize) -> f64| {
         let point = |one: &Measured| {
@@ -298,7 +320,9 @@ fn size_panels(all: &[Measured]) -> [Panel; 2] {
     };
     [
         panel("Iterations per second (log scale)", |each, _| 1e9 / each),
-        panel("MB/s, two messages per iteration (log scale)", megabytes_per_second),
+        panel("MB/s, two messages per iteration (log scale)", |each, size| {
+            megabytes_per_second(2.0, each, size)
+        }),
     ]
 }
 

@@ -245,10 +245,13 @@ impl Dot {
 /// Half the length of a round's stroke.
 const STROKE: i32 = 7;
 
+/// Rows under headings.
+pub type Groups = Vec<(String, Vec<Row>)>;
+
 /// Rows of dots in groups, each on a log axis of its own.
 pub struct Rows {
     pub legend: Vec<(String, Look)>,
-    pub groups: Vec<(String, Vec<Row>)>,
+    pub groups: Groups,
     /// How a value on the axis is written.
     pub unit: fn(f64) -> String,
 }
