@@ -20,10 +20,15 @@ use crate::contender::{self, Kind, Placement};
 use crate::machine::keep_awake;
 use crate::options::Options;
 use crate::rounds::{find_iterations, occupy_memory};
-use crate::run::{Case, Failure, Outcome};
+use crate::run::{Case, Ended, Failure, Outcome};
 use crate::say;
 use crate::stats::{Spread, Verdict};
 use crate::table::{aligned, grouped};
+
+const HEAD: [&str; 9] = [
+    "us", "OLD", "NEW", "NEW / OLD", "95 % interval", "OLD / OLD", "95 % interval", "rounds",
+    "NEW is",
+];
 
 const FIRST_LOOK: usize = 10;
 /// After 10 rounds, 20 ... 640, and when the time is over.
@@ -42,6 +47,7 @@ const FIGURES: [(&str, &str, bool, Placement); 4] = [
     ("from start to exit", "", false, Placement::AllCpus),
 ];
 
+#[derive(Default)]
 struct Figure {
     name: &'static str,
     /// OLD and NEW.
@@ -52,7 +58,9 @@ struct Figure {
     /// The times of OLD and NEW, in nanoseconds.
     times: Vec<[f64; 2]>,
     disturbed: usize,
-    /// Why there is nothing more to measure.
+    /// Why it is not measured.
+    missing: Option<String>,
+    /// Why it is given up.
     error: Option<String>,
     verdict: Verdict,
 }
@@ -76,32 +84,49 @@ pub fn is_look(rounds: usize) -> bool {
 }
 
 impl Figure {
-    fn new(index: usize, directories: &[PathBuf], cpus: &[usize]) -> Figure {
+    fn new(index: usize, directories: &[PathBuf], options: &Options) -> Figure {
         let (name, wait, awake, placement) = FIGURES[index];
-        let case = |directory: &PathBuf| Case {
-            contender: contender::in_directory(&directory.display().to_string(), wait, awake),
-            placement,
-            ..Case::default()
-        };
-        let error = match placement {
-            Placement::TwoCpus if cpus.len() < 2 => Some("it needs two CPUs".to_string()),
+        let cases = [0, 1].map(|build| {
+            let directory = directories[build].display().to_string();
+            let contender = contender::in_directory(&directory, wait, awake);
+            Case { contender, placement, ..Case::default() }
+        });
+        let missing = match placement {
+            Placement::TwoCpus if options.cpus.len() < 2 => Some("it needs two CPUs".to_string()),
             _ if awake => keep_awake().err(),
             _ => None,
         };
-        Figure {
-            name,
-            cases: [case(&directories[0]), case(&directories[1])],
-            iterations: 0,
-            ratios: Vec::new(),
-            times: Vec::new(),
-            disturbed: 0,
-            error,
-            verdict: Verdict::Undecided,
-        }
+        Figure { name, cases, missing, ..Figure::default() }
     }
 
     fn is_open(&self) -> bool {
-        self.error.is_none() && self.verdict == Verdict::Undecided
+        (&self.missing, &self.error, self.verdict) == (&None, &None, Verdict::Undecided)
+    }
+
+    /// One that is mostly disturbed leaves its time to the others.
+    fn is_due(&self, round: usize) -> bool {
+        let is_rare = self.disturbed >= FIRST_LOOK + 2 * self.ratios.len();
+        self.is_open() && (round.is_multiple_of(4) || !is_rare)
+    }
+
+    /// Keeps a failure. Only a signal ends everything.
+    fn attempt(
+        &mut self,
+        what: impl FnOnce(&mut Figure) -> Result<(), Failure>,
+    ) -> Result<(), Ended> {
+        match what(self) {
+            Err(Failure::Ended(ended)) => return Err(ended),
+            Err(Failure::Error(error)) => self.error = Some(error),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    fn find_iterations(&mut self, options: &Options) -> Result<(), Failure> {
+        let found = find_iterations(RUN, |it| self.cases[0].run(it, &options.cpus))?;
+        let is_whole = self.cases[0].contender.kind == Kind::Whole;
+        self.iterations = found.min(if is_whole { 10 } else { MOST_ITERATIONS });
+        Ok(())
     }
 
     /// Four runs. Neither build is always first: the order follows the Thue-Morse sequence, which has no
@@ -121,7 +146,10 @@ impl Figure {
             self.disturbed += 1;
             return Ok(());
         }
-        self.ratios.push(ratios(times));
+        // Which of the two runs of OLD is the first in this ratio changes, too.
+        let [ratio, noise] = ratios(times);
+        let is_swapped = (round / 2).count_ones() % 2 == 1;
+        self.ratios.push([ratio, if is_swapped { 1.0 / noise } else { noise }]);
         self.times.push(times.map(|[one, other]| (one + other) / 2.0));
         if is_look(self.ratios.len()) {
             self.look();
@@ -134,48 +162,39 @@ impl Figure {
     }
 
     fn row(&self) -> Vec<String> {
-        let time = |i: usize| Spread::of(self.times.iter().map(|one| one[i]));
-        let us = |spread: Option<Spread>| {
-            spread.map_or("-".to_string(), |one| format!("{:.3}", one.median / 1e3))
+        let dash = || "-".to_string();
+        let time = |i: usize| {
+            let spread = Spread::of(self.times.iter().map(|one| one[i]));
+            spread.map_or(dash(), |one| format!("{:.3}", one.median / 1e3))
         };
-        let judged = judge(&self.ratios);
-        let percent = |spread: Option<Spread>| {
-            let Some(Spread { low, median, high }) = spread else {
-                return ["-", "-"].map(String::from);
-            };
-            [format!("{median:.3}"), format!("{low:.3} to {high:.3}")]
-        };
-        let mut row = vec![self.name.to_string(), us(time(0)), us(time(1))];
-        row.extend(percent(judged.map(|(ratio, ..)| ratio)));
-        row.extend(percent(judged.map(|(_, noise, _)| noise)));
-        row.push(format!("{}", self.ratios.len()));
-        row.push(if self.error.is_some() { "-" } else { self.verdict.word() }.to_string());
-        row
+        let judged = judge(&self.ratios).map(|(ratio, noise, _)| [ratio, noise]);
+        let ratios = [0, 1].into_iter().flat_map(|i| match judged.map(|both| both[i]) {
+            Some(Spread { low, median, high }) => {
+                [format!("{median:.3}"), format!("{low:.3} to {high:.3}")]
+            }
+            None => [dash(), dash()],
+        });
+        let word = if self.missing.is_some() { "-" } else { self.verdict.word() };
+        let rounds = self.ratios.len().to_string();
+        let times = [self.name.to_string(), time(0), time(1)].into_iter();
+        times.chain(ratios).chain([rounds, word.to_string()]).collect()
     }
 
     /// Why there is no answer.
     fn reason(&self) -> Option<String> {
         let all = self.ratios.len() + self.disturbed;
-        let reason = match (&self.error, judge(&self.ratios)) {
-            (Some(error), _) => format!("left out: {error}"),
+        let itself = Spread { low: 1.0, median: 1.0, high: 1.0 };
+        let reason = match (self.missing.as_ref().or(self.error.as_ref()), judge(&self.ratios)) {
+            (Some(error), _) => format!("not measured: {error}"),
             _ if self.verdict != Verdict::Undecided => return None,
             _ if 2 * self.disturbed > all => format!(
                 "other programs, or a changed distance between the CPUs, disturbed {} of {all} rounds",
                 self.disturbed
             ),
-            (_, None) => format!("{} rounds are too few", self.ratios.len()),
-            (_, Some((ratio, noise, _))) => {
-                match Verdict::of(ratio, Spread { low: 1.0, median: 1.0, high: 1.0 }) {
-                    Verdict::Undecided => {
-                        "the interval contains both a difference above 1 % and one below"
-                            .to_string()
-                    }
-                    _ => format!(
-                        "OLD differs from itself by {:.3} to {:.3}, as much as NEW from OLD",
-                        noise.low, noise.high
-                    ),
-                }
+            (_, Some((ratio, noise, _))) if Verdict::of(ratio, itself) != Verdict::Undecided => {
+                format!("OLD differs from itself by {:.3} to {:.3}", noise.low, noise.high)
             }
+            _ => "the interval contains a difference above 1 % and one below".to_string(),
         };
         Some(format!("{}: {reason}", self.name))
     }
@@ -217,30 +236,26 @@ fn instructions(directory: &Path, cpu: usize) -> Result<f64, String> {
     Ok(difference([1_000, 11_000].map(least))? / 10_000.0 / 2.0)
 }
 
-/// A row for the instructions, with its word. They are the same in each run, so there is no interval.
+/// A row for the instructions, why they are unknown, and the word. They are the same in each run, so
+/// there is no interval.
 fn row_of_instructions(
-    directories: &[PathBuf],
+    old: &Path,
+    new: &Path,
     cpu: usize,
 ) -> (Vec<String>, Option<String>, Verdict) {
-    let counted = instructions(&directories[0], cpu)
-        .and_then(|old| Ok([old, instructions(&directories[1], cpu)?]));
-    let name = "instructions per iteration";
-    let (cells, reason, verdict) = match counted {
+    let counted = instructions(old, cpu).and_then(|old| Ok([old, instructions(new, cpu)?]));
+    let exactly = |value| Spread { low: value, median: value, high: value };
+    let (cells, reason, verdict, word) = match counted {
         Ok([old, new]) => {
-            let exactly = |value| Spread { low: value, median: value, high: value };
             let verdict = Verdict::of(exactly(new / old), exactly(1.0));
-            let cells = [grouped(old), grouped(new), format!("{:.3}", new / old), "exact".into()];
-            (cells, None, verdict)
+            let cells = [grouped(old), grouped(new), format!("{:.3}", new / old)];
+            (cells, None, verdict, verdict.word())
         }
-        Err(error) => (
-            ["-"; 4].map(String::from),
-            Some(format!("{name}: left out: {error}")),
-            Verdict::NoDifference,
-        ),
+        Err(error) => (["-"; 3].map(String::from), Some(error), Verdict::NoDifference, "-"),
     };
-    let word = if reason.is_some() { "-" } else { verdict.word() };
-    let row = [name.to_string()].into_iter().chain(cells);
-    (row.chain(["-", "-", "-", word].map(String::from)).collect(), reason, verdict)
+    let cells = cells.into_iter().chain(["-", "-", "-", "-", word].map(String::from));
+    let row = ["instructions per iteration".to_string()].into_iter().chain(cells).collect();
+    (row, reason.map(|error| format!("instructions: not measured: {error}")), verdict)
 }
 
 /// The directories, with the programs in them.
@@ -268,77 +283,36 @@ pub fn status(verdicts: impl Iterator<Item = Verdict> + Clone) -> u8 {
 }
 
 /// Compares the programs in two directories.
-pub fn compare(
-    directories: &[PathBuf],
-    options: &Options,
-) -> Result<ExitCode, Box<dyn std::error::Error>> {
+pub fn compare(directories: &[PathBuf], options: &Options) -> Result<ExitCode, Ended> {
     let (start, limit) = (Instant::now(), Duration::from_secs(options.seconds));
-    let mut figures: Vec<Figure> =
-        (0..FIGURES.len()).map(|index| Figure::new(index, &directories, &options.cpus)).collect();
-    let instructions = row_of_instructions(&directories, options.cpus[0]);
-    let bar = ProgressBar::new(limit.as_secs());
+    let figures = (0..FIGURES.len()).map(|index| Figure::new(index, directories, options));
+    let mut figures: Vec<Figure> = figures.collect();
+    let [old, new] = [&directories[0], &directories[1]];
+    let (counted, unknown, verdict) = row_of_instructions(old, new, options.cpus[0]);
     for figure in figures.iter_mut().filter(|figure| figure.is_open()) {
-        let run = |iterations| figure.cases[0].run(iterations, &options.cpus);
-        match find_iterations(RUN, run) {
-            Ok(iterations) => {
-                let most = if figure.cases[0].contender.kind == Kind::Whole {
-                    10
-                } else {
-                    MOST_ITERATIONS
-                };
-                figure.iterations = options.iterations.unwrap_or(iterations).min(most);
-            }
-            Err(Failure::Ended(ended)) => return Err(ended.into()),
-            Err(Failure::Error(error)) => figure.error = Some(error),
-        }
+        figure.attempt(|figure| figure.find_iterations(options))?;
     }
-    let mut aside = Vec::new();
-    for round in 0.. {
-        if start.elapsed() > limit || figures.iter().all(|figure| !figure.is_open()) {
-            break;
-        }
+    let (mut aside, mut round) = (Vec::new(), 0);
+    let bar = ProgressBar::new(limit.as_secs());
+    while start.elapsed() < limit && figures.iter().any(Figure::is_open) {
         occupy_memory(&mut aside, round, &options.cpus);
-        // One that is mostly disturbed leaves its time to the others.
-        let is_due = |figure: &&mut Figure| {
-            figure.is_open()
-                && (round % 4 == 0 || figure.disturbed < FIRST_LOOK + 2 * figure.ratios.len())
-        };
-        for figure in figures.iter_mut().filter(is_due) {
-            match figure.round(round, options) {
-                Ok(()) => {}
-                Err(Failure::Ended(ended)) => return Err(ended.into()),
-                Err(Failure::Error(error)) => figure.error = Some(error),
-            }
+        for figure in figures.iter_mut().filter(|figure| figure.is_due(round)) {
+            figure.attempt(|figure| figure.round(round, options))?;
         }
+        round += 1;
         bar.set_position(start.elapsed().as_secs());
     }
     bar.finish_and_clear();
     figures.iter_mut().filter(|figure| figure.is_open()).for_each(Figure::look);
 
-    let head = [
-        "us", "OLD", "NEW", "NEW / OLD", "95 % interval", "OLD / OLD", "95 % interval", "rounds",
-        "NEW is",
-    ];
-    let rows = figures.iter().map(Figure::row).chain([instructions.0]).collect();
-    say(format_args!(
-        "OLD {}\nNEW {}\n\n{}",
-        directories[0].display(),
-        directories[1].display(),
-        aligned(&head, rows)
-    ));
-    figures.iter().filter_map(Figure::reason).chain(instructions.1).for_each(say);
-    let rounds: usize = figures.iter().map(|figure| figure.ratios.len() + figure.disturbed).sum();
+    let rows = figures.iter().map(Figure::row).chain([counted]).collect();
+    let table = aligned(&HEAD, rows);
+    say(format_args!("OLD {}\nNEW {}\n\n{table}", old.display(), new.display()));
+    figures.iter().filter_map(Figure::reason).chain(unknown).for_each(say);
     let disturbed: usize = figures.iter().map(|figure| figure.disturbed).sum();
-    say(format_args!(
-        "{} s, {rounds} rounds of four runs, {disturbed} of them disturbed and not counted",
-        start.elapsed().as_secs()
-    ));
-    let measured = figures.iter().filter(|figure| figure.error.is_none());
-    if let Some(error) = figures.iter().filter_map(|figure| figure.error.as_ref()).next()
-        && measured.clone().count() == 0
-    {
-        return Err(error.clone().into());
-    }
-    let verdicts = measured.map(|figure| figure.verdict).chain([instructions.2]);
-    Ok(ExitCode::from(status(verdicts)))
+    let rounds = disturbed + figures.iter().map(|figure| figure.ratios.len()).sum::<usize>();
+    let seconds = start.elapsed().as_secs();
+    say(format_args!("{seconds} s, {rounds} rounds of four runs, {disturbed} of them disturbed"));
+    let measured = figures.iter().filter(|figure| figure.missing.is_none());
+    Ok(ExitCode::from(status(measured.map(|figure| figure.verdict).chain([verdict]))))
 }

@@ -6,7 +6,6 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use mq_sketch::chat::clock::ticks;
 use nix::unistd::{SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 
@@ -33,9 +32,6 @@ pub struct Machine {
     pub load: String,
     /// The CPUs that share a core with the first one. Together they may be as fast as one.
     pub siblings_of_the_first: String,
-    /// The least difference between two readings, in nanoseconds.
-    pub clock_resolution_ns: u64,
-    pub cycle_counter_resolution_ns: f64,
 }
 
 impl Machine {
@@ -44,7 +40,6 @@ impl Machine {
         let rustc = rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string());
         let load = file("/proc/loadavg");
         let topology = format!("/sys/devices/system/cpu/cpu{}/topology", cpus[0]);
-        let (clock_resolution_ns, cycle_counter_resolution_ns) = resolutions();
         Machine {
             cpu: cpuinfo("model name"),
             is_virtual: cpuinfo("flags").split(' ').any(|flag| flag == "hypervisor"),
@@ -52,8 +47,6 @@ impl Machine {
             rustc: rustc.unwrap_or("rustc unknown".to_string()),
             load: load.split(' ').next().unwrap_or_default().to_string(),
             siblings_of_the_first: file(&format!("{topology}/thread_siblings_list")),
-            clock_resolution_ns,
-            cycle_counter_resolution_ns,
             allowed_cpus: cpus.to_vec(),
         }
     }
@@ -64,7 +57,7 @@ impl Machine {
         format!(
             "{}{}, Linux {}, {}\n\
              CPUs {}{}; on the core of the first: {}\n\
-             load {}; smallest step of the clock {} ns, of the cycle counter {:.1} ns",
+             load {}",
             self.cpu,
             if self.is_virtual { " (virtual)" } else { "" },
             self.kernel,
@@ -72,9 +65,7 @@ impl Machine {
             list.join(", "),
             distance.unwrap_or_default(),
             self.siblings_of_the_first,
-            self.load,
-            self.clock_resolution_ns,
-            self.cycle_counter_resolution_ns
+            self.load
         )
     }
 
@@ -140,20 +131,4 @@ pub fn busy_seconds(cpus: &[usize]) -> f64 {
         cpus.contains(&cpu).then_some(busy)
     };
     text.lines().filter_map(of_line).sum::<u64>() as f64 / ticks_per_second as f64
-}
-
-/// The smallest steps seen, in nanoseconds: of the clock that the plain programs read, and of the
-/// cycle counter that ours read.
-fn resolutions() -> (u64, f64) {
-    const READINGS: usize = 100_000;
-    let clock: Vec<Instant> = (0..READINGS).map(|_| Instant::now()).collect();
-    let steps = clock.windows(2).map(|two| (two[1] - two[0]).as_nanos() as u64);
-    let clock_resolution = steps.filter(|step| *step > 0).min().unwrap_or(0);
-
-    let (start, first) = (Instant::now(), ticks());
-    let counter: Vec<u64> = (0..READINGS).map(|_| ticks()).collect();
-    let (nanoseconds, last) = (start.elapsed().as_nanos() as f64, ticks());
-    let steps = counter.windows(2).map(|two| two[1].saturating_sub(two[0]));
-    let cycles = steps.filter(|step| *step > 0).min().unwrap_or(0);
-    (clock_resolution, cycles as f64 * nanoseconds / (last - first) as f64)
 }

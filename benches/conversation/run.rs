@@ -141,13 +141,6 @@ impl Report {
         let known = self.0["round_trip_ns"][name].as_f64();
         known.filter(|_| self.round_trips() >= needed)
     }
-
-    /// The part of the CPU time that was in user mode, in percent. None if the kernel has accounted
-    /// for none at all.
-    pub fn user_percentage(&self) -> Option<f64> {
-        let (user, system) = (self.number("user_seconds"), self.number("system_seconds"));
-        Some(100.0 * user / (user + system)).filter(|percentage| percentage.is_finite())
-    }
 }
 
 /// A queue that is removed when this is dropped, however the programs ended.

@@ -53,12 +53,22 @@ impl Spread {
     }
 }
 
+/// Nine values that divide all into ten parts; all, if they are fewer.
+pub fn deciles(values: Vec<f64>) -> Vec<f64> {
+    let values = sorted(values);
+    if values.len() < 10 {
+        return values;
+    }
+    (1..10).map(|tenth| quantile(&values, f64::from(tenth) / 10.0)).collect()
+}
+
 /// How long a new build takes, compared with an old one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
     Slower,
     Faster,
     NoDifference,
+    #[default]
     Undecided,
 }
 

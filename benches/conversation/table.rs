@@ -106,9 +106,7 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
         |one: &Measured, other: Option<&Measured>| ratio(other.and_then(|it| one.times(it)));
     let percentile = |one: &Measured, index| or_dash(one.percentile(PERCENTILES[index]), grouped);
     let here = || all.iter().filter(|one| one.case.placement == placement);
-    let user =
-        |one: &Measured| or_dash(one.median(Report::user_percentage), |it| format!("{it:.0} %"));
-    let columns: [Column; 12] = [
+    let columns: [Column; 11] = [
         NAME,
         EACH,
         SPREAD,
@@ -118,7 +116,6 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
         ("p50", &|one| percentile(one, 0)),
         ("p99", &|one| percentile(one, 2)),
         ("p99.99", &|one| percentile(one, 4)),
-        ("user CPU", &user),
         DISTANCE,
         ROUNDS,
     ];
