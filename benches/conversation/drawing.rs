@@ -43,6 +43,7 @@ impl Svg {
     /// `anchor` is start, middle or end.
     fn text(&mut self, text: &str, (x, y): Point, anchor: &str, size: i32, colour: &str) {
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        let y = y + size * 7 / 20; // not every viewer knows dominant-baseline
         self.0 += &format!(
             "<text x=\"{x}\" y=\"{y}\" class=\"{colour}\" text-anchor=\"{anchor}\" \
              font-size=\"{size}\">{text}</text>\n"
@@ -166,7 +167,7 @@ impl Chart {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{y}\" role=\"img\" \
              aria-label=\"{title}\">\n<title>{title}</title>\n\
-             <style>text{{font-family:sans-serif;dominant-baseline:central;fill:currentColor}}\
+             <style>text{{font-family:sans-serif;fill:currentColor}}\
              path{{stroke:currentColor}}rect{{fill:currentColor}}\n{}\n\
              @media(prefers-color-scheme:dark){{{}}}</style>\n\
              <rect width=\"100%\" height=\"100%\" class=\"ground\"/>\n{}</svg>\n",

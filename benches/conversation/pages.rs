@@ -1,7 +1,7 @@
 //! Brings the tables and charts of the pages up to date from the results of a run.
 //!
-//! In a page, `<!-- results: PART -->`, or `PART, HEADING` for one of several tables, stands before a
-//! table. All lines of that table are replaced.
+//! In a page, `<!-- results: NAME -->` stands before a table, and all lines of that table are replaced.
+//! NAME is `main`, `pmqtest`, or a part and the heading of its table.
 
 use std::error::Error;
 use std::path::Path;
@@ -28,19 +28,32 @@ pub fn publish(file: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All tables, named as in a page.
+/// All tables, named as in a page, without the numbers of rounds.
 fn tables(results: &Results) -> Vec<(String, String)> {
-    let parts = PARTS.iter().map(|part| (part.name, (part.tables)(results.part(part.name))));
-    let parts = parts.filter(|(name, _)| !results.part(name).is_empty());
-    let parts = parts.chain([("pmqtest", table::pmqtest(&results.pmqtest))]);
-    parts
-        .flat_map(|(name, tables)| {
-            let one = tables.len() == 1;
-            tables.into_iter().map(move |(heading, text)| {
-                (if one { name.to_string() } else { format!("{name}, {heading}") }, text)
-            })
-        })
-        .collect()
+    let mut all = vec![("main".to_string(), table::main_of_page(results.part("table")))];
+    all.extend(
+        table::pmqtest(&results.pmqtest).into_iter().map(|(_, text)| ("pmqtest".into(), text)),
+    );
+    for part in PARTS.iter().filter(|part| results.parts.contains_key(part.name)) {
+        for (heading, text) in (part.tables)(results.part(part.name)) {
+            all.push((format!("{}, {heading}", part.name), without(&text, "rounds")));
+        }
+    }
+    all.retain(|(name, _)| name != "main" || results.parts.contains_key("table"));
+    all
+}
+
+/// A table without its last column, if that has this heading.
+pub fn without(table: &str, heading: &str) -> String {
+    let has_it = |line: &str| line.trim_end_matches([' ', '|']).ends_with(heading);
+    if !table.lines().next().is_some_and(has_it) {
+        return table.to_string();
+    }
+    let shortened = |line: &str| match line.trim_end_matches([' ', '|']).rsplit_once('|') {
+        Some((rest, _)) => format!("{rest}|\n"),
+        None => format!("{line}\n"),
+    };
+    table.lines().map(shortened).collect()
 }
 
 /// A page with these tables, and the names of those that it has.

@@ -98,6 +98,31 @@ pub fn comparisons(all: &[Measured]) -> Tables {
     placements.map(|one| (one.name().to_string(), comparison(all, one))).collect()
 }
 
+/// The main table of the pages: a row per contender, and a column per placement.
+pub fn main_of_page(all: &[Measured]) -> String {
+    let in_placement = |one: &Measured, placement, awake| {
+        find(all, placement, |other| {
+            other.awake == awake
+                && !one.case.contender.awake
+                && (other.base == one.case.contender.base)
+                && other.sealed == one.case.contender.sealed
+        })
+    };
+    let each = |one: Option<&Measured>| median(one.and_then(Measured::nanoseconds_each));
+    let (two, one_cpu) = (Placement::TwoCpus, Placement::OneCpu);
+    let columns: [Column; 4] = [
+        ("ns per iteration", &|one| one.label()),
+        ("two CPUs", &|one| each(in_placement(one, two, false))),
+        ("CPUs kept awake", &|one| each(in_placement(one, two, true))),
+        ("one CPU", &|one| each(in_placement(one, one_cpu, false))),
+    ];
+    let rows = all.iter().filter(|one| one.case.placement == two && !one.case.contender.awake);
+    let distances = all.iter().filter_map(Measured::distance).map(|one| one.median);
+    let distance = median(Spread::of(distances));
+    let last = ["distance between the CPUs", &distance, "-", "-"];
+    table(rows, &columns) + &format!("| {} |\n", last.join(" | "))
+}
+
 /// One placement, and the cost of the filter.
 pub fn comparison(all: &[Measured], placement: Placement) -> String {
     let ours = find(all, placement, Contender::is_reference);

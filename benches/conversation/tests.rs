@@ -394,6 +394,9 @@ fn only_the_marked_table_of_a_page_is_replaced() {
         "text\n\n<!-- results: sizes -->\n| new |\n| --- |\n\n<!-- results: rate -->\n| x |\n"
     );
     assert_eq!(names, ["sizes"]);
+    let table = "| a | rounds |\n| --- | ---: |\n| 1 |    2 |\n";
+    assert_eq!(pages::without(table, "rounds"), "| a |\n| --- |\n| 1 |\n");
+    assert_eq!(pages::without(table, "other"), table);
 }
 
 #[test]
