@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use crate::contender::{self, Kind, Placement};
+use crate::contender::{self, Placement};
 use crate::machine::keep_awake;
 use crate::options::Options;
-use crate::rounds::{find_iterations, occupy_memory};
+use crate::rounds::occupy_memory;
 use crate::run::{Case, Ended, Failure, Outcome};
 use crate::say;
 use crate::stats::{Spread, Verdict};
@@ -33,18 +33,14 @@ const HEAD: [&str; 9] = [
 const FIRST_LOOK: usize = 10;
 /// After 10 rounds, 20 ... 640, and when the time is over.
 const LOOKS: f64 = 8.0;
-/// Seconds of a run.
-const RUN: f64 = 0.02;
-/// From 10,000 on the programs have a warm-up, which some versions do not tell.
-const MOST_ITERATIONS: u64 = 9_999;
-
-/// What is compared: its name, WAIT (empty: from start to exit), CPUs kept awake, placement. With one
-/// CPU it is the CPU time of both programs, which other programs hardly change.
-const FIGURES: [(&str, &str, bool, Placement); 4] = [
-    ("iteration, polled, two CPUs", "poll", false, Placement::TwoCpus),
-    ("iteration, blocking, CPUs awake", "block", true, Placement::TwoCpus),
-    ("iteration, CPU time on one CPU", "poll", false, Placement::OneCpu),
-    ("from start to exit", "", false, Placement::AllCpus),
+/// What is compared: its name, WAIT (empty: from start to exit), CPUs kept awake, placement, and the
+/// iterations of a run, of some 20 ms. From 10,000 on the programs have a warm-up, which some versions
+/// do not tell. With one CPU it is the CPU time of both programs, which other programs hardly change.
+const FIGURES: [(&str, &str, bool, Placement, u64); 4] = [
+    ("iteration, polled, two CPUs", "poll", false, Placement::TwoCpus, 8_000),
+    ("iteration, blocking, CPUs awake", "block", true, Placement::TwoCpus, 4_000),
+    ("iteration, CPU time on one CPU", "poll", false, Placement::OneCpu, 9_999),
+    ("from start to exit", "", false, Placement::AllCpus, 10),
 ];
 
 #[derive(Default)]
@@ -85,7 +81,7 @@ pub fn is_look(rounds: usize) -> bool {
 
 impl Figure {
     fn new(index: usize, directories: &[PathBuf], options: &Options) -> Figure {
-        let (name, wait, awake, placement) = FIGURES[index];
+        let (name, wait, awake, placement, iterations) = FIGURES[index];
         let cases = [0, 1].map(|build| {
             let directory = directories[build].display().to_string();
             let contender = contender::in_directory(&directory, wait, awake);
@@ -96,7 +92,7 @@ impl Figure {
             _ if awake => keep_awake().err(),
             _ => None,
         };
-        Figure { name, cases, missing, ..Figure::default() }
+        Figure { name, cases, iterations, missing, ..Figure::default() }
     }
 
     fn is_open(&self) -> bool {
@@ -107,26 +103,6 @@ impl Figure {
     fn is_due(&self, round: usize) -> bool {
         let is_rare = self.disturbed >= FIRST_LOOK + 2 * self.ratios.len();
         self.is_open() && (round.is_multiple_of(4) || !is_rare)
-    }
-
-    /// Keeps a failure. Only a signal ends everything.
-    fn attempt(
-        &mut self,
-        what: impl FnOnce(&mut Figure) -> Result<(), Failure>,
-    ) -> Result<(), Ended> {
-        match what(self) {
-            Err(Failure::Ended(ended)) => return Err(ended),
-            Err(Failure::Error(error)) => self.error = Some(error),
-            Ok(()) => {}
-        }
-        Ok(())
-    }
-
-    fn find_iterations(&mut self, options: &Options) -> Result<(), Failure> {
-        let found = find_iterations(RUN, |it| self.cases[0].run(it, &options.cpus))?;
-        let is_whole = self.cases[0].contender.kind == Kind::Whole;
-        self.iterations = found.min(if is_whole { 10 } else { MOST_ITERATIONS });
-        Ok(())
     }
 
     /// Four runs. Neither build is always first: the order follows the Thue-Morse sequence, which has no
@@ -289,15 +265,16 @@ pub fn compare(directories: &[PathBuf], options: &Options) -> Result<ExitCode, E
     let mut figures: Vec<Figure> = figures.collect();
     let [old, new] = [&directories[0], &directories[1]];
     let (counted, unknown, verdict) = row_of_instructions(old, new, options.cpus[0]);
-    for figure in figures.iter_mut().filter(|figure| figure.is_open()) {
-        figure.attempt(|figure| figure.find_iterations(options))?;
-    }
     let (mut aside, mut round) = (Vec::new(), 0);
     let bar = ProgressBar::new(limit.as_secs());
     while start.elapsed() < limit && figures.iter().any(Figure::is_open) {
         occupy_memory(&mut aside, round, &options.cpus);
         for figure in figures.iter_mut().filter(|figure| figure.is_due(round)) {
-            figure.attempt(|figure| figure.round(round, options))?;
+            match figure.round(round, options) {
+                Err(Failure::Ended(ended)) => return Err(ended),
+                Err(Failure::Error(error)) => figure.error = Some(error),
+                Ok(()) => {}
+            }
         }
         round += 1;
         bar.set_position(start.elapsed().as_secs());

@@ -115,12 +115,12 @@ fn measure(results: &mut Results, options: &Options) -> Result<ExitCode, Box<dyn
     let out = options.results_folder()?;
     let expected = |rounds: usize| {
         let parts = wanted.iter();
-        parts.map(|(part, cases)| rounds::expected(cases, part.rounds(rounds))).sum::<f64>()
+        parts.map(|(part, cases)| rounds::expected(cases.iter(), part.rounds(rounds))).sum::<f64>()
     };
     let rounds = match options.rounds {
         Some(rounds) => rounds as usize,
         None if options.quick => {
-            (10..100).take_while(|it| expected(*it) < 85.0).last().unwrap_or(10)
+            (10..100).take_while(|it| expected(*it) < 75.0).last().unwrap_or(10)
         }
         None => 100,
     };

@@ -1,6 +1,6 @@
 //! Rounds of short runs: every case once per round, not always after the same one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contenders::run_on;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,7 +27,7 @@ const REPETITIONS: usize = 3;
 
 /// Cases with CPUs kept awake follow the others after so many rounds. Then CPUs need a while until
 /// they sleep as before.
-const BLOCK: usize = 10;
+const BLOCK: usize = 5;
 const UNTIL_IDLE_AS_BEFORE: Duration = Duration::from_secs(2);
 
 /// A case and its outcomes, one per round.
@@ -61,8 +61,14 @@ impl Measured {
         Ok(())
     }
 
-    /// A run, and again if it is disturbed, unless the case has been given up.
-    fn run(&mut self, round: usize, options: &Options, bar: &ProgressBar) -> Result<(), Ended> {
+    /// A run, and again if it is disturbed and there is time, unless the case has been given up.
+    fn run(
+        &mut self,
+        round: usize,
+        has_time: impl Fn() -> bool,
+        options: &Options,
+        bar: &ProgressBar,
+    ) -> Result<(), Ended> {
         for repetition in 0..=REPETITIONS {
             if self.error.is_some() {
                 break;
@@ -70,8 +76,8 @@ impl Measured {
             let outcome = self.case.run(self.iterations, &options.cpus);
             let Some(outcome) = settle(outcome, &mut self.error, bar)? else { break };
             // One with a pace takes seconds, and shows what disturbs it.
-            let again = outcome.is_disturbed() && self.case.pace == 0 && repetition < REPETITIONS;
-            if !again {
+            let may_repeat = self.case.pace == 0 && repetition < REPETITIONS && has_time();
+            if !(may_repeat && outcome.is_disturbed()) {
                 self.outcomes.push(Outcome { round, ..outcome });
                 break;
             }
@@ -183,19 +189,20 @@ impl Case {
 }
 
 /// How many seconds these cases take.
-pub fn expected(cases: &[Case], rounds: usize) -> f64 {
+pub fn expected<'c>(cases: impl Iterator<Item = &'c Case> + Clone, rounds: usize) -> f64 {
     let runs = |case: &Case| {
         let rounds = (1..=rounds).filter(|round| case.takes_part(*round)).count() as f64;
         rounds + if case.pace == 0 { WARM_UPS } else { 0.0 }
     };
     let rests = rounds.div_ceil(BLOCK) as f64 * UNTIL_IDLE_AS_BEFORE.as_secs_f64();
-    let rests = if cases.iter().any(|case| case.contender.awake) { rests } else { 0.0 };
-    cases.iter().map(|case| runs(case) * (START + case.seconds())).sum::<f64>() + rests
+    let rests = if cases.clone().any(|case| case.contender.awake) { rests } else { 0.0 };
+    cases.map(|case| runs(case) * (START + case.seconds())).sum::<f64>() + rests
 }
 
 /// Finds the iterations of all cases, and then runs each once per round. Every second round goes
 /// backwards, and each begins with another case. Cases with CPUs kept awake have rounds of their own,
-/// after ten of the others. Only a signal makes it fail.
+/// after five of the others. On a busy machine there are fewer rounds, but at least five. Only a
+/// signal makes it fail.
 pub fn measure(
     cases: Vec<Case>,
     rounds: usize,
@@ -208,9 +215,15 @@ pub fn measure(
         bar.set_message(format!("warm-up: {}", measured.case.title()));
         measured.warm_up(options, bar)?;
     }
+    // As long as the runs should take, and as long again, if there is no hurry.
+    let budget = expected(all.iter().map(|one| &one.case), rounds);
+    let (start, budget) = (Instant::now(), if options.quick { budget } else { 2.0 * budget });
     let mut aside = Vec::new();
     let numbers: Vec<usize> = (1..=rounds).collect();
     for block in numbers.chunks(BLOCK) {
+        if start.elapsed().as_secs_f64() > budget && block[0] > 1 {
+            break;
+        }
         if has_awake {
             std::thread::sleep(UNTIL_IDLE_AS_BEFORE);
         }
@@ -223,7 +236,9 @@ pub fn measure(
                     if case.contender.awake == awake && case.takes_part(*round) {
                         bar.set_message(format!("round {round} of {rounds}: {}", case.title()));
                         bar.inc((1e3 * (START + case.seconds())) as u64);
-                        measured.run(*round, options, bar)?;
+                        let part = *round as f64 / rounds as f64;
+                        let has_time = || start.elapsed().as_secs_f64() < budget * part;
+                        measured.run(*round, has_time, options, bar)?;
                     }
                 }
             }
@@ -294,8 +309,15 @@ pub fn find_iterations(
 ) -> Result<u64, Failure> {
     let mut iterations = 10;
     loop {
-        let outcome = run(iterations)?;
-        let slowest = outcome.reports.iter().map(Report::seconds).fold(0.0, f64::max);
+        // The least of three runs, so that other programs do not make it few iterations.
+        let mut slowest = f64::MAX;
+        for _ in 0..3 {
+            let reports = run(iterations)?.reports;
+            slowest = slowest.min(reports.iter().map(Report::seconds).fold(0.0, f64::max));
+            if slowest < seconds / 4.0 {
+                break;
+            }
+        }
         if slowest < seconds / 4.0 {
             iterations *= 10;
             continue;
