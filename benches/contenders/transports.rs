@@ -45,19 +45,16 @@ pub struct Transport {
 
 /// All of them, the fastest first.
 pub const ALL: [Transport; 9] = [
-    new("shared cache line", &["poll"], [true, false], |talk| talk.run(SharedLine::two())),
-    new("eventfd", BOTH, [true, false], |talk| talk.run(WithEventFd::two(talk.polls))),
-    new("futex", &["block"], [true, false], |talk| talk.run(SharedLine::two().map(WithFutex))),
-    new("pipe", BOTH, [true; 2], |talk| talk.run(Descriptors::of_pipes(talk.polls))),
-    new("POSIX queue", BOTH, [true; 2], |talk| talk.run(PosixQueues::two(talk, MAXMSG))),
-    new("POSIX queue, depth 1", BOTH, [false, true], |talk| talk.run(PosixQueues::two(talk, 1))),
-    new(SYSTEM_V_QUEUE, BOTH, [true; 2], |talk| talk.run(SystemV::two(talk))),
-    new("unix seqpacket", BOTH, [true; 2], |talk| {
-        talk.run(Descriptors::of_sockets(SockType::SeqPacket, talk.polls));
-    }),
-    new("unix stream", BOTH, [true; 2], |talk| {
-        talk.run(Descriptors::of_sockets(SockType::Stream, talk.polls));
-    }),
+    // An empty poll takes a nanosecond or so.
+    new("shared cache line", &["poll"], [true, false], |talk| talk.run(4096, shared_line(false))),
+    new("eventfd", BOTH, [true, false], |talk| talk.run(32, eventfds(talk))),
+    new("futex", &["block"], [true, false], |talk| talk.run(32, shared_line(true))),
+    new("pipe", BOTH, [true; 2], |talk| talk.run(32, pipes(talk))),
+    new("POSIX queue", BOTH, [true; 2], |talk| talk.run(32, posix_queues(talk, MAXMSG))),
+    new("POSIX queue, depth 1", BOTH, [false, true], |talk| talk.run(32, posix_queues(talk, 1))),
+    new(SYSTEM_V_QUEUE, BOTH, [true; 2], |talk| talk.run(32, system_v(talk))),
+    new("unix seqpacket", BOTH, [true; 2], |talk| talk.run(32, sockets(SockType::SeqPacket, talk))),
+    new("unix stream", BOTH, [true; 2], |talk| talk.run(32, sockets(SockType::Stream, talk))),
 ];
 /// One queue, with a type of message for each direction.
 pub const SYSTEM_V_QUEUE: &str = "System V queue";
@@ -75,15 +72,20 @@ const fn new(
 /// The longest message, in bytes.
 const MAX_SIZE: usize = 8192;
 
-/// One side of a dialogue.
-trait End {
-    /// Empty polls before a yield. Together they take a few microseconds.
-    const EMPTY_POLLS: u32 = 32;
+/// One side of a dialogue. Both functions are false if the end polls and there is no space, or no
+/// message.
+struct End {
+    send: Send,
+    receive: Receive,
+}
 
-    /// False if the transport is full and the end polls.
-    fn send(&self, message: &[u8]) -> bool;
-    /// False if nothing is there and the end polls.
-    fn receive(&self, buffer: &mut [u8]) -> bool;
+type Send = Box<dyn Fn(&[u8]) -> bool>;
+type Receive = Box<dyn Fn(&mut [u8]) -> bool>;
+
+/// Both ends of two channels, one for each direction.
+fn crossed<T>(channel: impl Fn() -> (T, T), end: impl Fn(T, T) -> End) -> [End; 2] {
+    let ((to_a, from_b), (to_b, from_a)) = (channel(), channel());
+    [end(from_a, to_a), end(from_b, to_b)]
 }
 
 /// Both sides of a transport: this process is one of them, and its child, on another CPU, the other.
@@ -110,10 +112,12 @@ impl Talk<'_> {
         transport.map(|transport| (transport.start)(self)).is_some()
     }
 
-    fn run<E: End>(&self, [own, others]: [E; 2]) {
+    /// A side that polls yields after so many empty polls, which take a few microseconds.
+    fn run(&self, empty_polls: u32, [own, others]: [End; 2]) {
         let shares_cpu = self.peer_cpu.is_some_and(|cpu| allowed_cpus() == [cpu]);
-        let limit = if shares_cpu { 1 } else { E::EMPTY_POLLS };
-        let (parent, mut side) = (std::process::id(), Side { limit, ..Side::new(self.size) });
+        let limit = if shares_cpu { 1 } else { empty_polls };
+        let (parent, buffer) = (std::process::id(), vec![0; self.size]);
+        let mut side = Side { own: buffer.clone(), received: buffer, limit };
         // SAFETY: this process has one thread, so the child may call anything.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Child => {
@@ -163,10 +167,6 @@ struct Side {
 }
 
 impl Side {
-    fn new(size: usize) -> Side {
-        Side { own: vec![0; size], received: vec![0; size], limit: 0 }
-    }
-
     /// No two messages are alike.
     fn write(&mut self, number: u64) {
         for (place, bytes) in self.own.chunks_exact_mut(8).enumerate() {
@@ -174,13 +174,13 @@ impl Side {
         }
     }
 
-    fn send(&mut self, end: &impl End, number: u64) {
+    fn send(&mut self, end: &End, number: u64) {
         self.write(number);
-        until(self.limit, || end.send(&self.own));
+        until(self.limit, || (end.send)(&self.own));
     }
 
-    fn receive(&mut self, end: &impl End, number: u64) {
-        until(self.limit, || end.receive(&mut self.received));
+    fn receive(&mut self, end: &End, number: u64) {
+        until(self.limit, || (end.receive)(&mut self.received));
         self.write(number);
         assert!(self.received == self.own, "message corrupted");
     }
@@ -207,49 +207,24 @@ fn unless_empty<T>(result: nix::Result<T>) -> Option<T> {
     }
 }
 
-/// A queue for each direction.
-struct PosixQueues {
-    to_peer: Libc,
-    from_peer: Libc,
+fn posix_queues(&Talk { queue, polls, size, .. }: &Talk, depth: usize) -> [End; 2] {
+    // Both ends have descriptors of their own for both queues; the names are not needed.
+    let channel = || {
+        let one = Libc::create_for(queue, polls, depth, size);
+        let other = Libc::open(queue, polls).unwrap();
+        Libc::unlink(queue);
+        (one, other)
+    };
+    crossed(channel, |to_peer, from_peer| End {
+        send: Box::new(move |message| to_peer.try_send(message).is_some()),
+        receive: Box::new(move |buffer| {
+            let length = from_peer.receive(buffer, None);
+            length.inspect(|length| assert_eq!(*length, buffer.len())).is_some()
+        }),
+    })
 }
 
-impl PosixQueues {
-    fn two(&Talk { queue: name, polls, size, .. }: &Talk, depth: usize) -> [PosixQueues; 2] {
-        // Both ends have descriptors of their own for both queues; the names are not needed.
-        let queue = || {
-            let one = Libc::create_for(name, polls, depth, size);
-            let other = Libc::open(name, polls).unwrap();
-            Libc::unlink(name);
-            (one, other)
-        };
-        let ((to_a, from_b), (to_b, from_a)) = (queue(), queue());
-        [
-            PosixQueues { to_peer: from_a, from_peer: to_a },
-            PosixQueues { to_peer: from_b, from_peer: to_b },
-        ]
-    }
-}
-
-impl End for PosixQueues {
-    fn send(&self, message: &[u8]) -> bool {
-        self.to_peer.try_send(message).is_some()
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> bool {
-        let length = self.from_peer.receive(buffer, None);
-        length.inspect(|length| assert_eq!(*length, buffer.len())).is_some()
-    }
-}
-
-/// One queue, and a type of message for each direction.
-struct SystemV {
-    id: c_int,
-    flags: c_int,
-    to_peer: libc::c_long,
-    from_peer: libc::c_long,
-    typed: RefCell<Typed>,
-}
-
+/// A message of System V.
 #[repr(C)]
 struct Typed {
     kind: libc::c_long,
@@ -274,94 +249,67 @@ pub fn remove_system_v(id: c_int) {
     unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
 }
 
-impl SystemV {
-    fn two(talk: &Talk) -> [SystemV; 2] {
-        let id = talk.queue.parse().unwrap();
-        let flags = if talk.polls { libc::IPC_NOWAIT } else { 0 };
-        [(1, 2), (2, 1)].map(|(to_peer, from_peer)| {
-            let typed = RefCell::new(Typed { kind: 0, bytes: [0; MAX_SIZE] });
-            SystemV { id, flags, to_peer, from_peer, typed }
-        })
-    }
-}
-
-impl End for SystemV {
-    fn send(&self, message: &[u8]) -> bool {
-        let (size, mut typed) = (message.len(), self.typed.borrow_mut());
-        typed.kind = self.to_peer;
-        typed.bytes[..size].copy_from_slice(message);
-        let place = (&raw const *typed).cast();
-        // SAFETY: `typed` is read: its kind, and as many bytes as the message has.
-        let result = unsafe { libc::msgsnd(self.id, place, size, self.flags) };
-        unless_empty(Errno::result(result)).is_some()
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> bool {
-        let (size, mut typed) = (buffer.len(), self.typed.borrow_mut());
-        let place = (&raw mut *typed).cast();
-        // SAFETY: `typed` is written: its kind, and at most as many bytes as it has.
-        let length = unsafe { libc::msgrcv(self.id, place, size, self.from_peer, self.flags) };
-        match Errno::result(length) {
-            Err(Errno::ENOMSG) => return false,
-            length => assert_eq!(length, Ok(size as isize)),
-        }
-        buffer.copy_from_slice(&typed.bytes[..size]);
-        true
-    }
-}
-
-/// What read(2) and write(2) serve.
-struct Descriptors {
-    to_peer: OwnedFd,
-    from_peer: OwnedFd,
-}
-
-impl Descriptors {
-    fn of_pipes(polls: bool) -> [Descriptors; 2] {
-        let flags = if polls { OFlag::O_NONBLOCK } else { OFlag::empty() };
-        let pipe = || pipe2(flags).expect("pipe2");
-        let ((to_a, from_b), (to_b, from_a)) = (pipe(), pipe());
-        [
-            Descriptors { to_peer: from_a, from_peer: to_a },
-            Descriptors { to_peer: from_b, from_peer: to_b },
-        ]
-    }
-
-    fn of_sockets(kind: SockType, polls: bool) -> [Descriptors; 2] {
-        let flags = if polls { SockFlag::SOCK_NONBLOCK } else { SockFlag::empty() };
-        let (one, other) = socketpair(AddressFamily::Unix, kind, None, flags).expect("socketpair");
-        [one, other].map(|end| {
-            let again = end.try_clone().expect("dup");
-            Descriptors { to_peer: end, from_peer: again }
-        })
-    }
-}
-
-impl End for Descriptors {
-    // The kernel may take or give a part of a long message.
-    fn send(&self, message: &[u8]) -> bool {
-        let mut sent = 0;
-        while sent < message.len() {
-            match unless_empty(write(&self.to_peer, &message[sent..])) {
-                Some(length) => sent += length,
-                None if sent == 0 => return false,
-                None => std::thread::yield_now(),
+/// One queue, and a type of message for each direction.
+fn system_v(talk: &Talk) -> [End; 2] {
+    let id: c_int = talk.queue.parse().unwrap();
+    let flags = if talk.polls { libc::IPC_NOWAIT } else { 0 };
+    let typed = |kind| RefCell::new(Typed { kind, bytes: [0; MAX_SIZE] });
+    [(1, 2), (2, 1)].map(|(to_peer, from_peer)| {
+        let (sent, received) = (typed(to_peer), typed(0));
+        let send = move |message: &[u8]| {
+            sent.borrow_mut().bytes[..message.len()].copy_from_slice(message);
+            let place = sent.as_ptr().cast_const().cast();
+            // SAFETY: `sent` is read: its kind, and as many bytes as the message has.
+            let result = unsafe { libc::msgsnd(id, place, message.len(), flags) };
+            unless_empty(Errno::result(result)).is_some()
+        };
+        let receive = move |buffer: &mut [u8]| {
+            let (place, size) = (received.as_ptr().cast(), buffer.len());
+            // SAFETY: `received` is written: its kind, and at most as many bytes as it has.
+            let length = unsafe { libc::msgrcv(id, place, size, from_peer, flags) };
+            match Errno::result(length) {
+                Err(Errno::ENOMSG) => return false,
+                length => assert_eq!(length, Ok(size as isize)),
             }
-        }
-        true
-    }
+            buffer.copy_from_slice(&received.borrow().bytes[..size]);
+            true
+        };
+        End { send: Box::new(send), receive: Box::new(receive) }
+    })
+}
 
-    fn receive(&self, buffer: &mut [u8]) -> bool {
-        let mut received = 0;
-        while received < buffer.len() {
-            match unless_empty(read(&self.from_peer, &mut buffer[received..])) {
+fn pipes(talk: &Talk) -> [End; 2] {
+    let flags = if talk.polls { OFlag::O_NONBLOCK } else { OFlag::empty() };
+    crossed(|| pipe2(flags).expect("pipe2"), descriptors)
+}
+
+fn sockets(kind: SockType, talk: &Talk) -> [End; 2] {
+    let flags = if talk.polls { SockFlag::SOCK_NONBLOCK } else { SockFlag::empty() };
+    let (one, other) = socketpair(AddressFamily::Unix, kind, None, flags).expect("socketpair");
+    [one, other].map(|end| descriptors(end.try_clone().expect("dup"), end))
+}
+
+/// What read(2) and write(2) serve. The kernel may take or give a part of a long message.
+fn descriptors(to_peer: OwnedFd, from_peer: OwnedFd) -> End {
+    let whole = |size: usize, some: &mut dyn FnMut(usize) -> nix::Result<usize>| {
+        let mut done = 0;
+        while done < size {
+            match unless_empty(some(done)) {
                 Some(0) => panic!("the peer has exited"),
-                Some(length) => received += length,
-                None if received == 0 => return false,
+                Some(length) => done += length,
+                None if done == 0 => return false,
                 None => std::thread::yield_now(),
             }
         }
         true
+    };
+    End {
+        send: Box::new(move |message| {
+            whole(message.len(), &mut |done| write(&to_peer, &message[done..]))
+        }),
+        receive: Box::new(move |buffer| {
+            whole(buffer.len(), &mut |done| read(&from_peer, &mut buffer[done..]))
+        }),
     }
 }
 
@@ -381,7 +329,7 @@ struct SharedLine {
 }
 
 impl SharedLine {
-    fn two() -> [SharedLine; 2] {
+    fn two() -> [Rc<SharedLine>; 2] {
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_ANONYMOUS;
         let size = NonZero::new(size_of::<Line>()).unwrap();
@@ -390,13 +338,8 @@ impl SharedLine {
         // SAFETY: the memory is aligned to a page, long enough and never unmapped. It is full of
         // zeros, which is a valid value, and the other process changes only atomics.
         let line = unsafe { memory.cast::<Line>().as_ref() };
-        [0, 0].map(|count| SharedLine { line, count: Cell::new(count) })
+        [0, 0].map(|count| Rc::new(SharedLine { line, count: Cell::new(count) }))
     }
-}
-
-impl End for SharedLine {
-    // An empty poll takes a nanosecond or so.
-    const EMPTY_POLLS: u32 = 4096;
 
     fn send(&self, message: &[u8]) -> bool {
         for (place, bytes) in self.line.bytes.iter().zip(message.chunks_exact(8)) {
@@ -419,62 +362,49 @@ impl End for SharedLine {
     }
 }
 
-/// Shared memory, and a futex(2) to sleep on.
-struct WithFutex(SharedLine);
-
-fn futex(word: &AtomicU32, operation: c_int, value: u32) {
-    let no_timeout = std::ptr::null::<libc::timespec>();
-    // SAFETY: the kernel only reads the word, which lives forever.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, no_timeout) };
-}
-
-impl End for WithFutex {
-    fn send(&self, message: &[u8]) -> bool {
-        self.0.send(message);
-        futex(&self.0.line.count, libc::FUTEX_WAKE, 1);
-        true
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> bool {
-        while !self.0.receive(buffer) {
-            futex(&self.0.line.count, libc::FUTEX_WAIT, self.0.count.get());
-        }
-        true
-    }
+/// Nothing but shared memory, or with a futex(2) to sleep on.
+fn shared_line(sleeps: bool) -> [End; 2] {
+    let futex = |word: &AtomicU32, operation: c_int, value: u32| {
+        let no_timeout = std::ptr::null::<libc::timespec>();
+        // SAFETY: the kernel only reads the word, which lives forever.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, no_timeout) };
+    };
+    SharedLine::two().map(|memory| {
+        let (to_peer, from_peer) = (memory.clone(), memory);
+        let send = move |message: &[u8]| {
+            to_peer.send(message);
+            if sleeps {
+                futex(&to_peer.line.count, libc::FUTEX_WAKE, 1);
+            }
+            true
+        };
+        let receive = move |buffer: &mut [u8]| {
+            let is_there = from_peer.receive(buffer);
+            if sleeps && !is_there {
+                futex(&from_peer.line.count, libc::FUTEX_WAIT, from_peer.count.get());
+            }
+            is_there
+        };
+        End { send: Box::new(send), receive: Box::new(receive) }
+    })
 }
 
 /// Shared memory, and an eventfd(2) for each direction that says when to look.
-struct WithEventFd {
-    memory: SharedLine,
-    to_peer: Rc<EventFd>,
-    from_peer: Rc<EventFd>,
-}
-
-impl WithEventFd {
-    fn two(polls: bool) -> [WithEventFd; 2] {
-        let flags = if polls { EfdFlags::EFD_NONBLOCK } else { EfdFlags::empty() };
-        let event = || Rc::new(EventFd::from_value_and_flags(0, flags).expect("eventfd"));
-        let (there, back) = (event(), event());
-        let [one, other] = SharedLine::two();
-        [
-            WithEventFd { memory: one, to_peer: there.clone(), from_peer: back.clone() },
-            WithEventFd { memory: other, to_peer: back, from_peer: there },
-        ]
-    }
-}
-
-impl End for WithEventFd {
-    fn send(&self, message: &[u8]) -> bool {
-        self.memory.send(message);
-        self.to_peer.write(1).expect("eventfd");
-        true
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> bool {
-        if unless_empty(self.from_peer.read()).is_none() {
-            return false;
+fn eventfds(talk: &Talk) -> [End; 2] {
+    let flags = if talk.polls { EfdFlags::EFD_NONBLOCK } else { EfdFlags::empty() };
+    let memory = RefCell::new(SharedLine::two().to_vec());
+    let channel = || {
+        let event = Rc::new(EventFd::from_value_and_flags(0, flags).expect("eventfd"));
+        (event.clone(), event)
+    };
+    crossed(channel, |to_peer, from_peer| {
+        let memory = memory.borrow_mut().pop().expect("two ends");
+        let (own, others) = (memory.clone(), memory);
+        End {
+            send: Box::new(move |message| own.send(message) && to_peer.write(1).is_ok()),
+            receive: Box::new(move |buffer| {
+                unless_empty(from_peer.read()).is_some_and(|_| others.receive(buffer))
+            }),
         }
-        assert!(self.memory.receive(buffer), "written before the event");
-        true
-    }
+    })
 }
