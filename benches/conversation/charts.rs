@@ -90,7 +90,7 @@ fn dots_of_percentiles(one: &Measured, looks: &[(usize, Look)]) -> Vec<(Dot, Loo
 }
 
 /// A row that gives the value of each dot in figures, too, in the same order. A missing one is a dash.
-pub fn row_with_figures(name: String, dots: Vec<Option<(Dot, Look)>>) -> Row {
+fn row_with_figures(name: String, dots: Vec<Option<(Dot, Look)>>) -> Row {
     let figure = |dot: &Option<(Dot, Look)>| {
         dot.as_ref().map_or("-".to_string(), |(dot, _)| microseconds(dot.value))
     };

@@ -39,7 +39,7 @@ const LOOKS: f64 = 8.0;
 const FIGURES: [(&str, &str, bool, Placement, u64); 4] = [
     ("iteration, polled, two CPUs", "poll", false, Placement::TwoCpus, 8_000),
     ("iteration, blocking, CPUs awake", "block", true, Placement::TwoCpus, 4_000),
-    ("iteration, CPU time on one CPU", "poll", false, Placement::OneCpu, 9_999),
+    ("iteration, CPU time on one CPU", "block", false, Placement::OneCpu, 9_999),
     ("from start to exit", "", false, Placement::AllCpus, 10),
 ];
 
@@ -101,7 +101,7 @@ impl Figure {
 
     /// One that is mostly disturbed leaves its time to the others.
     fn is_due(&self, round: usize) -> bool {
-        let is_rare = self.disturbed >= FIRST_LOOK + 2 * self.ratios.len();
+        let is_rare = self.disturbed >= 3 + 2 * self.ratios.len();
         self.is_open() && (round.is_multiple_of(4) || !is_rare)
     }
 
@@ -270,6 +270,9 @@ pub fn compare(directories: &[PathBuf], options: &Options) -> Result<ExitCode, E
     while start.elapsed() < limit && figures.iter().any(Figure::is_open) {
         occupy_memory(&mut aside, round, &options.cpus);
         for figure in figures.iter_mut().filter(|figure| figure.is_due(round)) {
+            if start.elapsed() > limit {
+                break;
+            }
             match figure.round(round, options) {
                 Err(Failure::Ended(ended)) => return Err(ended),
                 Err(Failure::Error(error)) => figure.error = Some(error),

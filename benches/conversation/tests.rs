@@ -24,10 +24,10 @@ mod run;
 mod stats;
 mod table;
 
-use charts::{microseconds, row_with_figures, short, time};
+use charts::{microseconds, short, time};
 use contender::{Contender, Kind, Placement};
 use contenders::{plain, transports};
-use drawing::{Axis, Dot};
+use drawing::Axis;
 use options::Options;
 use parts::{PARTS, TRANSPORT_SIZES};
 use rounds::{Measured, RUN, find_iterations};
@@ -299,16 +299,6 @@ fn the_rates_of_pairs_are_compared_with_one_pair_in_the_same_placement() {
 }
 
 #[test]
-fn the_table_by_size_has_megabytes_of_two_messages() {
-    let mut one = other(&[&[2_000.0], &[4_000.0], &[4_000.0], &[6_000.0]]);
-    one.case.size = 8_192;
-    assert_eq!(
-        rows(&table::sizes(&[one])[0].1),
-        ["| ours | 8192 | 4,000 | 3,500 to 4,500 | 250,000 | 4096.0 | - | 4/4 |"]
-    );
-}
-
-#[test]
 fn the_table_by_rate_puts_the_same_contender_with_cpus_awake_beside_it() {
     let at = |awake, pace, each: f64| {
         let mut one = other(&[&[each]]);
@@ -482,11 +472,4 @@ fn axes_have_round_steps() {
         let [low, high] = values.map(|value| axis.at(value, (0, 1_000)));
         assert!(30 < low && low <= high && high < 970, "{values:?}: {low} {high}");
     }
-}
-
-#[test]
-fn figures_are_in_the_order_of_the_legend_and_a_missing_one_is_a_dash() {
-    let dot = |value| Some((Dot { value, strokes: Vec::new() }, ("●", "blue")));
-    let row = row_with_figures("pipe".to_string(), vec![dot(2_040.0), None, dot(1_950.0)]);
-    assert_eq!((&*row.figures, row.dots.len()), ("2.04; -; 1.95", 2));
 }
