@@ -34,27 +34,26 @@ impl Part {
     }
 }
 
+/// In the order in which they are measured.
 pub const PARTS: [Part; 7] = [
-    Part { name: "table", share: 1, is_quick: true, cases: of_table, tables: table::comparisons },
-    Part {
-        name: "transports",
-        share: 2,
-        is_quick: true,
-        cases: |options| of_transports(options, false),
-        tables: table::transports,
-    },
-    Part {
-        name: "streams",
-        share: 2,
-        is_quick: false,
-        cases: |options| of_transports(options, true),
-        tables: table::streams,
-    },
-    Part { name: "sizes", share: 2, is_quick: false, cases: by_size, tables: table::sizes },
-    Part { name: "pairs", share: 1, is_quick: false, cases: by_pairs, tables: table::pairs },
-    Part { name: "rate", share: 1, is_quick: false, cases: by_rate, tables: table::rates },
-    Part { name: "start", share: 1, is_quick: true, cases: of_start, tables: table::starts },
+    part("table", 1, true, of_table, table::comparisons),
+    part("transports", 2, true, |options| of_transports(options, false), table::transports),
+    part("streams", 2, false, |options| of_transports(options, true), table::streams),
+    part("sizes", 2, false, by_size, table::sizes),
+    part("pairs", 1, false, by_pairs, table::pairs),
+    part("rate", 1, false, by_rate, table::rates),
+    part("start", 1, true, of_start, table::starts),
 ];
+
+const fn part(
+    name: &'static str,
+    share: usize,
+    is_quick: bool,
+    cases: fn(&Options) -> Vec<Case>,
+    tables: fn(&[Measured]) -> Tables,
+) -> Part {
+    Part { name, share, is_quick, cases, tables }
+}
 
 static CONTENDERS: LazyLock<Vec<Contender>> = LazyLock::new(contender::all);
 

@@ -4,7 +4,7 @@ use crate::contender::{Contender, Placement};
 use crate::pace::{Pmqtest, messages_per_second};
 use crate::parts::{TRANSPORT_SIZES, Tables};
 use crate::rounds::Measured;
-use crate::run::{PERCENTILES, Report};
+use crate::run::{Case, PERCENTILES, Report};
 use crate::stats::Spread;
 
 /// A whole number with a comma every three digits.
@@ -350,40 +350,37 @@ pub fn starts(all: &[Measured]) -> Tables {
 /// One line for each report: part, case, round, pair, and the figures. A figure that the run does
 /// not give is empty.
 pub fn csv<'m>(parts: impl Iterator<Item = (&'m String, &'m Vec<Measured>)>) -> String {
-    let mut text = "part,contender,placement,pairs,message_size,pace_us,iterations,round,pair,\
-                    ns_per_iteration"
-        .to_string();
-    PERCENTILES.iter().for_each(|(name, _)| text += &format!(",{name}_ns"));
-    text += ",seconds_of_others,cpu_distance_before_ns,cpu_distance_after_ns,disturbed\n";
+    let percentiles = PERCENTILES.map(|(name, _)| format!("{name}_ns")).join(",");
+    let mut text = format!(
+        "part,contender,placement,pairs,message_size,pace_us,iterations,round,pair,\
+         ns_per_iteration,{percentiles},seconds_of_others,cpu_distance_before_ns,\
+         cpu_distance_after_ns,disturbed\n"
+    );
     for (part, one) in parts.flat_map(|(part, all)| all.iter().map(move |one| (part, one))) {
-        let case = &one.case;
-        let (name, placement) = (case.contender.name(), case.placement.name());
+        let Case { contender, placement, pairs, size, pace, .. } = &one.case;
+        let case = format!(
+            "{part},\"{}\",{},{pairs},{size},{pace},{}",
+            contender.name(),
+            placement.name(),
+            one.iterations
+        );
         for outcome in &one.outcomes {
             for (pair, report) in outcome.reports.iter().enumerate() {
-                text += &format!(
-                    "{part},\"{name}\",{placement},{},{},{},{},{},{},{:.1}",
-                    case.pairs,
-                    case.size,
-                    case.pace,
-                    one.iterations,
-                    outcome.round,
-                    pair + 1,
-                    report.nanoseconds_each()
-                );
                 let percentiles = PERCENTILES.map(|percentile| report.percentile(percentile));
                 let distances = [0, 1].map(|i| outcome.distance.map(|both| both[i].round()));
                 let others = (1e4 * outcome.seconds_of_others).round() / 1e4;
                 let values = percentiles.into_iter().chain([Some(others)]).chain(distances);
-                for value in values {
-                    text += &format!(",{}", or_empty(value));
-                }
-                text += &format!(",{}\n", u8::from(outcome.is_disturbed()));
+                let values = values.map(|it| it.map_or(String::new(), |it| it.to_string()));
+                text += &format!(
+                    "{case},{},{},{:.1},{},{}\n",
+                    outcome.round,
+                    pair + 1,
+                    report.nanoseconds_each(),
+                    values.collect::<Vec<_>>().join(","),
+                    u8::from(outcome.is_disturbed())
+                );
             }
         }
     }
     text
-}
-
-fn or_empty(value: Option<f64>) -> String {
-    value.map_or(String::new(), |value| value.to_string())
 }
