@@ -235,21 +235,20 @@ fn row_of_instructions(
 }
 
 /// The directories, with the programs in them.
-pub fn programs(directories: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
-    let absolute = |directory: &PathBuf| {
-        let directory = std::path::absolute(directory).map_err(|error| error.to_string())?;
-        match ["premise", "conclusion", "sketch"].iter().all(|one| directory.join(one).exists()) {
-            true => Ok(directory),
-            false => Err(format!(
-                "no premise, conclusion and sketch in {}. These commands build those of another commit:\n\
-                 \x20   git worktree add target/old COMMIT\n\
-                 \x20   (cd target/old && cargo build --release --locked --target-dir target)\n\
-                 and then target/old/target/release is the directory",
-                directory.display()
-            )),
-        }
+pub fn programs(directories: &[PathBuf]) -> Result<&[PathBuf], String> {
+    let is_missing = |directory: &&PathBuf| {
+        !["premise", "conclusion", "sketch"].iter().all(|one| directory.join(one).exists())
     };
-    directories.iter().map(absolute).collect()
+    match directories.iter().find(is_missing) {
+        None => Ok(directories),
+        Some(directory) => Err(format!(
+            "no premise, conclusion and sketch in {}. These commands build those of another commit:\n\
+             \x20   git worktree add target/old COMMIT\n\
+             \x20   (cd target/old && cargo build --release --locked --target-dir target)\n\
+             and then target/old/target/release is the directory",
+            directory.display()
+        )),
+    }
 }
 
 /// The exit status: 0 no figure is slower, 1 one is, 3 one is undecided and none slower.

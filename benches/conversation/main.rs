@@ -103,7 +103,7 @@ fn story(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     // A folder without a params.txt, which our programs would read.
     std::env::set_current_dir("/")?;
     match compared {
-        Some(directories) => Ok(compare::compare(&directories, options)?),
+        Some(directories) => Ok(compare::compare(directories, options)?),
         None => measure(&mut results, options),
     }
 }

@@ -67,17 +67,18 @@ impl Options {
         let mut options = Options::from_arg_matches(&matches)?;
         options.command = command_line(args);
         options.date = date();
-        options.out = options
-            .out
-            .map(std::path::absolute)
-            .transpose()
-            .map_err(|error| Options::error(error.to_string()))?;
+        // cargo changes into the package; the shell's PWD is where the paths were typed.
+        let start = std::env::var_os("PWD").map(PathBuf::from).unwrap_or_default();
+        let Options { out, publish, compare, .. } = &mut options;
+        for path in out.iter_mut().chain(publish).chain(compare.iter_mut().flatten()) {
+            *path = start.join(&*path);
+        }
         options.check_cpus()?;
         options.only.iter_mut().for_each(|word| *word = word.to_lowercase());
         Ok(options)
     }
 
-    fn error(message: String) -> clap::Error {
+    pub fn error(message: String) -> clap::Error {
         Options::command().error(clap::error::ErrorKind::InvalidValue, message)
     }
 

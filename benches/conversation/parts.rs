@@ -151,9 +151,12 @@ pub fn wanted(options: &Options) -> Result<Vec<(&'static Part, Vec<Case>)>, clap
         });
         (part, cases)
     });
-    let parts = parts.filter(|(_, cases)| !cases.is_empty()).collect();
+    let parts: Vec<_> = parts.filter(|(_, cases)| !cases.is_empty()).collect();
     for (reason, names) in reasons {
         say(format_args!("left out: {}; {reason}", names.join("; ")));
+    }
+    if parts.is_empty() {
+        return Err(Options::error("no case has such a name in such a part".to_string()));
     }
     Ok(parts)
 }
