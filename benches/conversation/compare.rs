@@ -206,31 +206,49 @@ fn instructions(directory: &Path, cpu: usize) -> Result<f64, String> {
             .then(|| counts.iter().sum::<f64>())
             .ok_or_else(|| format!("valgrind: {}", said.lines().last().unwrap_or_default()))
     };
-    // A busy machine adds own messages and yields.
-    let least = |iterations| Ok((count(iterations)?).min(count(iterations)?));
-    let difference = |[few, many]: [Result<f64, String>; 2]| Ok::<_, String>(many? - few?);
-    Ok(difference([1_000, 11_000].map(least))? / 10_000.0 / 2.0)
+    Ok((count(11_000)? - count(1_000)?) / 10_000.0 / 2.0)
 }
 
-/// A row for the instructions, why they are unknown, and the word. They are the same in each run, so
-/// there is no interval.
+/// The interval of the ratio of two pairs of counts, and that of OLD to itself. On a busy machine, own
+/// messages and yields make two counts of one build differ.
+pub fn ratios_of_counts([old, new]: [[f64; 2]; 2]) -> [Spread; 2] {
+    let least = |[one, other]: [f64; 2]| one.min(other);
+    let most = |[one, other]: [f64; 2]| one.max(other);
+    let spread = |one, other| Spread {
+        low: least(one) / most(other),
+        median: least(one) / least(other),
+        high: most(one) / least(other),
+    };
+    [spread(new, old), spread(old, old)]
+}
+
+/// A row for the instructions, why they are unknown, and the word.
 fn row_of_instructions(
     old: &Path,
     new: &Path,
     cpu: usize,
 ) -> (Vec<String>, Option<String>, Verdict) {
-    let counted = instructions(old, cpu).and_then(|old| Ok([old, instructions(new, cpu)?]));
-    let exactly = |value| Spread { low: value, median: value, high: value };
-    let (cells, reason, verdict, word) = match counted {
-        Ok([old, new]) => {
-            let verdict = Verdict::of(exactly(new / old), exactly(1.0));
-            let cells = [grouped(old), grouped(new), format!("{:.3}", new / old)];
-            (cells, None, verdict, verdict.word())
+    let count = |directory| instructions(directory, cpu);
+    let counted =
+        || -> Result<_, String> { Ok([[count(old)?, count(new)?], [count(old)?, count(new)?]]) };
+    let (cells, reason, verdict, word) = match counted() {
+        Ok([[old, new], [old_again, new_again]]) => {
+            let [ratio, noise] = ratios_of_counts([[old, old_again], [new, new_again]]);
+            let verdict = Verdict::of(ratio, noise);
+            let cells = [grouped(old.min(old_again)), grouped(new.min(new_again))];
+            let [median, low, high] = [ratio.median, ratio.low, ratio.high];
+            let cells = cells.into_iter().chain([
+                format!("{median:.3}"),
+                format!("{low:.3} to {high:.3}"),
+                "1.000".to_string(),
+                format!("{:.3} to {:.3}", noise.low, noise.high),
+            ]);
+            (cells.collect(), None, verdict, verdict.word())
         }
-        Err(error) => (["-"; 3].map(String::from), Some(error), Verdict::NoDifference, "-"),
+        Err(error) => (vec!["-".to_string(); 6], Some(error), Verdict::NoDifference, "-"),
     };
-    let cells = cells.into_iter().chain(["-", "-", "-", "-", word].map(String::from));
-    let row = ["instructions per iteration".to_string()].into_iter().chain(cells).collect();
+    let name = ["instructions per iteration".to_string()].into_iter();
+    let row = name.chain(cells).chain(["2", word].map(String::from)).collect();
     (row, reason.map(|error| format!("instructions: not measured: {error}")), verdict)
 }
 

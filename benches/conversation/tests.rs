@@ -143,6 +143,17 @@ fn a_steady_drift_cancels_in_a_round() {
 }
 
 #[test]
+fn two_counts_of_one_build_that_differ_decide_nothing() {
+    let verdict = |old, new| {
+        let [ratio, noise] = compare::ratios_of_counts([old, new]);
+        Verdict::of(ratio, noise)
+    };
+    assert_eq!(verdict([1_860.0, 1_861.0], [1_862.0, 1_860.0]), Verdict::NoDifference);
+    assert_eq!(verdict([1_860.0, 1_861.0], [1_900.0, 1_901.0]), Verdict::Slower);
+    assert_eq!(verdict([1_843.0, 1_867.0], [1_867.0, 1_868.0]), Verdict::Undecided);
+}
+
+#[test]
 fn the_same_build_is_never_slower_and_one_4_percent_slower_always_is() {
     // Noise with a long tail, as other programs make it, from a generator that needs no package.
     let mut state = 1_u64;
