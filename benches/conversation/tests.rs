@@ -150,7 +150,9 @@ fn two_counts_of_one_build_that_differ_decide_nothing() {
     };
     assert_eq!(verdict([1_860.0, 1_861.0], [1_862.0, 1_860.0]), Verdict::NoDifference);
     assert_eq!(verdict([1_860.0, 1_861.0], [1_900.0, 1_901.0]), Verdict::Slower);
-    assert_eq!(verdict([1_843.0, 1_867.0], [1_867.0, 1_868.0]), Verdict::Undecided);
+    // Not above all of OLD; above it, and by less than OLD differs from itself.
+    assert_eq!(verdict([1_843.0, 1_867.0], [1_870.0, 1_870.0]), Verdict::Undecided);
+    assert_eq!(verdict([1_843.0, 1_867.0], [1_890.0, 1_891.0]), Verdict::Undecided);
 }
 
 #[test]
