@@ -7,8 +7,8 @@
 //! interval from order statistics, which assumes nothing about the distribution.
 //!
 //! The interval is looked at after 10, 20, 40 ... rounds, and the first that decides ends the
-//! measurement of a figure. Each look has a chance of error, so each uses a part of the 5 %: the
-//! confidence is 95 % for all looks together.
+//! measurement of a figure. Each look at each figure has a chance of error, so each uses a part of the
+//! 5 %: the confidence is 95 % for all together.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -68,8 +68,12 @@ pub fn ratios([old, new]: [[f64; 2]; 2]) -> [f64; 2] {
 
 /// The intervals of the ratios, and the word.
 pub fn judge(ratios: &[[f64; 2]]) -> Option<(Spread, Spread, Verdict)> {
-    let spread =
-        |i: usize| Spread::with_confidence(ratios.iter().map(|one| one[i]), 1.0 - 0.05 / LOOKS);
+    let spread = |i: usize| {
+        Spread::with_confidence(
+            ratios.iter().map(|one| one[i]),
+            1.0 - 0.05 / LOOKS / FIGURES.len() as f64,
+        )
+    };
     let (ratio, noise) = (spread(0)?, spread(1)?);
     Some((ratio, noise, Verdict::of(ratio, noise)))
 }
@@ -168,7 +172,7 @@ impl Figure {
                 self.disturbed
             ),
             (_, Some((ratio, noise, _))) if Verdict::of(ratio, itself) != Verdict::Undecided => {
-                format!("OLD differs from itself by {:.3} to {:.3}", noise.low, noise.high)
+                format!("OLD differs from itself as much: {:.3}", noise.median)
             }
             _ => "the interval contains a difference above 1 % and one below".to_string(),
         };
@@ -219,7 +223,7 @@ pub fn ratios_of_counts([old, new]: [[f64; 2]; 2]) -> [Spread; 2] {
         median: least(one) / least(other),
         high: most(one) / least(other),
     };
-    [spread(new, old), spread(old, old)]
+    [spread(new, old), Spread { median: most(old) / least(old), ..spread(old, old) }]
 }
 
 /// A row for the instructions, why they are unknown, and the word.
@@ -240,7 +244,7 @@ fn row_of_instructions(
             let cells = cells.into_iter().chain([
                 format!("{median:.3}"),
                 format!("{low:.3} to {high:.3}"),
-                "1.000".to_string(),
+                format!("{:.3}", noise.median),
                 format!("{:.3} to {:.3}", noise.low, noise.high),
             ]);
             (cells.collect(), None, verdict, verdict.word())

@@ -84,18 +84,19 @@ impl Verdict {
 
     /// `ratio` is the time of the new build, divided by that of the old one, and `noise` that of the old
     /// one divided by its own. The word depends on where the whole interval lies: above 1 %, below
-    /// it, or within. An interval that touches that of the noise decides nothing.
+    /// it, or within. A difference must also be larger than that of the old build to itself.
     pub fn of(ratio: Spread, noise: Spread) -> Verdict {
         let is_within = |one: Spread| 1.0 - MARGIN <= one.low && one.high <= 1.0 + MARGIN;
-        let is_above = |one: Spread, other: f64| one.low > other.max(1.0 + MARGIN);
-        let is_below = |one: Spread, other: f64| one.high < other.min(1.0 - MARGIN);
-        if is_above(noise, 0.0) || is_below(noise, f64::MAX) {
+        let floor = noise.median.max(1.0 / noise.median);
+        let is_above = |one: Spread, floor: f64| one.low > floor.max(1.0 + MARGIN);
+        let is_below = |one: Spread, floor: f64| one.high < (1.0 / floor).min(1.0 - MARGIN);
+        if is_above(noise, 1.0) || is_below(noise, 1.0) {
             return Verdict::Undecided; // two runs of one build must not differ
         }
         match ratio {
             one if is_within(one) => Verdict::NoDifference,
-            one if is_above(one, noise.high) => Verdict::Slower,
-            one if is_below(one, noise.low) => Verdict::Faster,
+            one if is_above(one, floor) => Verdict::Slower,
+            one if is_below(one, floor) => Verdict::Faster,
             _ => Verdict::Undecided,
         }
     }
