@@ -26,10 +26,8 @@ pub trait Package: Sized {
     fn open(name: &str, polls: bool) -> Option<Self>;
     /// Sends with priority 0.
     fn send(&self, message: &[u8]);
-    /// None from an empty queue with O_NONBLOCK.
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize>;
-    /// None if the queue is still empty at the deadline.
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize>;
+    /// None from an empty queue: with O_NONBLOCK, or at the deadline if there is one.
+    fn receive(&self, buffer: &mut [u8], deadline: Option<&libc::timespec>) -> Option<usize>;
     /// Removes the name.
     fn unlink(name: &str);
 }
@@ -44,6 +42,11 @@ pub fn unless_empty<E: PartialEq + std::fmt::Debug>(
         Err(error) if empty.contains(&error) => None,
         Err(error) => panic!("{error:?}"),
     }
+}
+
+fn unless_would_block(result: std::io::Result<usize>) -> Option<usize> {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+    unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
 }
 
 /// The package `nix`.
@@ -71,17 +74,15 @@ impl Package for Nix {
         nix::mqueue::mq_send(self.0.as_ref().unwrap(), message, 0).unwrap();
     }
 
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+    fn receive(&self, buffer: &mut [u8], deadline: Option<&libc::timespec>) -> Option<usize> {
         use nix::errno::Errno;
-        let mut priority = 0;
-        let result = nix::mqueue::mq_receive(self.0.as_ref().unwrap(), buffer, &mut priority);
-        unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
-    }
-
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
-        use nix::errno::Errno;
-        let (mqd, mut priority, until) = (self.0.as_ref().unwrap(), 0, (*deadline).into());
-        let result = nix::mqueue::mq_timedreceive(mqd, buffer, &mut priority, &until);
+        let (mqd, mut priority) = (self.0.as_ref().unwrap(), 0);
+        let result = match deadline {
+            None => nix::mqueue::mq_receive(mqd, buffer, &mut priority),
+            Some(until) => {
+                nix::mqueue::mq_timedreceive(mqd, buffer, &mut priority, &(*until).into())
+            }
+        };
         unless_empty(result, [Errno::EAGAIN, Errno::ETIMEDOUT])
     }
 
@@ -123,17 +124,14 @@ impl Package for Posixmq {
         self.0.send(0, message).unwrap();
     }
 
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
-        use std::io::ErrorKind::{TimedOut, WouldBlock};
-        let result = self.0.recv(buffer).map(|(_priority, length)| length);
-        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
-    }
-
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
-        use std::io::ErrorKind::{TimedOut, WouldBlock};
-        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(deadline.tv_sec as u64);
-        let result = self.0.recv_deadline(buffer, until).map(|(_priority, length)| length);
-        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
+    fn receive(&self, buffer: &mut [u8], deadline: Option<&libc::timespec>) -> Option<usize> {
+        let until =
+            |it: &libc::timespec| SystemTime::UNIX_EPOCH + Duration::from_secs(it.tv_sec as u64);
+        let result = match deadline.map(until) {
+            None => self.0.recv(buffer),
+            Some(until) => self.0.recv_deadline(buffer, until),
+        };
+        unless_would_block(result.map(|(_priority, length)| length))
     }
 
     fn unlink(name: &str) {
@@ -149,20 +147,34 @@ fn checked<T: PartialOrd + Default>(value: T) -> std::io::Result<T> {
     if value >= T::default() { Ok(value) } else { Err(std::io::Error::last_os_error()) }
 }
 
-impl Package for Libc {
-    const NAME: &str = "libc";
-
-    fn create(name: &str, polls: bool) -> Libc {
+impl Libc {
+    /// A new queue for `depth` messages of `size` bytes.
+    pub fn create_for(name: &str, polls: bool, depth: usize, size: usize) -> Libc {
         let name = CString::new(name).unwrap();
         // SAFETY: an mq_attr is made of integers, so all bytes zero are valid.
         let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
-        (attributes.mq_maxmsg, attributes.mq_msgsize) = (MAXMSG as _, SIZE as _);
+        (attributes.mq_maxmsg, attributes.mq_msgsize) = (depth as _, size as _);
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
         let flags = flags | if polls { libc::O_NONBLOCK } else { 0 };
         // SAFETY: the name ends with a NUL; after O_CREAT follow a mode, as wide as C promotes it,
         // and attributes, which live through the call.
         let mqd = unsafe { libc::mq_open(name.as_ptr(), flags, 0o600, &raw const attributes) };
         Libc(checked(mqd).unwrap())
+    }
+
+    /// None if the queue is full, with O_NONBLOCK.
+    pub fn try_send(&self, message: &[u8]) -> Option<usize> {
+        // SAFETY: the message is read, given with its length.
+        let result = unsafe { libc::mq_send(self.0, message.as_ptr().cast(), message.len(), 0) };
+        unless_would_block(checked(result).map(|_| message.len()))
+    }
+}
+
+impl Package for Libc {
+    const NAME: &str = "libc";
+
+    fn create(name: &str, polls: bool) -> Libc {
+        Libc::create_for(name, polls, MAXMSG, SIZE)
     }
 
     fn open(name: &str, polls: bool) -> Option<Libc> {
@@ -173,28 +185,20 @@ impl Package for Libc {
     }
 
     fn send(&self, message: &[u8]) {
-        // SAFETY: the message is read, given with its length.
-        checked(unsafe { libc::mq_send(self.0, message.as_ptr().cast(), message.len(), 0) })
-            .unwrap();
+        self.try_send(message).expect("it is not full");
     }
 
-    fn receive(&self, buffer: &mut Buffer) -> Option<usize> {
+    fn receive(&self, buffer: &mut [u8], deadline: Option<&libc::timespec>) -> Option<usize> {
+        let (mqd, size, place) = (self.0, buffer.len(), buffer.as_mut_ptr().cast());
         let priority = std::ptr::null_mut(); // not asked for
-        // SAFETY: at most SIZE bytes are written, into `buffer`.
-        let length =
-            unsafe { libc::mq_receive(self.0, buffer.as_mut_ptr().cast(), SIZE, priority) };
-        use std::io::ErrorKind::{TimedOut, WouldBlock};
-        let result = checked(length).map(|length| length as usize);
-        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
-    }
-
-    fn receive_until(&self, buffer: &mut Buffer, deadline: &libc::timespec) -> Option<usize> {
-        let (buffer, priority) = (buffer.as_mut_ptr().cast(), std::ptr::null_mut());
-        // SAFETY: at most SIZE bytes are written, into `buffer`; the deadline is read.
-        let length = unsafe { libc::mq_timedreceive(self.0, buffer, SIZE, priority, deadline) };
-        use std::io::ErrorKind::{TimedOut, WouldBlock};
-        let result = checked(length).map(|length| length as usize);
-        unless_empty(result.map_err(|error| error.kind()), [WouldBlock, TimedOut])
+        // SAFETY: `buffer` is written, given with its length; a deadline is read.
+        let length = unsafe {
+            match deadline {
+                None => libc::mq_receive(mqd, place, size, priority),
+                Some(until) => libc::mq_timedreceive(mqd, place, size, priority, until),
+            }
+        };
+        unless_would_block(checked(length).map(|length| length as usize))
     }
 
     fn unlink(name: &str) {

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -176,17 +175,14 @@ static void talk_like_an_expert(mqd_t queue, char *own, size_t length, long iter
     }
 }
 
-/* The clock after each reply, and the CPU time after the first. */
+/* The clock after each reply. */
 static uint64_t *times;
 static long replies;
-static struct rusage usage;
 
 static void note_the_time(void)
 {
     struct timespec now;
 
-    if (replies == 0)
-        getrusage(RUSAGE_SELF, &usage);
     clock_gettime(CLOCK_MONOTONIC, &now);
     times[replies++] = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
@@ -197,21 +193,14 @@ static int in_order(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static double seconds(struct timeval time)
-{
-    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
-}
-
 static void report(void)
 {
     static const struct { const char *name; long part; } percentiles[] = {
         {"p50", 5000}, {"p90", 9000}, {"p99", 9900}, {"p99_9", 9990}, {"p99_99", 9999}, {"max", 10000},
     };
-    struct rusage end;
     long round_trips = replies - 1;
     double elapsed = (double)(times[round_trips] - times[0]) / 1e9;
 
-    getrusage(RUSAGE_SELF, &end);
     for (long i = 0; i < round_trips; i++)
         times[i] = times[i + 1] - times[i];
     qsort(times, (size_t)round_trips, sizeof *times, in_order);
@@ -221,18 +210,7 @@ static void report(void)
         long place = (round_trips * percentiles[i].part + 9999) / 10000 - 1;
         printf("%s\"%s\":%lu", i > 0 ? "," : "", percentiles[i].name, (unsigned long)times[place]);
     }
-    /* In buckets, each up to a power of two: the limit, and how many are below it. */
-    printf("},\"histogram_ns\":[");
-    for (long i = 0, limit = 1, from = 0; i < round_trips; from = i) {
-        while (limit <= (long)times[i])
-            limit *= 2;
-        while (i < round_trips && (long)times[i] < limit)
-            i++;
-        printf("%s[%ld,%ld]", from > 0 ? "," : "", limit, i - from);
-    }
-    printf("],\"own_messages\":%ld,\"user_seconds\":%f,\"system_seconds\":%f}\n", own_messages,
-           seconds(end.ru_utime) - seconds(usage.ru_utime),
-           seconds(end.ru_stime) - seconds(usage.ru_stime));
+    printf("},\"own_messages\":%ld}\n", own_messages);
 }
 
 static mqd_t create(const char *name, int flags)

@@ -3,10 +3,8 @@
 plain.py premise|conclusion QUEUE_NAME ITERATIONS
 """
 
-import collections
 import hashlib
 import json
-import resource
 import sys
 import time
 
@@ -44,9 +42,6 @@ def premise(queue_name, iterations):
         own = md5_hex(heard)
         queue.send(own)
         times[i] = time.perf_counter_ns()
-        if i == 0:
-            usage = resource.getrusage(resource.RUSAGE_SELF)
-    usage_at_end = resource.getrusage(resource.RUSAGE_SELF)
     queue.unlink()
 
     round_trips = sorted(after - before for before, after in zip(times, times[1:]))
@@ -54,9 +49,6 @@ def premise(queue_name, iterations):
     def percentile(part):
         """The smallest value that `part` of ten thousand do not exceed."""
         return round_trips[-(-len(round_trips) * part // 10_000) - 1]
-
-    # In buckets, each up to a power of two: the limit, and how many are below it.
-    histogram = collections.Counter(1 << nanoseconds.bit_length() for nanoseconds in round_trips)
 
     report = {
         "iterations": iterations,
@@ -69,10 +61,7 @@ def premise(queue_name, iterations):
             "p99_99": percentile(9999),
             "max": round_trips[-1],
         },
-        "histogram_ns": sorted(histogram.items()),
         "own_messages": own_messages,
-        "user_seconds": usage_at_end.ru_utime - usage.ru_utime,
-        "system_seconds": usage_at_end.ru_stime - usage.ru_stime,
     }
     print(json.dumps(report))
 

@@ -10,20 +10,23 @@
 use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
-use nix::sys::resource::{Usage, UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 use serde_json::{Value, json};
 
 use crate::packages::{Libc, Nix, Package, Posixmq, SIZE};
 
-/// One side of a conversation, by the names on the command line.
-pub fn talk(package: &str, role: &str, wait: &str, queue_name: &str, iterations: usize) {
-    let side = match package {
-        "nix" => side::<Nix>,
-        "posixmq" => side::<Posixmq>,
-        _ => side::<Libc>,
-    };
-    side(role == "premise", wait == "poll", queue_name, iterations);
+/// One side of a conversation: whether it is premise, whether it polls, the queue, the iterations.
+type Side = fn(bool, bool, &str, usize);
+
+/// Each package under its own name.
+pub const PACKAGES: [(&str, Side); 3] = [entry::<Libc>(), entry::<Nix>(), entry::<Posixmq>()];
+
+const fn entry<P: Package>() -> (&'static str, Side) {
+    (P::NAME, side::<P>)
+}
+
+/// The function of a package. None if there is no such package.
+pub fn side_of(package: &str) -> Option<Side> {
+    PACKAGES.iter().find(|(name, _)| *name == package).map(|(_, side)| *side)
 }
 
 fn side<P: Package>(is_premise: bool, polls: bool, queue_name: &str, iterations: usize) {
@@ -63,7 +66,7 @@ fn plainly<P: Package>(
     let mut buffer = [0; SIZE];
     for _ in 0..iterations {
         let received = loop {
-            let length = queue.receive(&mut buffer).expect("it blocks");
+            let length = queue.receive(&mut buffer, None).expect("it blocks");
             if buffer[..length] != *own {
                 break &buffer[..length];
             }
@@ -106,7 +109,7 @@ fn like_an_expert<P: Package>(
     let mut buffer = [0; SIZE];
     let mut replies = 0;
     while replies < iterations {
-        let Some(received) = queue.receive(&mut buffer) else {
+        let Some(received) = queue.receive(&mut buffer, None) else {
             shares_cpu = false;
             empty_polls = empty_polls.wrapping_add(1);
             if empty_polls.is_multiple_of(32) {
@@ -140,42 +143,28 @@ fn like_an_expert<P: Package>(
     own_messages
 }
 
-/// The clock after each reply, and the CPU time after the first.
-struct Stopwatch {
-    times: Vec<Instant>,
-    usage: Option<Usage>,
-}
+/// The clock after each reply.
+struct Stopwatch(Vec<Instant>);
 
 impl Stopwatch {
     fn new(iterations: usize) -> Stopwatch {
         // Filled once, or the kernel would provide its pages one by one while the clock runs.
         let mut times = vec![Instant::now(); iterations];
         times.clear();
-        Stopwatch { times, usage: None }
+        Stopwatch(times)
     }
 
     fn note_a_reply(&mut self) {
-        self.usage.get_or_insert_with(|| getrusage(UsageWho::RUSAGE_SELF).unwrap());
-        self.times.push(Instant::now());
+        self.0.push(Instant::now());
     }
 
     fn report(&self, own_messages: u64) -> Value {
-        let usage_at_end = getrusage(UsageWho::RUSAGE_SELF).unwrap();
-        let usage = self.usage.expect("there was a reply");
-        let times = &self.times;
+        let times = &self.0;
         let mut round_trips: Vec<u64> =
             times.windows(2).map(|pair| (pair[1] - pair[0]).as_nanos() as u64).collect();
         round_trips.sort_unstable();
         // The smallest value that `part` in 10,000 round trips do not exceed.
         let percentile = |part: usize| round_trips[(round_trips.len() * part).div_ceil(10_000) - 1];
-        // In buckets, each up to a power of two: the limit, and how many are below it.
-        let bucket = |number: &u64| (number + 1).next_power_of_two();
-        let histogram: Vec<(u64, usize)> = round_trips
-            .chunk_by(|one, next| bucket(one) == bucket(next))
-            .map(|chunk| (bucket(&chunk[0]), chunk.len()))
-            .collect();
-        let user = usage_at_end.user_time() - usage.user_time();
-        let system = usage_at_end.system_time() - usage.system_time();
         json!({
             "iterations": times.len(),
             "seconds": (times[times.len() - 1] - times[0]).as_secs_f64(),
@@ -187,10 +176,7 @@ impl Stopwatch {
                 "p99_99": percentile(9999),
                 "max": percentile(10_000),
             },
-            "histogram_ns": histogram,
             "own_messages": own_messages,
-            "user_seconds": user.num_microseconds() as f64 / 1e6,
-            "system_seconds": system.num_microseconds() as f64 / 1e6,
         })
     }
 }

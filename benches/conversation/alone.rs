@@ -7,7 +7,6 @@ use std::hint::black_box;
 use mq_sketch::chat::clock::Moment;
 use mq_sketch::chat::dialogue::Dialogue;
 use mq_sketch::chat::message::{MAX_SIZE, Message};
-use mq_sketch::chat::stats::Usage;
 use mq_sketch::cli::output;
 use mq_sketch::mq::{Queue, QueueName};
 use mq_sketch::programs::seal;
@@ -43,18 +42,13 @@ pub fn hash(iterations: u64, size: usize) {
 /// Times iterations and reports like premise: from the end of the first one.
 pub fn time(iterations: u64, mut iteration: impl FnMut()) {
     iteration();
-    let (before, start) = (Usage::now(), Moment::now());
+    let start = Moment::now();
     (1..iterations).for_each(|_| iteration());
-    let (end, after) = (Moment::now(), Usage::now());
-
-    let seconds = (end.nanoseconds - start.nanoseconds) as f64 / 1e9;
-    let user_seconds = (after.user - before.user) as f64 / 1e6;
-    let system_seconds = (after.system - before.system) as f64 / 1e6;
+    let seconds = (Moment::now().nanoseconds - start.nanoseconds) as f64 / 1e9;
     // Without serde_json, because the filter does not allow the calls of a heap.
     let backend = mq::BACKEND;
     output::print(format_args!(
-        "{{\"backend\":\"{backend}\",\"iterations\":{iterations},\"seconds\":{seconds},\
-         \"user_seconds\":{user_seconds},\"system_seconds\":{system_seconds}}}\n"
+        "{{\"backend\":\"{backend}\",\"iterations\":{iterations},\"seconds\":{seconds}}}\n"
     ))
     .unwrap();
 }

@@ -1,75 +1,50 @@
-//! The charts, as SVG: dark ink on white, or the reverse for readers who prefer that. What colour
-//! says, a name, a marker or dashes say as well.
+//! The charts: dark ink on white, or the reverse for readers who prefer that. What colour says, a name
+//! or a sign says as well.
 
-use std::error::Error;
 use std::path::Path;
 
 use mq_sketch::mq::BACKEND;
 
-use crate::cases::{PAIRS, Parts, SIZES};
 use crate::contender::{Contender, Kind, Placement};
-use crate::drawing::*;
-use crate::pace::{PACES, Pmqtest, messages_per_second};
-use crate::rounds::{Measured, Spread};
+use crate::drawing::{Chart, Dot, Groups, Look, Row};
+use crate::pace::messages_per_second;
+use crate::parts::TRANSPORT_SIZES;
+use crate::results::Results;
+use crate::rounds::Measured;
 use crate::run::PERCENTILES;
-use crate::table::{self, find, megabytes_per_second, of_pairs};
-use contenders::transports;
+use crate::stats::{Spread, deciles};
+use crate::table::{WAYS, find, grouped, of_pairs, transport, transports_of, way};
 
-const TIMES: &str = "less is better; log scale; a thin stroke is a round";
-const RATES: &str = "more is better; a thin stroke is a round";
+const TIMES: &str = "less is better; log scale; thin strokes: tenths of the runs";
+const RATES: &str = "more is better; log scale; thin strokes: tenths of the runs";
+
+type Drawing = fn(&[Measured]) -> Chart;
+
+/// The name of a file, how its chart is drawn, and the part that it shows.
+const CHARTS: [(&str, Drawing, &str); 7] = [
+    ("throughput.svg", throughput, "table"),
+    ("percentiles.svg", percentiles, "table"),
+    ("transports.svg", |all| of_transports(all, "A round trip by transport, in us"), "transports"),
+    ("streams.svg", |all| of_transports(all, "Messages one way, in us each"), "streams"),
+    ("rate.svg", by_rate, "rate"),
+    ("sizes.svg", by_size, "sizes"),
+    ("pairs.svg", by_pairs, "pairs"),
+];
 
 /// Draws the charts for which there are figures, and returns their names.
-pub fn draw(
-    out: &Path,
-    parts: &Parts<Vec<Measured>>,
-    pmqtest: &[Pmqtest],
-    cpus: usize,
-    footer: &[String],
-) -> Result<Vec<&'static str>, Box<dyn Error>> {
+pub fn draw(out: &Path, results: &Results) -> std::io::Result<Vec<&'static str>> {
     let mut files = Vec::new();
-    let mut save = |file: &'static str, svg: String| {
-        files.push(file);
-        std::fs::write(out.join(file), svg)
-    };
-    let frame = |title: &str, note| Frame { title: title.to_string(), note, footer };
-    let has = |part: &[Measured]| part.iter().any(|one| !one.outcomes.is_empty());
-    let rows = [
-        ("throughput.svg", "Time of an iteration, in us", throughput(&parts.table)),
-        ("percentiles.svg", "Round trips by percentile", percentiles(&parts.table)),
-        ("transports.svg", "A round trip by transport, in us", of_transports(&parts.transports)),
-        ("pace.svg", "From due to replied (p50 or average in us)", of_pace(&parts.pace, pmqtest)),
-    ];
-    for (file, title, rows) in rows.iter().filter(|(_, _, rows)| !rows.groups.is_empty()) {
-        save(file, rows.draw(&frame(title, TIMES))?)?;
-    }
-    if has(&parts.sizes) {
-        let frame = frame("Rate by size of the messages", RATES);
-        save("sizes.svg", stacked(&size_panels(&parts.sizes), 250, &frame)?)?;
-    }
-    if has(&parts.pairs) {
-        let title = format!("Rate of many pairs at once, CPUs: {cpus}");
-        let frame = frame(&title, RATES);
-        save("pairs.svg", stacked(&[pairs_panel(&parts.pairs)], 330, &frame)?)?;
+    for (file, chart, part) in CHARTS {
+        let mut chart = chart(results.part(part));
+        chart.groups.iter_mut().for_each(|(_, rows)| rows.retain(|row| !row.dots.is_empty()));
+        chart.groups.retain(|(_, rows)| !rows.is_empty());
+        if !chart.groups.is_empty() {
+            let footer = results.machine.footer(&results.date);
+            std::fs::write(out.join(file), chart.draw(&footer))?;
+            files.push(file);
+        }
     }
     Ok(files)
-}
-
-/// A dot for the median of the rounds. None without a round.
-fn dot(rounds: Vec<f64>) -> Option<Dot> {
-    let value = Spread::of(rounds.iter().copied())?.median;
-    Some(Dot { value, rounds })
-}
-
-/// Percentiles by their index in [`PERCENTILES`]; those that are known.
-fn dots_of_percentiles(one: &Measured, looks: &[(usize, Look)]) -> Vec<(Dot, Look)> {
-    let known = |(index, look): &(usize, Look)| {
-        Some((dot(one.all_percentiles(PERCENTILES[*index])?)?, *look))
-    };
-    looks.iter().filter_map(known).collect()
-}
-
-fn dot_of_times(one: &Measured) -> Option<Dot> {
-    dot(one.all_nanoseconds_each())
 }
 
 /// A time in the unit with the fewest digits.
@@ -86,7 +61,7 @@ pub fn time(nanoseconds: f64) -> String {
 pub fn microseconds(nanoseconds: f64) -> String {
     match nanoseconds / 1e3 {
         us @ 1e6.. => format!("{:.2} s", us / 1e6),
-        us @ 100.0.. => table::grouped(us),
+        us @ 100.0.. => grouped(us),
         us @ 10.0.. => format!("{us:.1}"),
         us => format!("{us:.2}"),
     }
@@ -101,223 +76,199 @@ pub fn short(number: f64) -> String {
     }
 }
 
-/// For each placement the rows that there are.
-fn by_placement(
-    placements: &[Placement],
-    rows: impl Fn(Placement) -> Vec<Row>,
-) -> Vec<(String, Vec<Row>)> {
-    let groups = placements.iter().map(|one| (one.name().to_string(), rows(*one)));
-    groups.filter(|(_, rows)| !rows.is_empty()).collect()
+/// A dot for the median of the runs, and strokes for their deciles. None without a run.
+fn dot(runs: Vec<f64>, look: Look) -> Option<(Dot, Look)> {
+    let value = Spread::of(runs.iter().copied())?.median;
+    Some((Dot { value, strokes: deciles(runs) }, look))
+}
+
+/// Percentiles by their index in [`PERCENTILES`]; those that are known.
+fn dots_of_percentiles(one: &Measured, looks: &[(usize, Look)]) -> Vec<(Dot, Look)> {
+    let known =
+        |(index, look): &(usize, Look)| dot(one.all_percentiles(PERCENTILES[*index])?, *look);
+    looks.iter().filter_map(known).collect()
 }
 
 /// A row that gives the value of each dot in figures, too, in the same order. A missing one is a dash.
-pub fn row_with_figures(name: String, dots: Vec<Option<(Dot, Look)>>) -> Row {
-    let figure = |dot: &Option<(Dot, Look)>| match dot {
-        Some((dot, _)) => microseconds(dot.value),
-        None => "-".to_string(),
+fn row_with_figures(name: String, dots: Vec<Option<(Dot, Look)>>) -> Row {
+    let figure = |dot: &Option<(Dot, Look)>| {
+        dot.as_ref().map_or("-".to_string(), |(dot, _)| microseconds(dot.value))
     };
     let figures: Vec<_> = dots.iter().map(figure).collect();
     Row { name, figures: figures.join("; "), dots: dots.into_iter().flatten().collect() }
 }
 
-/// The time of an iteration. With all CPUs it is much as with two.
-fn throughput(all: &[Measured]) -> Rows {
-    let colour_of = |contender: &Contender| match contender.kind {
-        Kind::Reference | Kind::Ours => BLUE,
-        Kind::Other => ORANGE,
-        Kind::Baseline | Kind::Md5 => GREY,
-    };
-    let [asleep, awake] =
-        [Marker::Dot, Marker::Ring].map(|marker| move |colour| Look::new(colour, None, marker));
-    let rows = |placement: Placement| {
+fn legend(names: &[(&str, Look)]) -> Vec<(String, Look)> {
+    names.iter().map(|(name, look)| (name.to_string(), *look)).collect()
+}
+
+/// A row for each of these cases in each placement but that of the scheduler, which is much as with two
+/// CPUs.
+fn by_placement<'m>(all: &'m [Measured], row: impl Fn(&'m Measured) -> Option<Row>) -> Groups {
+    let group = |placement: Placement| {
         let here = all.iter().filter(|one| one.case.placement == placement);
-        let row = |one: &Measured| {
-            let contender = one.case.contender;
-            let is_awake = |other: &Contender| other.is_awake_beside(contender);
-            let kept_awake = find(all, placement, is_awake);
-            let (kept_awake, colour) = (kept_awake.and_then(dot_of_times), colour_of(contender));
-            let kept_awake = kept_awake.map(|dot| Some((dot, awake(colour))));
-            let left_alone = Some((dot_of_times(one)?, asleep(colour)));
-            let dots = kept_awake.into_iter().chain([left_alone]).collect();
-            Some(row_with_figures(contender.name(), dots))
-        };
-        let is_shown = |one: &Contender| !one.awake && one.kind != Kind::Md5;
-        here.filter(|one| is_shown(one.case.contender)).filter_map(row).collect()
+        (placement.name().to_string(), here.filter_map(&row).collect())
     };
-    Rows {
-        legend: [
-            ("ours", asleep(BLUE)),
-            ("others", asleep(ORANGE)),
-            ("without a peer", asleep(GREY)),
-            ("CPUs kept awake: the first of two figures", awake(INK)),
-        ]
-        .map(|(name, look)| (name.to_string(), look))
-        .into(),
-        groups: by_placement(&[Placement::TwoCpus, Placement::OneCpu], rows),
+    [Placement::TwoCpus, Placement::OneCpu].map(group).into()
+}
+
+/// The time of an iteration.
+fn throughput(all: &[Measured]) -> Chart {
+    let row = |one: &Measured| {
+        let contender = &one.case.contender;
+        let colour = match contender.kind {
+            Kind::Reference | Kind::Ours => "blue",
+            Kind::Baseline => "grey",
+            _ => "orange",
+        };
+        if contender.awake || contender.kind == Kind::Md5 {
+            return None;
+        }
+        let is_awake = |other: &Contender| other.is_awake_beside(contender);
+        let awake = find(all, one.case.placement, is_awake);
+        let awake = awake.map(|one| dot(one.all_nanoseconds_each(), ("○", colour)));
+        let asleep = dot(one.all_nanoseconds_each(), ("●", colour));
+        let dots = awake.into_iter().chain([asleep]).collect();
+        Some(row_with_figures(one.label(), dots))
+    };
+    Chart {
+        title: "Time of an iteration, in us",
+        note: TIMES,
+        legend: legend(&[
+            ("ours", ("●", "blue")),
+            ("others", ("●", "orange")),
+            ("without a peer", ("●", "grey")),
+            ("CPUs kept awake: the first of two figures", ("○", "ink")),
+        ]),
+        groups: by_placement(all, row),
         unit: time,
     }
 }
 
-/// Round trips of some contenders; the tables have all. p90 is left out, because its marker would cover
+/// Round trips of some contenders; the tables have all. p90 is left out, because its sign would cover
 /// that of p50.
-fn percentiles(all: &[Measured]) -> Rows {
+fn percentiles(all: &[Measured]) -> Chart {
     let looks = [
-        (0, Look::new(BLUE, None, Marker::Dot)),
-        (2, Look::new(ORANGE, None, Marker::Square)),
-        (3, Look::new(VIOLET, None, Marker::Triangle)),
-        (4, Look::new(PINK, None, Marker::Diamond)),
-        (5, Look::new(RED, None, Marker::Cross)),
+        (0, ("●", "blue")),
+        (2, ("■", "orange")),
+        (3, ("▲", "violet")),
+        (4, ("◆", "pink")),
+        (5, ("✕", "red")),
     ];
     let is_shown = |one: &Contender| match one.kind {
-        Kind::Reference | Kind::Ours => !one.sealed && one.backend == Some(BACKEND),
+        Kind::Reference | Kind::Ours => !one.sealed && one.backend.as_deref() == Some(BACKEND),
         Kind::Other => one.base == "C poll" || one.base == "C block" && one.awake,
-        Kind::Baseline | Kind::Md5 => false,
+        _ => false,
     };
-    let rows = |placement: Placement| {
-        let here = all.iter().filter(|one| one.case.placement == placement);
-        let row = |one: &Measured| {
-            let name = one.case.contender.name();
-            Row { name, dots: dots_of_percentiles(one, &looks), figures: String::new() }
-        };
-        let shown = here.filter(|one| is_shown(one.case.contender));
-        shown.map(row).filter(|row| !row.dots.is_empty()).collect()
+    let row = |one: &Measured| {
+        let dots = dots_of_percentiles(one, &looks);
+        let row = Row { name: one.label(), dots, figures: String::new() };
+        is_shown(&one.case.contender).then_some(row)
     };
     let legend = looks.map(|(index, look)| (PERCENTILES[index].0.replace('_', "."), look));
-    let mut groups = by_placement(&[Placement::TwoCpus, Placement::OneCpu], rows);
+    let mut groups = by_placement(all, row);
     groups.truncate(1);
-    Rows { legend: legend.into(), groups, unit: time }
-}
-
-/// The latency at a pace, a group for each.
-fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> Rows {
-    let looks = [
-        (0, Look::new(BLUE, None, Marker::Dot)),
-        (2, Look::new(ORANGE, None, Marker::Square)),
-        (4, Look::new(RED, None, Marker::Cross)),
-    ];
-    let avg = Look::new(GREEN, None, Marker::Ring);
-    let max = Look::new(PINK, None, Marker::Diamond);
-    let group = |pace: u64| {
-        let ours = all.iter().filter(|one| one.case.pace == pace).map(|one| Row {
-            name: one.case.contender.name(),
-            dots: dots_of_percentiles(one, &looks),
-            figures: one.percentile(PERCENTILES[0]).map_or(String::new(), microseconds),
-        });
-        let theirs = pmqtest.iter().filter(|one| one.pace == pace).map(|one| {
-            let alone = |us: f64| Dot { value: 1e3 * us, rounds: Vec::new() };
-            Row {
-                name: format!("pmqtest, one way{}", if one.awake { ", awake" } else { "" }),
-                dots: vec![(alone(one.avg), avg), (alone(one.max), max)],
-                figures: format!("{:.2}", one.avg),
-            }
-        });
-        let rows = ours.chain(theirs).filter(|row| !row.dots.is_empty()).collect();
-        (format!("{} messages per second", table::grouped(messages_per_second(pace))), rows)
-    };
-    let names = ["p50", "p99", "p99.99"].map(String::from).into_iter();
-    let mut legend: Vec<_> = names.zip(looks.map(|(_, look)| look)).collect();
-    if !pmqtest.is_empty() {
-        legend.extend([("average".to_string(), avg), ("maximum".to_string(), max)]);
-    }
-    let groups = PACES.map(group).into_iter();
-    let groups = groups.filter(|(_, rows): &(_, Vec<Row>)| !rows.is_empty()).collect();
-    Rows { legend, groups, unit: time }
-}
-
-/// Bare round trips, a row per transport.
-fn of_transports(all: &[Measured]) -> Rows {
-    let ways = [
-        ("poll", "polled", Look::new(GREEN, None, Marker::Square)),
-        ("block, awake", "blocking, CPUs kept awake", Look::new(ORANGE, None, Marker::Ring)),
-        ("block", "blocking, idle CPUs may sleep", Look::new(BLUE, None, Marker::Dot)),
-    ];
-    let rows = |placement: Placement| {
-        let row = |(transport, _): &(&str, _)| {
-            let dots = ways.iter().map(|(way, _, look)| {
-                let name = format!("{transport} {way}");
-                let one = find(all, placement, |contender| contender.name() == name)?;
-                Some((dot_of_times(one)?, *look))
-            });
-            row_with_figures(transport.to_string(), dots.collect())
-        };
-        transports::ALL.iter().map(row).filter(|row| !row.dots.is_empty()).collect()
-    };
-    Rows {
-        legend: ways.map(|(_, name, look)| (name.to_string(), look)).into(),
-        groups: by_placement(&Placement::ALL, rows),
+    Chart {
+        title: "Round trips by percentile",
+        note: TIMES,
+        legend: legend.into(),
+        groups,
         unit: time,
     }
 }
 
-/// A curve for each name, of neighbours with the same.
-pub fn curves<'m>(
-    all: impl Iterator<Item = &'m Measured<'m>>,
-    name: impl Fn(&Measured) -> (String, Look),
-    point: impl Fn(&Measured) -> Option<(f64, Dot)>,
-) -> Vec<Curve> {
-    let mut curves: Vec<Curve> = Vec::new();
-    for one in all {
-        let ((name, look), point) = (name(one), point(one));
-        match curves.last_mut() {
-            Some(curve) if curve.name == name => curve.points.extend(point),
-            _ => curves.push(Curve { name, look, points: point.into_iter().collect() }),
-        }
+/// The latency at a rate, a group for each.
+fn by_rate(all: &[Measured]) -> Chart {
+    let looks = [(0, ("●", "blue")), (2, ("■", "orange")), (4, ("✕", "red"))];
+    let row = |one: &Measured| Row {
+        name: one.label(),
+        dots: dots_of_percentiles(one, &looks),
+        figures: one.percentile(PERCENTILES[0]).map_or(String::new(), microseconds),
+    };
+    let groups = all.chunk_by(|one, next| one.case.pace == next.case.pace).map(|same| {
+        let rate = grouped(messages_per_second(same[0].case.pace));
+        (format!("{rate} messages per second"), same.iter().map(row).collect())
+    });
+    let names = [("p50", looks[0].1), ("p99", looks[1].1), ("p99.99", looks[2].1)];
+    Chart {
+        title: "From due to replied (p50 in us)",
+        note: TIMES,
+        legend: legend(&names),
+        groups: groups.collect(),
+        unit: time,
     }
-    curves.retain(|curve| !curve.points.is_empty());
-    curves
 }
 
-fn short_size(size: usize) -> String {
-    if size < 1024 { size.to_string() } else { format!("{} k", size / 1024) }
+/// There and back, or one way: a group for each size, a row per transport.
+fn of_transports(all: &[Measured], title: &'static str) -> Chart {
+    let looks = [
+        ("polled", ("■", "green")),
+        ("blocking, CPUs kept awake", ("○", "orange")),
+        ("blocking, idle CPUs may sleep", ("●", "blue")),
+    ];
+    let row = |one: &Measured| {
+        let ways = WAYS.iter().map(|name| way(all, one, name));
+        let dot = |(one, (_, look)): (Option<&Measured>, (_, Look))| {
+            dot(one?.all_nanoseconds_each(), look)
+        };
+        let dots = ways.clone().zip(looks).map(dot).collect();
+        let is_marked = ways.flatten().any(|one| !one.is_usable());
+        let mark = if is_marked { " (disturbed)" } else { "" };
+        row_with_figures(format!("{}{mark}", transport(one)), dots)
+    };
+    let group = |size: usize| {
+        let rows = transports_of(all, size).into_iter().map(row).collect();
+        (format!("{} bytes", grouped(size as f64)), rows)
+    };
+    let groups = TRANSPORT_SIZES.map(group).into();
+    Chart { title, note: TIMES, legend: legend(&looks), groups, unit: time }
 }
 
-fn size_panels(all: &[Measured]) -> [Panel; 2] {
-    let look_of = |one: &Measured| {
-        let contender = one.case.contender;
-        let look = match contender.kind {
-            Kind::Baseline => Look::new(GREY, Some(2), Marker::Cross),
-            Kind::Md5 => Look::new(INK, Some(8), Marker::Triangle),
-            _ => Look::new(BLUE, None, Marker::Dot),
-        };
-        (contender.name(), look)
+/// A row for each value of something, and a dot for each case that has it.
+fn rows_of<'m>(
+    all: &'m [Measured],
+    of: impl Fn(&Measured) -> usize,
+    dot: impl Fn(&'m Measured) -> Option<(Dot, Look)>,
+) -> Vec<Row> {
+    let mut values: Vec<usize> = all.iter().map(&of).collect();
+    values.sort_unstable();
+    values.dedup();
+    let row = |value: &usize| {
+        let dots = all.iter().filter(|one| of(one) == *value).filter_map(&dot).collect();
+        Row { name: grouped(*value as f64), dots, figures: String::new() }
     };
-    let panel = |title: &str, rate: fn(f64, usize) -> f64| {
-        let point = |one: &Measured| {
-            let size = one.case.size;
-            let rates = one.all_nanoseconds_each().into_iter().map(|each| rate(each, size));
-            Some((size as f64, dot(rates.collect())?))
-        };
-        Panel {
-            title: title.to_string(),
-            x_title: "bytes per message (1 k: 1024)",
-            x_ticks: SIZES.map(|size| (size as f64, short_size(size))).into(),
-            is_log: true,
-            unit: short,
-            curves: curves(all.iter(), look_of, point),
-        }
-    };
-    [
-        panel("Iterations per second (log scale)", |each, _| 1e9 / each),
-        panel("MB/s, two messages per iteration (log scale)", megabytes_per_second),
-    ]
+    values.iter().map(row).collect()
 }
 
-fn pairs_panel(all: &[Measured]) -> Panel {
-    let placement_of = |one: &Measured| {
-        let look = match one.case.placement {
-            Placement::AllCpus => Look::new(BLUE, None, Marker::Dot),
-            Placement::TwoCpus => Look::new(ORANGE, Some(6), Marker::Square),
-            Placement::OneCpu => Look::new(GREEN, Some(3), Marker::Triangle),
-        };
-        (of_pairs(one.case.placement).to_string(), look)
+fn by_size(all: &[Measured]) -> Chart {
+    let look = |kind: Kind| match kind {
+        Kind::Baseline => ("✕", "grey"),
+        Kind::Md5 => ("▲", "ink"),
+        _ => ("●", "blue"),
     };
-    let point = |one: &Measured| Some((one.case.pairs as f64, dot(one.all_rates_by_wall())?));
-    Panel {
-        title: "Iterations per second of all pairs together".to_string(),
-        x_title: "pairs at once, each with a queue of its own",
-        x_ticks: PAIRS.map(|pairs| (pairs as f64, pairs.to_string())).into(),
-        is_log: false,
+    let dot = |one: &Measured| dot(one.all_nanoseconds_each(), look(one.case.contender.kind));
+    let kinds = [("ours", Kind::Reference), ("alone", Kind::Baseline), ("md5", Kind::Md5)];
+    Chart {
+        title: "An iteration by size of the messages",
+        note: TIMES,
+        legend: legend(&kinds.map(|(name, kind)| (name, look(kind)))),
+        groups: vec![("bytes per message".to_string(), rows_of(all, |one| one.case.size, dot))],
+        unit: time,
+    }
+}
+
+fn by_pairs(all: &[Measured]) -> Chart {
+    let look = |placement: Placement| match placement {
+        Placement::AllCpus => ("●", "blue"),
+        Placement::TwoCpus => ("■", "orange"),
+        Placement::OneCpu => ("▲", "green"),
+    };
+    let dot = |one: &Measured| dot(one.all_rates_by_wall(), look(one.case.placement));
+    Chart {
+        title: "Iterations per second of many pairs together",
+        note: RATES,
+        legend: legend(&Placement::ALL.map(|one| (of_pairs(one), look(one)))),
+        groups: vec![("pairs".to_string(), rows_of(all, |one| one.case.pairs, dot))],
         unit: short,
-        curves: curves(all.iter(), placement_of, point),
     }
 }

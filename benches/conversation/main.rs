@@ -1,4 +1,5 @@
-//! The whole protocol, compared with what people use instead: `cargo bench -p benches --bench conversation`.
+//! The whole protocol, compared with what people use instead; and one build of our programs, compared
+//! with another: `cargo bench -p benches --bench conversation`.
 //!
 //! It prints tables on standard output. Charts, a csv file with a line for each run, and a json file
 //! with every figure, go into a new folder of `target/conversation`. `-- --help` shows how to run
@@ -9,48 +10,40 @@
 //! process, `-`, and that of the pair; or a queue of System V, which ipcs(1) shows.
 
 mod alone;
-mod cases;
 mod charts;
+mod compare;
 mod compiler;
 mod contender;
 mod drawing;
 mod machine;
 mod options;
 mod pace;
+mod pages;
+mod parts;
 #[path = "../../tests/common/programs.rs"]
 mod programs;
+mod results;
 mod rounds;
 mod run;
-mod start;
+mod stats;
 mod table;
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use cases::{Parts, cases};
-use contender::{Contender, Placement};
 use contenders::{plain, transports};
-use indicatif::ProgressBar;
-use machine::Machine;
 use mq_sketch::runtime::signals;
-use options::{HELP, Options, options};
-use pace::Pmqtest;
-use rounds::{Measured, measure};
+use options::Options;
+use results::Results;
 use run::Ended;
-use serde_json::json;
-use start::Started;
 
-const RESULTS_JSON: &str = "results.json";
-const RESULTS_CSV: &str = "results.csv";
 fn main() -> ExitCode {
-    // cargo adds the last word.
-    let args = std::env::args_os().skip(1).filter(|arg| arg != "--bench");
-    let args: Vec<OsString> = args.collect();
-    let texts: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let args: Vec<String> =
+        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let texts: Vec<&str> = args.iter().map(String::as_str).collect();
     // This program is also some of those that it compares.
     match *texts {
         ["start", starter, cpu, ..] => run::become_another(starter, cpu, &args[3..]),
@@ -61,150 +54,107 @@ fn main() -> ExitCode {
             alone::hash(iterations.parse().unwrap(), size.parse().unwrap());
             ExitCode::SUCCESS
         }
-        ["transport", transport, wait, queue, iterations, peer_cpu] => {
-            transports::talk(transport, wait, queue, iterations.parse().unwrap(), peer_cpu)
+        ["transport", transport, wait, way, queue, iterations, size, peer_cpu] => {
+            let talk = transports::Talk {
+                polls: wait == "poll",
+                one_way: way == "one-way",
+                queue,
+                iterations: iterations.parse().unwrap(),
+                size: size.parse().unwrap(),
+                peer_cpu: peer_cpu.parse().ok(),
+            };
+            ExitCode::from(u8::from(!talk.over(transport)))
         }
         ["plain", package, role, wait, queue_name, iterations] => {
-            plain::talk(package, role, wait, queue_name, iterations.parse().unwrap());
+            let Some(side) = plain::side_of(package) else { return ExitCode::FAILURE };
+            side(role == "premise", wait == "poll", queue_name, iterations.parse().unwrap());
             ExitCode::SUCCESS
         }
-        _ => compare(args),
+        _ => {
+            let options = Options::parse_from(&args).unwrap_or_else(|error| error.exit());
+            story(&options).unwrap_or_else(|error| {
+                if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                    usage.exit();
+                }
+                eprintln!("conversation: {error}");
+                let ended = error.downcast_ref();
+                ended.map_or(ExitCode::from(2), |Ended(signal)| ExitCode::from(128 + *signal as u8))
+            })
+        }
     }
 }
 
-fn compare(args: Vec<OsString>) -> ExitCode {
-    let bad_usage = |error: &dyn std::fmt::Display| {
-        eprintln!("conversation: {error}; --help shows the options");
-        ExitCode::from(2)
-    };
-    let options = match options(args) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            say(HELP.trim_end());
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => return bad_usage(&error),
-    };
-    eprintln!("conversation: building the programs that are measured, unless they are up to date");
-    let (contenders, transports) = (contender::all(), contender::transports());
-    let paced = contender::paced();
-    let options = match options.prepare(contenders.iter().chain(&transports)) {
-        Ok(options) => options,
-        Err(error) => return bad_usage(&error),
-    };
-    let _ = signals::install_handlers(false);
-    story(&contenders, &transports, &paced, &options).unwrap_or_else(|error| {
-        eprintln!("conversation: {error}");
-        let ended = error.downcast_ref();
-        ended.map_or(ExitCode::FAILURE, |Ended(signal)| ExitCode::from(128 + *signal as u8))
-    })
-}
-
-fn story(
-    contenders: &[Contender],
-    transports: &[Contender],
-    paced: &[Contender],
-    options: &Options,
-) -> Result<ExitCode, Box<dyn Error>> {
-    let start = Instant::now();
-    let Options { command, date, out, .. } = options;
-    let machine = Machine::look(&options.cpus);
-    say(format_args!("{command}\n{date}\n{}", machine.describe(&options.cpus)));
-    if machine.load.parse().is_ok_and(|load: f64| load > 0.5 * options.cpus.len() as f64) {
+fn story(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(file) = &options.publish {
+        return pages::publish(file).map(|()| ExitCode::SUCCESS);
+    }
+    let compared = options.compare.as_deref().map(compare::programs).transpose()?;
+    if compared.is_none() {
+        eprintln!(
+            "conversation: building the programs that are measured, unless they are up to date"
+        );
+    }
+    let mut results = Results::new(options);
+    say(format_args!("{}\n{}\n{}", results.command, results.date, results.machine.describe()));
+    if results.machine.load.parse().is_ok_and(|load: f64| load > 0.5 * options.cpus.len() as f64) {
         say("the machine is busy: unless that was the compiler, wait, and start again");
     }
+    let _ = signals::install_handlers(false);
     // A folder without a params.txt, which our programs would read.
     std::env::set_current_dir("/")?;
+    match compared {
+        Some(directories) => Ok(compare::compare(directories, options)?),
+        None => measure(&mut results, options),
+    }
+}
 
-    let placements = Placement::possible(&options.cpus);
-    if placements.len() == 1 {
-        say("left out: all CPUs; two CPUs; because this process may use only one CPU");
-    }
-    let cases = cases(contenders, transports, paced, &placements, options);
-    let half = options.rounds.div_ceil(2);
-    let starting = if options.wants("start") { start::all() } else { Vec::new() };
-    let starts = 30 * options.rounds;
-    let rounds_of = |part| if part == "table" { options.rounds } else { half };
-    let expected = cases.all().map(|(part, cases)| rounds::expected(cases, rounds_of(part)));
-    let expected = expected.iter().sum::<u64>() + start::expected(&starting, starts);
-    let bar = rounds::progress_bar(expected);
-
-    let table = measure(cases.table, options.rounds, options, &bar)?;
-    for placement in placements.iter().filter(|_| !table.is_empty()) {
-        let text = table::comparison(&table, *placement);
-        print(&bar, &heading(*placement, &options.cpus), &text);
-    }
-    let transports = measure(cases.transports, half, options, &bar)?;
-    for placement in placements.iter() {
-        let text = table::of_transports(&transports, *placement);
-        if !text.is_empty() {
-            print(&bar, &format!("transports, {}", placement.name()), &text);
+/// Measures part by part, and writes and prints the results after each.
+fn measure(results: &mut Results, options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    let start = Instant::now();
+    let wanted = parts::wanted(options)?;
+    let out = options.results_folder()?;
+    let expected = |rounds: usize| {
+        let parts = wanted.iter();
+        parts.map(|(part, cases)| rounds::expected(cases.iter(), part.rounds(rounds))).sum::<f64>()
+    };
+    let rounds = match options.rounds {
+        Some(rounds) => rounds as usize,
+        None if options.quick => {
+            (10..100).take_while(|it| expected(*it) < 75.0).last().unwrap_or(10)
         }
+        None => 100,
+    };
+    for (part, cases) in &wanted {
+        let (cases, rounds) = (cases.len(), part.rounds(rounds));
+        say(format_args!("{}: {cases} cases, {rounds} rounds", part.name));
     }
-    let sizes = measure(cases.sizes, half, options, &bar)?;
-    if !sizes.is_empty() {
-        let heading = format!("by size of the messages, {}", sizes[0].case.placement.name());
-        print(&bar, &heading, &table::sizes(&sizes));
-    }
-    let pairs = measure(cases.pairs, half, options, &bar)?;
-    if !pairs.is_empty() {
-        print(&bar, "many pairs at once", &table::pairs(&pairs));
-    }
-    let pace = measure(cases.pace, half, options, &bar)?;
-    let mut pmqtest = Vec::new();
-    if !pace.is_empty() {
-        match pace::pmqtest(options) {
-            Ok(all) => pmqtest = all,
-            Err(error) => say(format_args!("left out: pmqtest; {error}")),
+    say(format_args!("about {:.0} s in all", expected(rounds)));
+    let bar = rounds::progress_bar(expected(rounds));
+    for (part, cases) in wanted {
+        let measured = rounds::measure(cases, part.rounds(rounds), options, &bar)?;
+        let mut tables = (part.tables)(&measured);
+        if part.name == "rate" {
+            let mut paces: Vec<u64> = measured.iter().map(|one| one.case.pace).collect();
+            paces.dedup();
+            match pace::pmqtest(&paces, options) {
+                Ok(all) => results.pmqtest = all,
+                Err(error) => say(format_args!("left out: pmqtest; {error}")),
+            }
+            tables.extend(table::pmqtest(&results.pmqtest));
         }
-        print(&bar, "by pace, in us, two CPUs", &table::of_pace(&pace, &pmqtest));
-    }
-    let starting = start::measure(starting, starts, &bar)?;
-    if !starting.is_empty() {
-        print(&bar, "from start to exit", &table::from_start(&starting));
+        results.parts.insert(part.name.to_string(), measured);
+        results.seconds = start.elapsed().as_secs();
+        results.write(&out)?;
+        for (heading, table) in tables {
+            bar.suspend(|| say(format_args!("\n{}: {heading}\n\n{table}", part.name)));
+        }
     }
     bar.finish_and_clear();
-
-    let seconds = start.elapsed().as_secs();
-    let parts = Parts { table, transports, sizes, pairs, pace };
-    let mut everything = json!({
-        "command": command,
-        "date": date,
-        "seconds": seconds,
-        "machine": machine.json(&options.cpus),
-        "pmqtest": pmqtest.iter().map(Pmqtest::json).collect::<Vec<_>>(),
-        "start": starting.iter().map(Started::json).collect::<Vec<_>>(),
-    });
-    for (part, all) in parts.all() {
-        everything[part] = table::json(all);
-    }
-    std::fs::write(out.join(RESULTS_JSON), format!("{everything:#}\n"))?;
-    let lines = table::csv(&parts.all().map(|(part, all)| (part, &all[..])));
-    std::fs::write(out.join(RESULTS_CSV), lines)?;
-    let mut files = vec![RESULTS_JSON, RESULTS_CSV];
-    let footer = machine.footer(date);
-    files.extend(charts::draw(out, &parts, &pmqtest, options.cpus.len(), &footer)?);
-    say(format_args!("\n{seconds} s; in {}: {}", short(out), files.join(", ")));
-    let is_whole = parts.all().iter().all(|(_, part)| part.iter().all(Measured::is_whole))
-        && starting.iter().all(Started::is_whole);
+    say(format_args!("\n{}", results.summary()));
+    let files = results.write(&out)?.join(", ");
+    say(format_args!("{} s; in {}: {files}", results.seconds, short(&out)));
+    let is_whole = results.parts.values().flatten().all(|one| one.error.is_none());
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn heading(placement: Placement, cpus: &[usize]) -> String {
-    let sides = [0, 1].map(|side| placement.cpu(cpus, 0, side));
-    match sides {
-        [Some(premise), Some(conclusion)] => {
-            format!(
-                "{}: premise on CPU {premise}, conclusion on CPU {conclusion}",
-                placement.name()
-            )
-        }
-        _ => format!("{}: {}, placed by the scheduler", placement.name(), cpus.len()),
-    }
-}
-
-fn print(bar: &ProgressBar, heading: &str, table: &str) {
-    bar.suspend(|| say(format_args!("\n{heading}\n\n{table}")));
 }
 
 /// Prints a line on standard output. If nobody reads it any more, this program ends. It is called

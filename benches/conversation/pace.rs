@@ -3,13 +3,11 @@
 
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::machine::keep_awake;
 use crate::options::Options;
-
-/// Microseconds from one message to the next: 100, 1,000, 10,000 and 100,000 messages per second.
-pub const PACES: [u64; 4] = [10_000, 1_000, 100, 10];
 
 pub fn messages_per_second(pace: u64) -> f64 {
     1e6 / pace as f64
@@ -17,44 +15,37 @@ pub fn messages_per_second(pace: u64) -> f64 {
 
 /// How many messages a run has: 12,000, enough for every percentile, or as many as take two seconds if
 /// that is more. If 12,000 take more than 12 seconds: as many as take four seconds.
-pub fn iterations(pace: u64, options: &Options) -> u64 {
+pub fn iterations(pace: u64) -> u64 {
     let in_seconds = |seconds: u64| seconds * 1_000_000 / pace;
-    match options.iterations {
-        Some(iterations) => iterations,
-        None if options.is_quick => in_seconds(1) / 2,
-        None if in_seconds(12) < 12_000 => in_seconds(4),
-        None => in_seconds(2).max(12_000),
-    }
+    if in_seconds(12) < 12_000 { in_seconds(4) } else { in_seconds(2).max(12_000) }
 }
 
 /// What pmqtest tells of one way, from one thread to another on the same CPU, in microseconds.
+#[derive(Serialize, Deserialize)]
 pub struct Pmqtest {
+    #[serde(rename = "pace_us")]
     pub pace: u64,
     pub awake: bool,
+    #[serde(rename = "min_us")]
     pub min: f64,
+    #[serde(rename = "avg_us")]
     pub avg: f64,
+    #[serde(rename = "max_us")]
     pub max: f64,
 }
 
-impl Pmqtest {
-    pub fn json(&self) -> Value {
-        let Pmqtest { pace, awake, min, avg, max } = self;
-        json!({"pace_us": pace, "awake": awake, "min_us": min, "avg_us": avg, "max_us": max})
-    }
-}
-
-/// A run at each pace, where idle CPUs may sleep and with CPUs kept awake.
+/// A run at each of these, where idle CPUs may sleep and with CPUs kept awake.
 ///
 /// Errors: why there is none.
-pub fn pmqtest(options: &Options) -> Result<Vec<Pmqtest>, String> {
+pub fn pmqtest(paces: &[u64], options: &Options) -> Result<Vec<Pmqtest>, String> {
     let mut all = Vec::new();
     for awake in [false, true] {
         let _awake = awake.then(keep_awake).transpose()?;
-        for pace in PACES {
-            let file = options.out.join("pmqtest.json");
-            let (interval, loops) = (pace.to_string(), iterations(pace, options).to_string());
+        for pace in paces {
+            let file = std::env::temp_dir().join(format!("pmqtest-{}.json", std::process::id()));
+            let loops = options.iterations.unwrap_or(iterations(*pace)).to_string();
             let output = Command::new("pmqtest")
-                .args(["-q", "-i", &interval, "-l", &loops])
+                .args(["-q", "-i", &pace.to_string(), "-l", &loops])
                 .arg(format!("--json={}", file.display()))
                 .output();
             let output = output.map_err(|error| format!("{error}: apt-get install rt-tests"))?;
@@ -67,7 +58,7 @@ pub fn pmqtest(options: &Options) -> Result<Vec<Pmqtest>, String> {
                 let said = String::from_utf8_lossy(&output.stderr);
                 return Err(format!("it has no results: {} {}", output.status, said.trim()));
             };
-            all.push(Pmqtest { pace, awake, min, avg, max });
+            all.push(Pmqtest { pace: *pace, awake, min, avg, max });
         }
     }
     Ok(all)

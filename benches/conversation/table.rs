@@ -1,13 +1,11 @@
-//! The tables, aligned for a terminal and valid as Markdown, and the json file.
-
-use serde_json::{Value, json};
+//! The tables, aligned for a terminal and valid as Markdown, and the csv file.
 
 use crate::contender::{Contender, Placement};
-use crate::pace::{PACES, Pmqtest, messages_per_second};
-use crate::rounds::{Measured, Spread};
+use crate::pace::{Pmqtest, messages_per_second};
+use crate::parts::{TRANSPORT_SIZES, Tables};
+use crate::rounds::Measured;
 use crate::run::{Case, PERCENTILES, Report};
-use crate::start::Started;
-use contenders::transports;
+use crate::stats::Spread;
 
 /// A whole number with a comma every three digits.
 pub fn grouped(number: f64) -> String {
@@ -26,22 +24,27 @@ fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or("-".to_string(), show)
 }
 
-/// A dash for a single value, which has no spread.
-fn middle_half(spread: Spread) -> String {
-    if spread.low == spread.high {
-        return "-".to_string();
-    }
-    format!("{} to {}", grouped(spread.low), grouped(spread.high))
+fn ratio(value: Option<f64>) -> String {
+    or_dash(value, |ratio| if ratio >= 100.0 { grouped(ratio) } else { format!("{ratio:.2}") })
 }
 
-/// Disturbed runs and all runs, as `1/7`.
-fn disturbed(one: &Measured) -> String {
-    let disturbed = one.outcomes.iter().filter(|outcome| outcome.is_disturbed()).count();
-    format!("{disturbed}/{}", one.outcomes.len())
+/// The middle half of the rounds. A dash for fewer than four, which have none.
+fn middle_half(one: &Measured, spread: Option<Spread>) -> String {
+    let spread = spread.filter(|_| one.undisturbed().count() >= 4);
+    or_dash(spread, |one| format!("{} to {}", grouped(one.low), grouped(one.high)))
+}
+
+/// The rounds that count, of all.
+fn rounds(one: &Measured) -> String {
+    format!("{}/{}", one.undisturbed().count(), one.outcomes.len())
+}
+
+fn median(spread: Option<Spread>) -> String {
+    or_dash(spread, |spread| grouped(spread.median))
 }
 
 /// The first column to the left, the others to the right.
-fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
+pub fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].len(), 4]).max().unwrap_or(0)
@@ -62,54 +65,91 @@ fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// The case of a contender in a placement.
-pub fn find<'m, 'a>(
-    all: &'m [Measured<'a>],
-    placement: Placement,
-    is_meant: impl Fn(&Contender) -> bool,
-) -> Option<&'m Measured<'a>> {
-    all.iter().find(|one| one.case.placement == placement && is_meant(one.case.contender))
+/// The heading of a column, and its cell for a case.
+type Column<'a> = (&'a str, &'a dyn Fn(&Measured) -> String);
+
+fn table<'m>(all: impl IntoIterator<Item = &'m Measured>, columns: &[Column]) -> String {
+    let head: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
+    let row = |one: &Measured| columns.iter().map(|(_, cell)| cell(one)).collect();
+    aligned(&head, all.into_iter().map(row).collect())
 }
 
-/// One placement: a row per contender, and the cost of the filter.
+const NAME: Column = ("contender", &|one| one.label());
+const EACH: Column = ("ns per iteration", &|one| median(one.nanoseconds_each()));
+const SPREAD: Column = ("middle half", &|one| middle_half(one, one.nanoseconds_each()));
+const RATE: Column =
+    ("iterations/s", &|one| or_dash(one.nanoseconds_each(), |each| grouped(1e9 / each.median)));
+const DISTANCE: Column = ("CPUs apart, ns", &|one| median(one.distance()));
+const ROUNDS: Column = ("rounds", &rounds);
+
+/// The case of a contender in a placement.
+pub fn find(
+    all: &[Measured],
+    placement: Placement,
+    is_meant: impl Fn(&Contender) -> bool,
+) -> Option<&Measured> {
+    all.iter().find(|one| one.case.placement == placement && is_meant(&one.case.contender))
+}
+
+/// For each placement, a row per contender.
+pub fn comparisons(all: &[Measured]) -> Tables {
+    let here = |placement| all.iter().filter(move |one| one.case.placement == placement);
+    let placements = Placement::ALL.into_iter().filter(|one| here(*one).next().is_some());
+    placements.map(|one| (one.name().to_string(), comparison(all, one))).collect()
+}
+
+/// The main table of the pages: a row per contender, and a column per placement.
+pub fn main_of_page(all: &[Measured]) -> String {
+    let in_placement = |one: &Measured, placement, awake| {
+        find(all, placement, |other| {
+            other.awake == awake
+                && !one.case.contender.awake
+                && (other.base == one.case.contender.base)
+                && other.sealed == one.case.contender.sealed
+        })
+    };
+    let each = |one: Option<&Measured>| median(one.and_then(Measured::nanoseconds_each));
+    let (two, one_cpu) = (Placement::TwoCpus, Placement::OneCpu);
+    let columns: [Column; 4] = [
+        ("ns per iteration", &|one| one.label()),
+        ("two CPUs", &|one| each(in_placement(one, two, false))),
+        ("CPUs kept awake", &|one| each(in_placement(one, two, true))),
+        ("one CPU", &|one| each(in_placement(one, one_cpu, false))),
+    ];
+    let rows = all.iter().filter(|one| one.case.placement == two && !one.case.contender.awake);
+    let distances = all.iter().filter_map(Measured::distance).map(|one| one.median);
+    let distance = median(Spread::of(distances));
+    let last = ["distance between the CPUs", &distance, "-", "-"];
+    table(rows, &columns) + &format!("| {} |\n", last.join(" | "))
+}
+
+/// One placement, and the cost of the filter.
 pub fn comparison(all: &[Measured], placement: Placement) -> String {
     let ours = find(all, placement, Contender::is_reference);
     let baseline = find(all, placement, Contender::is_baseline);
-    let head = [
-        "contender", "ns per iteration", "middle half", "iterations/s", "times ours",
-        "times baseline", "p50", "p99", "p99.99", "user CPU", "disturbed",
-    ];
+    let times =
+        |one: &Measured, other: Option<&Measured>| ratio(other.and_then(|it| one.times(it)));
+    let percentile = |one: &Measured, index| or_dash(one.percentile(PERCENTILES[index]), grouped);
     let here = || all.iter().filter(|one| one.case.placement == placement);
-    let row = |one: &Measured| {
-        let each = one.nanoseconds_each();
-        let times = |reference: Option<&Measured>| {
-            let ratio = reference.and_then(|reference| one.times(reference));
-            or_dash(ratio, |ratio| match ratio {
-                100.0.. => grouped(ratio),
-                _ => format!("{ratio:.2}"),
-            })
-        };
-        let percentile = |index: usize| or_dash(one.percentile(PERCENTILES[index]), grouped);
-        vec![
-            one.case.contender.name() + if one.error.is_some() { " (failed)" } else { "" },
-            or_dash(each, |each| grouped(each.median)),
-            or_dash(each, middle_half),
-            or_dash(each, |each| grouped(1e9 / each.median)),
-            times(ours),
-            times(baseline),
-            percentile(0),
-            percentile(2),
-            percentile(4),
-            or_dash(one.user_percentage(), |percent| format!("{percent:.0} %")),
-            disturbed(one),
-        ]
-    };
-    let mut text = aligned(&head, here().map(row).collect());
+    let columns: [Column; 11] = [
+        NAME,
+        EACH,
+        SPREAD,
+        RATE,
+        ("times ours", &|one| times(one, ours)),
+        ("times baseline", &|one| times(one, baseline)),
+        ("p50", &|one| percentile(one, 0)),
+        ("p99", &|one| percentile(one, 2)),
+        ("p99.99", &|one| percentile(one, 4)),
+        DISTANCE,
+        ROUNDS,
+    ];
+    let mut text = table(here(), &columns);
     for sealed in here() {
         let is_unsealed = |other: &Contender| sealed.case.contender.is_sealed_beside(other);
-        let unsealed = find(all, placement, is_unsealed);
-        let cost = unsealed.and_then(|unsealed| sealed.more_than(unsealed));
-        if let Some(Spread { low, median, high }) = cost {
+        let cost = find(all, placement, is_unsealed)
+            .and_then(|unsealed| sealed.beside(unsealed, |sealed, unsealed| sealed - unsealed));
+        if let Some(Spread { low, median, high }) = cost.filter(|_| sealed.outcomes.len() >= 4) {
             let name = sealed.case.contender.name();
             let blank = if text.ends_with("|\n") { "\n" } else { "" };
             text += &format!(
@@ -121,165 +161,47 @@ pub fn comparison(all: &[Measured], placement: Placement) -> String {
     text
 }
 
-/// MB/s of the messages that go over the queue, two per iteration.
-pub fn megabytes_per_second(nanoseconds_each: f64, size: usize) -> f64 {
-    2.0 * size as f64 / nanoseconds_each * 1e9 / 1e6
+/// MB/s of so many messages per iteration.
+pub fn megabytes_per_second(messages: f64, nanoseconds_each: f64, size: usize) -> f64 {
+    messages * size as f64 / nanoseconds_each * 1e9 / 1e6
 }
 
-pub fn sizes(all: &[Measured]) -> String {
-    let head = [
-        "contender", "bytes per message", "ns per iteration", "middle half", "iterations/s",
-        "MB/s", "disturbed",
+pub fn sizes(all: &[Measured]) -> Tables {
+    let rate = |one: &Measured| {
+        or_dash(one.nanoseconds_each(), |each| {
+            format!("{:.1}", megabytes_per_second(2.0, each.median, one.case.size))
+        })
+    };
+    let columns: [Column; 8] = [
+        NAME,
+        ("bytes per message", &|one| one.case.size.to_string()),
+        EACH,
+        SPREAD,
+        RATE,
+        ("MB/s", &rate),
+        DISTANCE,
+        ROUNDS,
     ];
-    let row = |one: &Measured| {
-        let each = one.nanoseconds_each();
-        vec![
-            one.case.contender.name(),
-            one.case.size.to_string(),
-            or_dash(each, |each| grouped(each.median)),
-            or_dash(each, middle_half),
-            or_dash(each, |each| grouped(1e9 / each.median)),
-            or_dash(each, |each| {
-                format!("{:.1}", megabytes_per_second(each.median, one.case.size))
-            }),
-            disturbed(one),
-        ]
-    };
-    aligned(&head, all.iter().map(row).collect())
+    vec![("by size of the messages".to_string(), table(all, &columns))]
 }
 
-pub fn pairs(all: &[Measured]) -> String {
-    let head =
-        ["placement", "pairs", "iterations/s of all", "middle half", "times one pair", "disturbed"];
-    let row = |one: &Measured| {
-        let rate = one.iterations_per_second_by_wall();
-        let of_one = all
-            .iter()
-            .find(|other| other.case.pairs == 1 && other.case.placement == one.case.placement);
-        let of_one = of_one.and_then(Measured::iterations_per_second_by_wall);
-        vec![
-            of_pairs(one.case.placement).to_string(),
-            one.case.pairs.to_string(),
-            or_dash(rate, |rate| grouped(rate.median)),
-            or_dash(rate, middle_half),
-            or_dash(rate.zip(of_one), |(rate, one)| format!("{:.2}", rate.median / one.median)),
-            disturbed(one),
-        ]
+pub fn pairs(all: &[Measured]) -> Tables {
+    let by_wall = |one: &Measured| Spread::of(one.all_rates_by_wall());
+    let times_one = |one: &Measured| {
+        let is_one =
+            |other: &&Measured| other.case.pairs == 1 && other.case.placement == one.case.placement;
+        let rates = by_wall(one).zip(all.iter().find(is_one).and_then(by_wall));
+        ratio(rates.map(|(rate, of_one)| rate.median / of_one.median))
     };
-    aligned(&head, all.iter().map(row).collect())
-}
-
-/// A row per transport: nanoseconds per round trip in each way to wait. Empty if there is none.
-pub fn of_transports(all: &[Measured], placement: Placement) -> String {
-    let head = ["ns per round trip", "poll", "block, awake", "block", "disturbed"];
-    let row = |(transport, _): &(&str, _)| {
-        let ways = &head[1..4];
-        let find = |way: &&str| {
-            find(all, placement, |contender| contender.name() == format!("{transport} {way}"))
-        };
-        let each = ways.iter().map(|way| {
-            or_dash(find(way).and_then(Measured::nanoseconds_each), |each| grouped(each.median))
-        });
-        let runs = || ways.iter().filter_map(find).flat_map(|one| &one.outcomes);
-        let disturbed = runs().filter(|outcome| outcome.is_disturbed()).count();
-        let mut row = vec![transport.to_string()];
-        row.extend(each);
-        row.push(format!("{disturbed}/{}", runs().count()));
-        row
-    };
-    let is_there = |row: &Vec<String>| row[1..4].iter().any(|cell| cell != "-");
-    let rows: Vec<_> = transports::ALL.iter().map(row).filter(is_there).collect();
-    if rows.is_empty() { String::new() } else { aligned(&head, rows) }
-}
-
-/// A row for each pace and way to wait: microseconds from when a message was due to its reply.
-pub fn of_pace(all: &[Measured], pmqtest: &[Pmqtest]) -> String {
-    let head = [
-        "messages/s", "p50", "p99", "p99.99", "late", "awake: p50", "p99", "p99.99", "late",
-        "disturbed",
+    let columns: [Column; 6] = [
+        ("placement", &|one| of_pairs(one.case.placement).to_string()),
+        ("pairs", &|one| one.case.pairs.to_string()),
+        ("iterations/s of all", &|one| median(by_wall(one))),
+        ("middle half", &|one| middle_half(one, by_wall(one))),
+        ("times one pair", &times_one),
+        ROUNDS,
     ];
-    let us = |nanoseconds: f64| format!("{:.1}", nanoseconds / 1e3);
-    let mut rows = Vec::new();
-    for pace in PACES {
-        let here = || all.iter().filter(move |one| one.case.pace == pace);
-        let rate = grouped(messages_per_second(pace));
-        for one in here().filter(|one| !one.case.contender.awake) {
-            let mut row = vec![format!("{rate}, {}", one.case.contender.name())];
-            let is_awake =
-                |other: &&Measured| other.case.contender.is_awake_beside(one.case.contender);
-            let awake = here().find(is_awake);
-            for one in [Some(one), awake] {
-                for index in [0, 2, 4] {
-                    let percentile = one.and_then(|one| one.percentile(PERCENTILES[index]));
-                    row.push(or_dash(percentile, us));
-                }
-                let late = one.and_then(Measured::late_percentage);
-                row.push(or_dash(late, |percent| format!("{percent:.1} %")));
-            }
-            row.push(disturbed(one));
-            rows.push(row);
-        }
-        let of = |awake| pmqtest.iter().find(move |one| one.pace == pace && one.awake == awake);
-        if let (Some(alone), Some(awake)) = (of(false), of(true)) {
-            let mut row = vec![format!("{rate}, pmqtest, one way: min, avg, max")];
-            for Pmqtest { min, avg, max, .. } in [alone, awake] {
-                row.extend([min, avg, max].map(|us| format!("{us:.1}")));
-                row.push("-".to_string());
-            }
-            row.push("-".to_string());
-            rows.push(row);
-        }
-    }
-    aligned(&head, rows)
-}
-
-/// One line for each report: part, case, round, pair, and the figures. A figure that the run does
-/// not give is empty.
-pub fn csv(parts: &[(&str, &[Measured])]) -> String {
-    let mut text = "part,contender,placement,pairs,message_size,pace_us,iterations,round,pair,\
-                    ns_per_iteration"
-        .to_string();
-    PERCENTILES.iter().for_each(|(name, _)| text += &format!(",{name}_ns"));
-    text += ",seconds_of_others,disturbed\n";
-    for (part, all) in parts {
-        for (one, round, outcome) in all.iter().flat_map(|one| {
-            one.outcomes.iter().enumerate().map(move |(i, outcome)| (one, i + 1, outcome))
-        }) {
-            let Case { contender, placement, pairs, size, pace } = one.case;
-            for (pair, report) in outcome.reports.iter().enumerate() {
-                text += &format!(
-                    "{part},\"{}\",{},{pairs},{size},{pace},{},{round},{},{:.1}",
-                    contender.name(),
-                    placement.name(),
-                    one.iterations,
-                    pair + 1,
-                    report.nanoseconds_each()
-                );
-                for percentile in PERCENTILES {
-                    let value = report.percentile(percentile).map(|value| value.to_string());
-                    text += &format!(",{}", value.unwrap_or_default());
-                }
-                let is_disturbed = u8::from(outcome.is_disturbed());
-                text += &format!(",{:.2},{is_disturbed}\n", outcome.seconds_of_others);
-            }
-        }
-    }
-    text
-}
-
-pub fn from_start(all: &[Started]) -> String {
-    let head = ["one iteration, from start to exit", "us", "middle half", "times ours"];
-    let median = |one: &Started| Some(one.spread()?.median);
-    let row = |one: &Started| {
-        let times_ours = median(one).zip(median(&all[0])).map(|(one, ours)| one / ours);
-        vec![
-            one.name.to_string(),
-            or_dash(median(one), grouped),
-            or_dash(one.spread(), middle_half),
-            or_dash(times_ours, |times| format!("{times:.2}")),
-        ]
-    };
-    aligned(&head, all.iter().map(row).collect())
+    vec![("many pairs at once".to_string(), table(all, &columns))]
 }
 
 /// The name of a placement where there are several pairs.
@@ -291,32 +213,174 @@ pub fn of_pairs(placement: Placement) -> &'static str {
     }
 }
 
-/// Every figure of every run.
-pub fn json(all: &[Measured]) -> Value {
-    let spread = |spread: Option<Spread>| match spread {
-        Some(Spread { low, median, high }) => json!({"low": low, "median": median, "high": high}),
-        None => Value::Null,
+/// The ways to wait, as they end the names of transports.
+pub const WAYS: [&str; 3] = ["poll", "block, awake", "block"];
+
+/// The case of a transport in a way to wait.
+pub fn way<'m>(all: &'m [Measured], one: &Measured, way: &str) -> Option<&'m Measured> {
+    let name = format!("{} {way}", transport(one));
+    all.iter()
+        .find(|one_of| one_of.case.size == one.case.size && one_of.case.contender.name() == name)
+}
+
+/// The name without the way to wait.
+pub fn transport(one: &Measured) -> &str {
+    one.case.contender.base.rsplit_once(' ').map_or("", |(transport, _)| transport)
+}
+
+/// One case of each transport of this size.
+pub fn transports_of(all: &[Measured], size: usize) -> Vec<&Measured> {
+    let mut one_each: Vec<&Measured> = Vec::new();
+    for one in all.iter().filter(|one| one.case.size == size) {
+        if one_each.iter().all(|other| transport(other) != transport(one)) {
+            one_each.push(one);
+        }
+    }
+    one_each
+}
+
+/// For each size a row per transport, and a column per way to wait.
+fn by_way(all: &[Measured], what: &str, cell: &dyn Fn(&Measured) -> String) -> Tables {
+    let of_size = |size: usize| {
+        let in_way = |way: &'static str| {
+            move |one: &Measured| {
+                or_dash(self::way(all, one, way).filter(|it| it.is_usable()), cell)
+            }
+        };
+        let ways = WAYS.map(in_way);
+        let columns: [Column; 6] = [
+            (what, &|one| transport(one).to_string()),
+            (WAYS[0], &ways[0]),
+            (WAYS[1], &ways[1]),
+            (WAYS[2], &ways[2]),
+            ("CPUs apart, ns", &|one| median(one.distance())),
+            ("rounds", &|one| {
+                let here = WAYS.iter().filter_map(|way| self::way(all, one, way));
+                here.map(rounds).collect::<Vec<_>>().join(" ")
+            }),
+        ];
+        (
+            format!("{what}, {} bytes", grouped(size as f64)),
+            table(transports_of(all, size), &columns),
+        )
     };
-    let raw = |report: &Report| report.0.clone();
-    let one = |one: &Measured| {
-        json!({
-            "contender": one.case.contender.name(),
-            "placement": one.case.placement.name(),
-            "pairs": one.case.pairs,
-            "message_size": one.case.size,
-            "pace_us": one.case.pace,
-            "iterations_per_run": one.iterations,
-            "error": one.error,
-            "nanoseconds_per_iteration": spread(one.nanoseconds_each()),
-            "iterations_per_second_by_wall": spread(one.iterations_per_second_by_wall()),
-            "iterations_per_second_by_sum": spread(one.iterations_per_second_by_sum()),
-            "rounds": one.outcomes.iter().map(|outcome| json!({
-                "wall_seconds": outcome.wall_seconds,
-                "seconds_of_others": outcome.seconds_of_others,
-                "disturbed": outcome.is_disturbed(),
-                "reports": outcome.reports.iter().map(raw).collect::<Vec<_>>(),
-            })).collect::<Vec<_>>(),
+    let is_there = |size: &usize| all.iter().any(|one| one.case.size == *size);
+    TRANSPORT_SIZES.into_iter().filter(is_there).map(of_size).collect()
+}
+
+pub fn transports(all: &[Measured]) -> Tables {
+    by_way(all, "ns per round trip", &|one| median(one.nanoseconds_each()))
+}
+
+pub fn streams(all: &[Measured]) -> Tables {
+    by_way(all, "messages/s one way (MB/s)", &|one| {
+        or_dash(one.nanoseconds_each(), |each| {
+            let megabytes = megabytes_per_second(1.0, each.median, one.case.size);
+            format!("{} ({megabytes:.0})", grouped(1e9 / each.median))
+        })
+    })
+}
+
+/// A row for each rate and way to wait: microseconds from when a message was due to its reply.
+pub fn rates(all: &[Measured]) -> Tables {
+    let awake = |one: &Measured| {
+        all.iter().find(|other| {
+            other.case.pace == one.case.pace
+                && other.case.contender.is_awake_beside(&one.case.contender)
         })
     };
-    all.iter().map(one).collect()
+    let us = |one: Option<&Measured>, index: usize| {
+        let percentile = one.and_then(|one| one.percentile(PERCENTILES[index]));
+        or_dash(percentile, |nanoseconds| format!("{:.1}", nanoseconds / 1e3))
+    };
+    let late = |one: Option<&Measured>| {
+        let late = one.and_then(|one| one.median(Report::late_percentage));
+        or_dash(late, |percent| format!("{percent:.1} %"))
+    };
+    let columns: [Column; 10] = [
+        ("messages/s", &|one| {
+            format!("{}, {}", grouped(messages_per_second(one.case.pace)), one.label())
+        }),
+        ("p50", &|one| us(Some(one), 0)),
+        ("p99", &|one| us(Some(one), 2)),
+        ("p99.99", &|one| us(Some(one), 4)),
+        ("late", &|one| late(Some(one))),
+        ("awake: p50", &|one| us(awake(one), 0)),
+        ("p99", &|one| us(awake(one), 2)),
+        ("p99.99", &|one| us(awake(one), 4)),
+        ("late", &|one| late(awake(one))),
+        ROUNDS,
+    ];
+    let rows = all.iter().filter(|one| !one.case.contender.awake);
+    vec![("by rate, us from due to replied".to_string(), table(rows, &columns))]
+}
+
+/// One way, from one thread to another on the same CPU.
+pub fn pmqtest(all: &[Pmqtest]) -> Tables {
+    let head = ["messages/s", "min", "average", "max", "awake: min", "average", "max"];
+    let row = |one: &Pmqtest| {
+        let awake = all.iter().find(|other| other.awake && other.pace == one.pace);
+        let cells = [Some(one), awake].into_iter().flat_map(|one| {
+            [0, 1, 2].map(|i| or_dash(one, |one| format!("{:.1}", [one.min, one.avg, one.max][i])))
+        });
+        [grouped(messages_per_second(one.pace))].into_iter().chain(cells).collect()
+    };
+    let rows: Vec<_> = all.iter().filter(|one| !one.awake).map(row).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    vec![("pmqtest, us one way on one CPU".to_string(), aligned(&head, rows))]
+}
+
+pub fn starts(all: &[Measured]) -> Tables {
+    let us = |value: f64| format!("{:.0}", value / 1e3);
+    let columns: [Column; 5] = [
+        ("from start to exit", &|one| one.label()),
+        ("us", &|one| or_dash(one.nanoseconds_each(), |each| us(each.median))),
+        ("middle half", &|one| {
+            let spread = one.nanoseconds_each().filter(|_| one.outcomes.len() >= 4);
+            or_dash(spread, |each| format!("{} to {}", us(each.low), us(each.high)))
+        }),
+        ("times the first", &|one| ratio(one.times(&all[0]))),
+        ROUNDS,
+    ];
+    vec![("one iteration, from start to exit".to_string(), table(all, &columns))]
+}
+
+/// One line for each report: part, case, round, pair, and the figures. A figure that the run does
+/// not give is empty.
+pub fn csv<'m>(parts: impl Iterator<Item = (&'m String, &'m Vec<Measured>)>) -> String {
+    let percentiles = PERCENTILES.map(|(name, _)| format!("{name}_ns")).join(",");
+    let mut text = format!(
+        "part,contender,placement,pairs,message_size,pace_us,iterations,round,pair,\
+         ns_per_iteration,{percentiles},seconds_of_others,cpu_distance_before_ns,\
+         cpu_distance_after_ns,disturbed\n"
+    );
+    for (part, one) in parts.flat_map(|(part, all)| all.iter().map(move |one| (part, one))) {
+        let Case { contender, placement, pairs, size, pace, .. } = &one.case;
+        let case = format!(
+            "{part},\"{}\",{},{pairs},{size},{pace},{}",
+            contender.name(),
+            placement.name(),
+            one.iterations
+        );
+        for outcome in &one.outcomes {
+            for (pair, report) in outcome.reports.iter().enumerate() {
+                let percentiles = PERCENTILES.map(|percentile| report.percentile(percentile));
+                let distances = [0, 1].map(|i| outcome.distance.map(|both| both[i].round()));
+                let others = (1e4 * outcome.seconds_of_others).round() / 1e4;
+                let values = percentiles.into_iter().chain([Some(others)]).chain(distances);
+                let values = values.map(|it| it.map_or(String::new(), |it| it.to_string()));
+                text += &format!(
+                    "{case},{},{},{:.1},{},{}\n",
+                    outcome.round,
+                    pair + 1,
+                    report.nanoseconds_each(),
+                    values.collect::<Vec<_>>().join(","),
+                    u8::from(outcome.is_disturbed())
+                );
+            }
+        }
+    }
+    text
 }

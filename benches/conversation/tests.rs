@@ -1,50 +1,44 @@
-//! Tests of what stands behind the figures: medians and quartiles, ratios within a round, tables,
-//! axes. `cargo test -p benches` runs them, and measures nothing.
+//! Tests of what stands behind the figures: medians and intervals, verdicts, ratios within a round,
+//! tables, axes, pages. `cargo test -p benches` runs them, and measures nothing.
 //!
 //! The benchmark has a `main` of its own, so these are a second root of the same modules.
 
 #![allow(dead_code)] // what starts programs is not called here
 
-mod cases;
+mod alone;
 mod charts;
+mod compare;
 mod compiler;
 mod contender;
 mod drawing;
 mod machine;
 mod options;
 mod pace;
+mod pages;
+mod parts;
 #[path = "../../tests/common/programs.rs"]
 mod programs;
+mod results;
 mod rounds;
 mod run;
-mod start;
+mod stats;
 mod table;
 
-use charts::{curves, microseconds, row_with_figures, short, time};
+use charts::{microseconds, short, time};
 use contender::{Contender, Kind, Placement};
-use drawing::{Axis, BLUE, Dot, Look, Marker};
-use options::{Options, options};
-use pace::{PACES, Pmqtest};
-use rounds::{Measured, QUICK, Spread, USUAL, warm_up};
+use contenders::{plain, transports};
+use drawing::Axis;
+use options::Options;
+use parts::{PARTS, TRANSPORT_SIZES};
+use rounds::{Measured, RUN, find_iterations};
 use run::{Case, Outcome, PERCENTILES, Report};
 use serde_json::json;
+use stats::{Spread, Verdict};
 
 fn say(_: impl std::fmt::Display) {}
 
 fn contender(base: &str, kind: Kind) -> Contender {
-    Contender {
-        base: base.to_string(),
-        kind,
-        sealed: false,
-        commands: Vec::new(),
-        backend: None,
-        awake: false,
-        missing: None,
-    }
-}
-
-fn other(base: &str) -> Contender {
-    contender(base, Kind::Other)
+    Contender { base: base.to_string(), kind, ..Contender::default() }
 }
 
 /// A report of `iterations`, each of which took `each` nanoseconds.
@@ -53,281 +47,360 @@ fn report(iterations: u64, each: f64) -> Report {
         "iterations": iterations,
         "seconds": (iterations - 1) as f64 * each / 1e9,
         "round_trip_ns": { "p50": each, "p90": each, "p99": each, "p99_9": null, "max": 9.0 * each },
-        "user_seconds": 0.25,
-        "system_seconds": 0.75,
     }))
 }
 
 /// Rounds of 101 iterations, each with the nanoseconds of an iteration of each pair.
-fn measured<'a>(contender: &'a Contender, rounds: &[&[f64]]) -> Measured<'a> {
+fn measured(base: &str, kind: Kind, rounds: &[&[f64]]) -> Measured {
     let pairs = rounds.first().map_or(1, |round| round.len());
-    let placement = Placement::TwoCpus;
-    let mut measured = Measured::new(Case { contender, placement, pairs, size: 32, pace: 0 });
-    measured.iterations = 101;
-    measured.outcomes = rounds
-        .iter()
-        .map(|round| Outcome {
-            reports: round.iter().map(|each| report(101, *each)).collect(),
-            wall_seconds: round.iter().copied().fold(0.0, f64::max) * 200.0 / 1e9,
-            seconds_of_others: 0.0,
-        })
-        .collect();
-    measured
+    let case = Case { contender: contender(base, kind), pairs, ..Case::default() };
+    let outcome = |(round, each): (usize, &&[f64])| Outcome {
+        round,
+        reports: each.iter().map(|each| report(101, *each)).collect(),
+        wall_seconds: each.iter().copied().fold(0.0, f64::max) * 200.0 / 1e9,
+        ..Outcome::default()
+    };
+    let outcomes = rounds.iter().enumerate().map(outcome).collect();
+    Measured { iterations: 101, outcomes, ..Measured::new(case) }
 }
 
-fn spread(spread: Option<Spread>) -> Option<[f64; 3]> {
-    spread.map(|Spread { low, median, high }| [low, median, high])
+fn other(rounds: &[&[f64]]) -> Measured {
+    measured("ours", Kind::Other, rounds)
 }
 
-/// The lines of a table without the blanks that align it.
-fn cells(table: &str) -> Vec<String> {
-    table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+/// The lines of a table below its head, with single blanks.
+fn rows(text: &str) -> Vec<String> {
+    text.lines().skip(2).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
-#[test]
-fn quartiles_are_interpolated_between_the_sorted_values() {
-    assert_eq!(spread(Spread::of([])), None);
-    assert_eq!(spread(Spread::of([7.0])), Some([7.0; 3]));
-    assert_eq!(spread(Spread::of([20.0, 10.0])), Some([12.5, 15.0, 17.5]));
-    assert_eq!(spread(Spread::of([4.0, 1.0, 3.0, 2.0])), Some([1.75, 2.5, 3.25]));
-    assert_eq!(spread(Spread::of([50.0, 10.0, 40.0, 20.0, 1e9])), Some([20.0, 40.0, 50.0]));
+fn limits(spread: Option<Spread>) -> Option<[f64; 3]> {
+    spread.map(|one| [one.low, one.median, one.high])
+}
+
+fn exactly(low: f64, high: f64) -> Spread {
+    Spread { low, median: (low + high) / 2.0, high }
 }
 
 #[test]
-fn a_report_counts_round_trips_without_its_warm_up() {
-    let with_warm_up = json!({
-        "iterations": 1_101, "warm_up_iterations": 100, "seconds": 0.002, "sent_late": 250,
-    });
-    let with_warm_up = Report(with_warm_up);
-    assert_eq!(with_warm_up.round_trips(), 1_000.0);
-    assert_eq!(with_warm_up.nanoseconds_each(), 2_000.0);
+fn a_spread_is_the_median_between_two_quartiles() {
+    assert_eq!(limits(Spread::of([])), None);
+    assert_eq!(limits(Spread::of([7.0])), Some([7.0; 3]));
+    assert_eq!(limits(Spread::of([4.0, 1.0, 3.0, 2.0, 5.0])), Some([2.0, 3.0, 4.0]));
+    assert_eq!(limits(Spread::of([4.0, 1.0, 3.0, 2.0])), Some([1.75, 2.5, 3.25]));
+}
+
+#[test]
+fn an_interval_leaves_out_as_many_values_as_coins_allow() {
+    let interval = |count: u32, confidence| {
+        let values = (1..=count).rev().map(f64::from);
+        limits(Spread::with_confidence(values, confidence))
+    };
+    // 5 of 5 coins alike: 1 in 16, which is more than 5 %. 6 of 6: 1 in 32.
+    assert_eq!((interval(0, 0.95), interval(5, 0.95)), (None, None));
+    assert_eq!(interval(6, 0.95), Some([1.0, 3.5, 6.0]));
+    // As in tables of the sign test.
+    assert_eq!(interval(10, 0.95), Some([2.0, 5.5, 9.0]));
+    assert_eq!(interval(100, 0.95), Some([40.0, 50.5, 61.0]));
+    assert!(interval(10_000, 0.95).is_some());
+    // The more looks and figures, the more values it takes.
+    assert_eq!(limits(compare::judge(&[[2.0, 1.0]; 11]).map(|it| it.0)), Some([2.0; 3]));
+    assert!(compare::judge(&[[2.0, 1.0]; 10]).is_none());
+    let looks: Vec<usize> = (1..=1_280).filter(|rounds| compare::is_look(*rounds)).collect();
+    assert_eq!(looks, [10, 20, 40, 80, 160, 320, 640, 1_280]);
+}
+
+#[test]
+fn a_verdict_needs_the_whole_interval_on_one_side() {
+    use Verdict::{Faster, NoDifference, Slower, Undecided};
+    let quiet = exactly(0.995, 1.005);
+    for (low, high, noise, verdict) in [
+        (1.02, 1.06, quiet, Slower),
+        (0.94, 0.98, quiet, Faster),
+        (0.992, 1.009, quiet, NoDifference),
+        (1.002, 1.009, quiet, NoDifference),
+        (1.005, 1.06, quiet, Undecided),
+        (0.9, 1.1, quiet, Undecided),
+        // OLD differs from itself by as much, or it surely differs.
+        (1.02, 1.06, exactly(0.95, 1.05), Slower),
+        (1.02, 1.06, exactly(0.99, 1.09), Undecided),
+        (0.94, 0.98, exactly(0.99, 1.09), Undecided),
+        (1.2, 1.3, exactly(1.02, 1.04), Undecided),
+        (1.0, 1.0, exactly(0.95, 0.97), Undecided),
+    ] {
+        assert_eq!(Verdict::of(exactly(low, high), noise), verdict, "{low} to {high}, {noise:?}");
+    }
+    let status = |verdicts: &[Verdict]| compare::status(verdicts.iter().copied());
+    assert_eq!(status(&[Faster, NoDifference]), 0);
+    assert_eq!(status(&[Undecided, Slower]), 1);
+    assert_eq!(status(&[Faster, Undecided]), 3);
+}
+
+#[test]
+fn a_steady_drift_cancels_in_a_round() {
+    // OLD NEW NEW OLD, each run 10 % slower than the last; NEW takes twice as long.
+    let drift = |turn: i32| 1.1_f64.powi(turn);
+    let [ratio, noise] = compare::ratios([[drift(0), drift(3)], [2.0 * drift(1), 2.0 * drift(2)]]);
+    assert!((ratio - 2.0).abs() < 1e-9 && (noise - 1.331).abs() < 1e-9);
+}
+
+#[test]
+fn two_counts_of_one_build_that_differ_decide_nothing() {
+    let verdict = |old, new| {
+        let [ratio, noise] = compare::ratios_of_counts([old, new]);
+        Verdict::of(ratio, noise)
+    };
+    assert_eq!(verdict([1_860.0, 1_861.0], [1_862.0, 1_860.0]), Verdict::NoDifference);
+    assert_eq!(verdict([1_860.0, 1_861.0], [1_900.0, 1_901.0]), Verdict::Slower);
+    // Not above all of OLD; above it, and by less than OLD differs from itself.
+    assert_eq!(verdict([1_843.0, 1_867.0], [1_870.0, 1_870.0]), Verdict::Undecided);
+    assert_eq!(verdict([1_843.0, 1_867.0], [1_890.0, 1_891.0]), Verdict::Undecided);
+}
+
+#[test]
+fn the_same_build_is_never_slower_and_one_4_percent_slower_always_is() {
+    // Noise with a long tail, as other programs make it, from a generator that needs no package.
+    let mut state = 1_u64;
+    let mut time = |mean: f64| {
+        let mut random = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as f64 / (1_u64 << 31) as f64
+        };
+        let (small, large) = (1.0 + 0.04 * random(), random());
+        mean * small * if large < 0.05 { 2.0 } else { 1.0 }
+    };
+    for (factor, expected) in [(1.0, Verdict::NoDifference), (1.04, Verdict::Slower)] {
+        for _ in 0..20 {
+            let (mut rounds, mut verdict) = (Vec::new(), Verdict::Undecided);
+            while verdict == Verdict::Undecided && rounds.len() < 640 {
+                let round = [1.0, factor].map(|mean| [time(mean), time(mean)]);
+                rounds.push(compare::ratios(round));
+                if compare::is_look(rounds.len()) {
+                    verdict = compare::judge(&rounds).map_or(verdict, |(.., verdict)| verdict);
+                }
+            }
+            assert_eq!(verdict, expected);
+        }
+    }
+}
+
+#[test]
+fn a_run_is_disturbed_by_a_tenth_of_a_cpu_or_by_cpus_that_move() {
+    let outcome = |others: f64, distance| Outcome {
+        wall_seconds: 1.0,
+        seconds_of_others: others,
+        distance,
+        ..Outcome::default()
+    };
+    let is_disturbed = |others, distance| outcome(others, distance).is_disturbed();
+    assert!(is_disturbed(0.11, None) && !is_disturbed(0.09, None));
+    assert!(is_disturbed(0.0, Some([100.0, 126.0])) && is_disturbed(0.0, Some([126.0, 100.0])));
+    assert!(!is_disturbed(0.0, Some([100.0, 124.0])));
+    // In a comparison the first and the last run must be alike, too.
+    let steps = [100.0, 120.0, 140.0].map(|it| outcome(0.0, Some([it, it])));
+    assert!(compare::is_disturbed(&steps) && !compare::is_disturbed(&steps[..2]));
+}
+
+#[test]
+fn the_warm_up_does_not_count_in_the_rate() {
+    let mut with_warm_up = report(101, 500.0);
+    with_warm_up.0["warm_up_iterations"] = json!(20);
+    with_warm_up.0["sent_late"] = json!(20);
+    assert_eq!((with_warm_up.nanoseconds_each(), with_warm_up.round_trips()), (625.0, 80.0));
     assert_eq!(with_warm_up.late_percentage(), Some(25.0));
     assert_eq!(report(101, 500.0).nanoseconds_each(), 500.0);
     assert_eq!(report(101, 500.0).late_percentage(), None);
 }
 
 #[test]
-fn a_percentile_needs_enough_round_trips() {
+fn a_percentile_needs_enough_round_trips_in_each_run() {
     let known = |iterations| {
         PERCENTILES.map(|percentile| report(iterations, 5.0).percentile(percentile).is_some())
     };
     assert_eq!(known(2), [false, false, false, false, false, true]);
-    assert_eq!(known(10), [true, false, false, false, false, true]);
     assert_eq!(known(101), [true, true, true, false, false, true]); // p99_9 is null
-}
-
-#[test]
-fn the_part_of_user_mode_is_unknown_without_any_cpu_time() {
-    assert_eq!(report(3, 1.0).user_percentage(), Some(25.0));
-    let none = Report(json!({"user_seconds": 0.0, "system_seconds": 0.0}));
-    assert_eq!(none.user_percentage(), None);
-    assert_eq!(Report(json!({})).user_percentage(), None);
-}
-
-#[test]
-fn a_run_is_disturbed_by_a_tenth_of_a_cpu_and_by_more_than_ticks() {
-    let is_disturbed = |wall_seconds, seconds_of_others| {
-        Outcome { reports: Vec::new(), wall_seconds, seconds_of_others }.is_disturbed()
-    };
-    assert!(is_disturbed(1.0, 0.11) && !is_disturbed(1.0, 0.09));
-    assert!(is_disturbed(0.1, 0.04) && !is_disturbed(0.1, 0.02));
-}
-
-#[test]
-fn ratios_and_differences_are_taken_within_each_round() {
-    let (a, b) = (other("a"), other("b"));
-    // The quotient of the two medians would be 3.
-    let slower = measured(&a, &[&[300.0], &[200.0], &[8_000.0]]);
-    let faster = measured(&b, &[&[100.0], &[100.0], &[4_000.0]]);
-    let times = |one: &Measured, other: &Measured| (one.times(other).unwrap() * 1e6).round() / 1e6;
-    assert_eq!((times(&slower, &faster), times(&faster, &slower)), (2.0, 0.5));
-    let more = spread(slower.more_than(&faster)).unwrap();
-    assert_eq!(more.map(f64::round), [150.0, 200.0, 2_100.0]);
-}
-
-#[test]
-fn many_pairs_are_counted_together() {
-    let ours = other("a");
-    let pairs = measured(&ours, &[&[1_000.0, 4_000.0]]);
-    // By the clock: 2 x 101 iterations in the 800 us of the slower pair. By the reports: 1 M + 250 k.
-    let by_wall = pairs.iterations_per_second_by_wall().unwrap().median;
-    let by_sum = pairs.iterations_per_second_by_sum().unwrap().median;
-    assert_eq!((by_wall.round(), by_sum.round()), (252_500.0, 1_250_000.0));
-    assert_eq!(pairs.nanoseconds_each().unwrap().median.round(), 2_500.0);
-}
-
-#[test]
-fn a_percentile_is_missing_if_one_run_lacks_it() {
-    let ours = other("a");
-    let mut runs = measured(&ours, &[&[100.0], &[300.0], &[200.0]]);
+    let mut runs = other(&[&[100.0], &[300.0], &[200.0]]);
     assert_eq!(runs.percentile(PERCENTILES[0]), Some(200.0));
     runs.outcomes[1].reports[0] = report(2, 300.0);
     assert_eq!(runs.percentile(PERCENTILES[0]), None);
-    assert_eq!(runs.percentile(PERCENTILES[5]), Some(1_800.0));
-    assert_eq!(measured(&ours, &[]).percentile(PERCENTILES[5]), None);
+}
+
+#[test]
+fn ratios_are_taken_within_each_round_without_the_disturbed_ones() {
+    // The quotient of the two medians would be 3.
+    let mut slower = other(&[&[300.0], &[200.0], &[8_000.0], &[1.0]]);
+    let faster = other(&[&[100.0], &[100.0], &[4_000.0], &[1_000.0]]);
+    slower.outcomes[3].seconds_of_others = 1.0;
+    let times =
+        |one: &Measured, other: &Measured| one.times(other).map(|it| (it * 1e6).round() / 1e6);
+    assert_eq!((times(&slower, &faster), times(&faster, &slower)), (Some(2.0), Some(0.5)));
+    // One of which more than half of the runs are disturbed has no ratio, and a mark.
+    slower.outcomes[..2].iter_mut().for_each(|outcome| outcome.seconds_of_others = 1.0);
+    assert_eq!((slower.times(&faster), &*slower.label()), (None, "ours (disturbed)"));
 }
 
 #[test]
 fn a_warm_up_finds_how_many_iterations_a_run_has() {
-    let found = |lengths, nanoseconds: &[f64]| {
-        let mut tried = Vec::new();
+    let found = |seconds, each: f64| {
         let outcome = |iterations| {
-            tried.push(iterations);
-            let reports = nanoseconds.iter().map(|each| report(iterations + 1, *each)).collect();
-            Ok(Outcome { reports, wall_seconds: 0.0, seconds_of_others: 0.0 })
+            Ok(Outcome { reports: vec![report(iterations + 1, each)], ..Outcome::default() })
         };
-        let (iterations, milliseconds) = warm_up(lengths, outcome).ok().unwrap();
-        (tried.last().copied().unwrap(), iterations, milliseconds)
+        find_iterations(seconds, outcome).ok()
     };
-    // 0.4 s of a microsecond, and as long as that takes with the start.
-    assert_eq!(found(USUAL, &[1_000.0]), (1_000_000, 400_000, 430));
-    // The slower pair counts.
-    assert_eq!(found(USUAL, &[1_000.0, 500.0]), (1_000_000, 400_000, 430));
-    // Enough for the highest percentile, as that takes less than a second; here it would not.
-    assert_eq!(found(USUAL, &[80_000.0]), (10_000, 11_200, 926));
-    assert_eq!(found(USUAL, &[100_000.0]), (10_000, 4_000, 430));
-    // Two at least, or there would be no round trip.
-    assert_eq!(found(QUICK, &[250e6]), (10, 2, 530));
+    assert_eq!(found(RUN, 500.0), Some(60_000));
+    // Enough for the highest percentile, if that takes at most twice as long.
+    assert_eq!((found(RUN, 5_000.0), found(RUN, 6_000.0)), (Some(11_200), Some(5_000)));
+    assert_eq!(found(RUN, 250e6), Some(5));
 }
 
 #[test]
-fn a_number_is_rounded_and_has_a_comma_every_three_digits() {
-    for (number, text) in [
-        (0.0, "0"),
-        (-0.4, "0"),
-        (-1.0, "-1"),
-        (999.4, "999"),
-        (999.5, "1,000"),
-        (1_234_567.0, "1,234,567"),
-        (-1_234.0, "-1,234"),
-    ] {
-        assert_eq!(table::grouped(number), text);
-    }
+fn numbers_are_short() {
+    let numbers = [0.0, -0.4, -1.0, 999.4, 999.5, 1_234_567.0, -1_234.0];
+    let texts = ["0", "0", "-1", "999", "1,000", "1,234,567", "-1,234"];
+    assert_eq!(numbers.map(table::grouped), texts);
+    let times = [998.0, 1e3, 5e5, 999_999.9, 2e6, 1e9];
+    assert_eq!(times.map(time), ["998 ns", "1 us", "500 us", "1 ms", "2 ms", "1 s"]);
+    assert_eq!([5.0, 2e5, 2.5e6].map(short), ["5", "200 k", "2.5 M"]);
+    let medians = [2_163.0, 65_432.0, 123_456.0, 1_234_567.0, 1_234_567_890.0];
+    assert_eq!(medians.map(microseconds), ["2.16", "65.4", "123", "1,235", "1.23 s"]);
 }
 
 #[test]
 fn a_comparison_has_every_figure_in_its_column() {
-    let (baseline, ours) = (contender("alone", Kind::Baseline), contender("ours", Kind::Reference));
-    let (baseline, ours, sealed) =
-        (&baseline, &ours, &Contender { sealed: true, kind: Kind::Ours, ..ours.clone() });
     let mut all = vec![
-        measured(baseline, &[&[1_000.0], &[1_000.0], &[1_000.0]]),
-        measured(ours, &[&[2_000.0], &[2_200.0], &[1_800.0]]),
-        measured(sealed, &[&[2_100.0], &[2_280.0], &[1_860.0]]),
+        measured("alone", Kind::Baseline, &[&[1_000.0][..]; 4]),
+        measured("ours", Kind::Reference, &[&[2_000.0], &[2_200.0], &[1_800.0], &[9.0]]),
+        measured("ours", Kind::Ours, &[&[2_100.0], &[2_280.0], &[1_860.0]]),
     ];
-    all[1].outcomes[2].seconds_of_others = 1.0;
+    all[1].outcomes[3].seconds_of_others = 1.0;
+    all[1].outcomes[0].distance = Some([100.0, 110.0]);
+    all[2].case.contender.sealed = true;
     all[2].error = Some("it failed in the fourth round".to_string());
     let text = table::comparison(&all, Placement::TwoCpus);
-    let head = "| contender | ns per iteration | middle half | iterations/s | times ours | times \
-                baseline | p50 | p99 | p99.99 | user CPU | disturbed |";
-    let lines = cells(&text);
-    assert_eq!(lines[0], head);
     assert_eq!(
-        lines[2..],
+        rows(&text),
         [
-            "| alone | 1,000 | - | 1,000,000 | 0.50 | 1.00 | 1,000 | 1,000 | - | 25 % | 0/3 |",
-            "| ours | 2,000 | 1,900 to 2,100 | 500,000 | 1.00 | 2.00 | 2,000 | 2,000 | - | 25 % | \
-             1/3 |",
-            "| ours, sealed (failed) | 2,100 | 1,980 to 2,190 | 476,190 | 1.04 | 2.10 | 2,100 | \
-             2,100 | - | 25 % | 0/3 |",
-            "",
-            "- ours, sealed: the filter changes an iteration by +80 ns (+70 to +90)",
+            "| alone | 1,000 | 1,000 to 1,000 | 1,000,000 | 0.50 | 1.00 | 1,000 | 1,000 | - | - \
+             | 4/4 |",
+            "| ours | 2,000 | - | 500,000 | 1.00 | 2.00 | 2,000 | 2,000 | - | 105 | 3/4 |",
+            "| ours, sealed (failed) | 2,100 | - | 476,190 | - | - | 2,100 | 2,100 | - | - | \
+             3/3 |",
         ]
     );
     // A terminal aligns it, and Markdown reads it.
-    let widths: Vec<usize> = text.lines().take(5).map(|line| line.chars().count()).collect();
+    let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
     assert!(widths.iter().all(|width| *width == widths[0]), "{text}");
-    assert_eq!(cells(&table::comparison(&all, Placement::OneCpu)).len(), 2, "a head alone");
+    assert_eq!(table::comparisons(&all).len(), 1);
+    (all[2].error, all[2].outcomes) =
+        (None, other(&[&[2_100.0], &[2_280.0], &[1_860.0], &[1.0]]).outcomes);
+    let text = table::comparison(&all, Placement::TwoCpus);
+    let cost = "- ours, sealed: the filter changes an iteration by +80 ns (+70 to +90)";
+    assert_eq!(text.lines().last(), Some(cost));
 }
 
 #[test]
 fn the_rates_of_pairs_are_compared_with_one_pair_in_the_same_placement() {
-    let ours = other("a");
-    let in_placement = |placement, rounds| {
-        let mut one = measured(&ours, rounds);
-        one.case.placement = placement;
-        one
-    };
-    let all = [
-        in_placement(Placement::OneCpu, &[&[500.0][..]]),
-        in_placement(Placement::TwoCpus, &[&[1_250.0, 1_250.0]]),
-        in_placement(Placement::TwoCpus, &[&[1_000.0]]),
-    ];
+    let mut all = [other(&[&[500.0]]), other(&[&[1_250.0, 1_250.0]]), other(&[&[1_000.0]])];
+    all[0].case.placement = Placement::OneCpu;
     assert_eq!(
-        cells(&table::pairs(&all))[2..],
+        rows(&table::pairs(&all)[0].1),
         [
-            "| each pair on one CPU | 1 | 1,010,000 | - | 1.00 | 0/1 |",
-            "| each pair on two CPUs | 2 | 808,000 | - | 1.60 | 0/1 |",
-            "| each pair on two CPUs | 1 | 505,000 | - | 1.00 | 0/1 |",
+            "| each pair on one CPU | 1 | 1,010,000 | - | 1.00 | 1/1 |",
+            // By the clock until the slower one ends.
+            "| each pair on two CPUs | 2 | 808,000 | - | 1.60 | 1/1 |",
+            "| each pair on two CPUs | 1 | 505,000 | - | 1.00 | 1/1 |",
         ]
     );
 }
 
 #[test]
-fn the_table_by_size_has_megabytes_of_two_messages() {
-    let ours = other("ours");
-    let mut one = measured(&ours, &[&[2_000.0], &[4_000.0], &[6_000.0]]);
-    one.case.size = 8_192;
-    assert_eq!(
-        cells(&table::sizes(&[one]))[2..],
-        ["| ours | 8192 | 4,000 | 3,000 to 5,000 | 250,000 | 4096.0 | 0/3 |"]
-    );
-}
-
-#[test]
-fn the_table_by_pace_puts_the_same_contender_with_cpus_awake_beside_it() {
-    let asleep = other("ours");
-    let awake = Contender { awake: true, ..asleep.clone() };
-    let at_pace = |contender, pace, each: f64| {
-        let mut one = measured(contender, &[&[each]]);
-        one.case.pace = pace;
+fn the_table_by_rate_puts_the_same_contender_with_cpus_awake_beside_it() {
+    let at = |awake, pace, each: f64| {
+        let mut one = other(&[&[each]]);
+        (one.case.pace, one.case.contender.awake) = (pace, awake);
         one.outcomes[0].reports[0].0["sent_late"] = json!(10);
         one
     };
-    let all = [
-        at_pace(&asleep, PACES[0], 70_000.0),
-        at_pace(&awake, PACES[0], 8_000.0),
-        at_pace(&asleep, PACES[3], 5_000.0),
-    ];
-    let pmqtest = [false, true].map(|awake| {
-        let (avg, max) = if awake { (2.0, 3.0) } else { (20.0, 30.0) };
-        Pmqtest { pace: PACES[3], awake, min: 1.0, avg, max }
-    });
+    let all = [at(false, 10_000, 70_000.0), at(true, 10_000, 8_000.0), at(false, 10, 5_000.0)];
     assert_eq!(
-        cells(&table::of_pace(&all, &pmqtest))[2..],
+        rows(&table::rates(&all)[0].1),
         [
-            "| 100, ours | 70.0 | 70.0 | - | 10.0 % | 8.0 | 8.0 | - | 10.0 % | 0/1 |",
-            "| 100,000, ours | 5.0 | 5.0 | - | 10.0 % | - | - | - | - | 0/1 |",
-            "| 100,000, pmqtest, one way: min, avg, max | 1.0 | 20.0 | 30.0 | - | 1.0 | 2.0 | 3.0 \
-             | - | - |",
+            "| 100, ours | 70.0 | 70.0 | - | 10.0 % | 8.0 | 8.0 | - | 10.0 % | 1/1 |",
+            "| 100,000, ours | 5.0 | 5.0 | - | 10.0 % | - | - | - | - | 1/1 |",
         ]
     );
+    let pmqtest = [false, true].map(|awake| {
+        let (avg, max) = if awake { (2.0, 3.0) } else { (20.0, 30.0) };
+        pace::Pmqtest { pace: 10, awake, min: 1.0, avg, max }
+    });
+    let text = &table::pmqtest(&pmqtest)[0].1;
+    assert_eq!(rows(text), ["| 100,000 | 1.0 | 20.0 | 30.0 | 1.0 | 2.0 | 3.0 |"]);
+    assert_eq!([10_000, 1_000, 10].map(pace::iterations), [400, 12_000, 200_000]);
+}
+
+#[test]
+fn a_transport_has_a_row_and_each_way_to_wait_a_column() {
+    let of = |base, awake, size, each: f64| {
+        let mut one = measured(base, Kind::Transport, &[&[each]]);
+        (one.case.size, one.case.contender.awake) = (size, awake);
+        one
+    };
+    let all = [
+        of("unix stream poll", false, 32, 2_000.0),
+        of("unix stream block", false, 32, 60_000.0),
+        of("unix stream block", true, 32, 5_000.0),
+        of("pipe poll", false, 1_024, 1_000.0),
+    ];
+    let text = table::transports(&all);
+    assert_eq!(rows(&text[0].1), ["| unix stream | 2,000 | 5,000 | 60,000 | - | 1/1 1/1 1/1 |"]);
+    let text = table::streams(&all);
+    assert_eq!(rows(&text[1].1), ["| pipe | 1,000,000 (1024) | - | - | - | 1/1 |"]);
 }
 
 #[test]
 fn the_csv_file_has_a_line_for_each_report() {
-    let ours = Contender { awake: true, ..other("ours") };
-    let all = [measured(&ours, &[&[1_000.0, 2_000.0], &[3_000.0, 4_000.0]])];
-    let text = table::csv(&[("pairs", &all), ("sizes", &[])]);
+    let mut one = other(&[&[1_000.0, 2_000.0], &[3_000.0, 4_000.0]]);
+    one.case.contender.awake = true;
+    let parts = [("pairs".to_string(), vec![one]), ("sizes".to_string(), Vec::new())];
+    let text = table::csv(parts.iter().map(|(name, all)| (name, all)));
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 5);
     let columns = |line: &str| line.replace("ours, awake", "ours").split(',').count();
     assert!(lines.iter().all(|line| columns(line) == columns(lines[0])), "{text}");
+    let last = "pairs,\"ours, awake\",two CPUs,2,32,0,101,1,2,4000.0,4000,4000,4000,,,36000,0,,,0";
+    assert_eq!((lines.len(), lines[4]), (5, last));
+}
+
+#[test]
+fn results_can_be_read_again_and_say_which_tables_can_be_used() {
+    let mut results = results::Results::new(&Options::parse_from(&[]).unwrap());
+    let mut bad = other(&[&[1_000.0], &[2_000.0]]);
+    bad.outcomes.iter_mut().for_each(|outcome| outcome.seconds_of_others = 1.0);
+    bad.repeated = 6;
+    results.parts.insert("table".to_string(), vec![other(&[&[1_000.0]]), bad]);
+    results.parts.insert("pairs".to_string(), vec![other(&[&[1_000.0]])]);
+    let text = serde_json::to_string(&results).unwrap();
+    let again: results::Results = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), text);
     assert_eq!(
-        lines[4],
-        "pairs,\"ours, awake\",two CPUs,2,32,0,101,2,2,4000.0,4000,4000,4000,,,36000,0.00,0"
+        again.summary(),
+        "10 runs, 8 of them disturbed: 6 repeated, 2 left out of all figures\n\
+         table: usable without 1 rows: ours, two CPUs\npairs: usable\n"
     );
 }
 
 #[test]
-fn how_long_a_run_with_a_pace_is() {
-    let mut run = options(Vec::new()).unwrap().unwrap();
-    assert_eq!(PACES.map(|pace| pace::iterations(pace, &run)), [400, 12_000, 20_000, 200_000]);
-    assert_eq!(PACES.map(pace::messages_per_second), [100.0, 1e3, 1e4, 1e5]);
-    run.is_quick = true;
-    assert_eq!(PACES.map(|pace| pace::iterations(pace, &run)), [50, 500, 5_000, 50_000]);
-    run.iterations = Some(7);
-    assert_eq!(PACES.map(|pace| pace::iterations(pace, &run)), [7; 4]);
+fn only_the_marked_table_of_a_page_is_replaced() {
+    let page =
+        "text\n\n<!-- results: sizes -->\n| old |\n| - |\n| 1 |\n\n<!-- results: rate -->\n| x |\n";
+    let tables = [("sizes".to_string(), "| new |\n| --- |\n\n- a note\n".to_string())];
+    let (text, names) = pages::replaced(page, &tables);
+    assert_eq!(
+        text,
+        "text\n\n<!-- results: sizes -->\n| new |\n| --- |\n\n<!-- results: rate -->\n| x |\n"
+    );
+    assert_eq!(names, ["sizes"]);
+    let table = "| a | rounds |\n| --- | ---: |\n| 1 |    2 |\n";
+    assert_eq!(pages::without(table, "rounds"), "| a |\n| --- |\n| 1 |\n");
+    assert_eq!(pages::without(table, "other"), table);
 }
 
 #[test]
@@ -335,94 +408,56 @@ fn pairs_are_placed_on_the_cpus_in_turn() {
     let cpus = [3, 5, 7, 9];
     let places = |placement: Placement, pair| [0, 1].map(|side| placement.cpu(&cpus, pair, side));
     assert_eq!(places(Placement::AllCpus, 0), [None, None]);
-    assert_eq!(places(Placement::TwoCpus, 0), [Some(3), Some(5)]);
     assert_eq!(places(Placement::TwoCpus, 1), [Some(7), Some(9)]);
     assert_eq!(places(Placement::TwoCpus, 2), [Some(3), Some(5)]);
     assert_eq!(places(Placement::OneCpu, 5), [Some(5), Some(5)]);
-    assert_eq!(Placement::possible(&cpus[..1]).len(), 1);
-    assert_eq!(Placement::possible(&cpus).len(), 3);
+    assert_eq!([1, 4].map(|count| Placement::possible(&cpus[..count]).len()), [1, 3]);
 }
 
 #[test]
-fn only_names_parts_or_contenders() {
-    let given = |only: &str| -> Options {
-        options(vec![format!("--only={only}").into()]).unwrap().unwrap()
+fn only_names_parts_and_contenders() {
+    let given = |arg: &str| Options::parse_from(&[arg.to_string()]);
+    let wants = |only: &str, part: &str, name: &str| {
+        given(&format!("--only={only}")).unwrap().wants(part, name)
     };
-    let parts = |only| options::PARTS.map(|part| given(only).wants(part));
-    assert_eq!(parts("sizes"), [false, false, true, false, false, false]);
-    // Contenders are in the parts that have several.
-    assert_eq!(parts("nix"), [true, true, false, false, true, false]);
-    assert_eq!(parts("Sizes,nix"), [true, true, true, false, true, false]);
-    assert!(given("sizes").names_one("anyone"));
-    assert!(given("NIX").names_one("Nix poll") && !given("NIX").names_one("libc poll"));
-    assert!(options(vec!["--iterations=1".into()]).is_err(), "no round trip");
-    assert!(options(vec!["--rounds=0".into()]).is_err());
-}
-
-#[test]
-fn a_linear_axis_begins_at_0_and_has_round_steps() {
-    let axis = |largest| Axis::linear([0.5, largest].into_iter());
-    assert_eq!(axis(10.0).ticks(), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
-    assert_eq!(axis(480_000.0).ticks(), [0.0, 1e5, 2e5, 3e5, 4e5, 5e5]);
-    assert_eq!(axis(12.0).ticks(), [0.0, 5.0, 10.0, 15.0]);
-    let axis = axis(480_000.0);
-    assert_eq!([0.0, 250_000.0, 500_000.0].map(|value| axis.at(value, (100, 0))), [100, 50, 0]);
-}
-
-#[test]
-fn a_log_axis_has_equal_lengths_for_equal_ratios() {
-    let axis = Axis::log([1e3, 1e6, 1e4].into_iter());
-    assert_eq!([1e3, 1e4, 1e5, 1e6].map(|value| axis.at(value, (10, 310))), [10, 110, 210, 310]);
-    // Many decades have ticks only at powers of ten. Few decades have more.
-    assert_eq!(Axis::log([1e3, 1e7].into_iter()).ticks(), [1e3, 1e4, 1e5, 1e6, 1e7]);
-    assert_eq!(Axis::log([1e3, 1e4].into_iter()).ticks(), [1e3, 2e3, 5e3, 1e4]);
-    assert_eq!(Axis::log([1.9, 5.5].into_iter()).ticks(), [2.0, 3.0, 4.0, 5.0]);
-    // A single value makes an axis as well.
-    let axis = Axis::log([50.0].into_iter());
-    assert_eq!((axis.at(50.0, (0, 100)), axis.ticks()), (0, vec![50.0]));
-}
-
-#[test]
-fn an_axis_with_margins_has_no_value_at_its_ends() {
-    for values in [[1e3, 1e3], [1_400.0, 1_410.0], [2_450.0; 2], [1e3, 2e3], [1e3, 1e9]] {
-        let axis = Axis::log_with_margins(values.into_iter());
-        assert!(!axis.ticks().is_empty(), "{values:?}");
-        let [low, high] = values.map(|value| axis.at(value, (0, 1_000)));
-        assert!(30 < low && low <= high && high < 970, "{values:?}: {low} {high}");
+    assert!(wants("sizes", "sizes", "anyone") && !wants("sizes", "table", "anyone"));
+    assert!(wants("NIX", "table", "Nix poll") && !wants("nix", "table", "libc poll"));
+    // A part and a name: that contender in that part.
+    assert!(wants("table,nix", "table", "nix poll") && !wants("table,nix", "pairs", "nix poll"));
+    assert!(!wants("table,nix", "table", "ours poll"));
+    let options = given("--only=pipes").unwrap();
+    assert!(options.check_only(&["pipe poll".to_string()]).is_err());
+    for bad in
+        ["--iterations=1", "--rounds=0", "--rate=1", "--cpus=99999", "--bad", "--compare=one"]
+    {
+        assert!(given(bad).is_err(), "{bad}");
     }
-    let lone = Axis::log_with_margins([1e3].into_iter()).at(1e3, (0, 1_000));
-    assert!((400..600).contains(&lone), "{lone}");
+    assert_eq!(given("--rate=50,2000").unwrap().rate, [50, 2_000]);
 }
 
 #[test]
-fn labels_of_axes_are_short() {
-    let times = [998.0, 1e3, 5e5, 2e6, 1e9];
-    assert_eq!(times.map(time), ["998 ns", "1 us", "500 us", "2 ms", "1 s"]);
-    assert_eq!(time(999_999.9), "1 ms"); // a power of ten that was calculated
-    assert_eq!([5.0, 2e5, 2.5e6].map(short), ["5", "200 k", "2.5 M"]);
-    let medians = [2_163.0, 65_432.0, 123_456.0, 1_234_567.0, 1_234_567_890.0];
-    assert_eq!(medians.map(microseconds), ["2.16", "65.4", "123", "1,235", "1.23 s"]);
-}
-
-#[test]
-fn neighbours_of_one_name_make_a_curve() {
-    let (a, b) = (other("a"), other("b"));
-    let all = [measured(&a, &[&[1.0]]), measured(&a, &[&[2.0]]), measured(&b, &[])];
-    let name = |one: &Measured| (one.case.contender.name(), Look::new(BLUE, None, Marker::Dot));
-    let point = |one: &Measured| {
-        let value = one.nanoseconds_each()?.median.round();
-        Some((1.0, Dot { value, rounds: Vec::new() }))
+fn each_part_and_contender_has_a_name_of_its_own() {
+    let is_unique = |names: Vec<String>| {
+        let set: std::collections::BTreeSet<&String> = names.iter().collect();
+        assert_eq!(set.len(), names.len(), "{names:?}");
     };
-    let curves = curves(all.iter(), name, point);
-    let points = curves[0].points.iter().map(|(_, dot)| dot.value).collect::<Vec<_>>();
-    // One without a figure has no curve.
-    assert_eq!((curves.len(), &*curves[0].name, points), (1, "a", vec![1.0, 2.0]));
+    is_unique(PARTS.iter().map(|part| part.name.to_string()).collect());
+    is_unique(plain::PACKAGES.iter().map(|(name, _)| name.to_string()).collect());
+    is_unique(transports::ALL.iter().map(|transport| transport.name.to_string()).collect());
+    is_unique(contender::transports(false).iter().map(Contender::name).collect());
+    is_unique(contender::transports(true).iter().map(Contender::name).collect());
+    assert!(plain::side_of("a package that does not exist").is_none());
+    assert!(TRANSPORT_SIZES.iter().all(|size| size.is_multiple_of(8)));
 }
 
 #[test]
 fn a_contender_is_compared_with_the_one_that_differs_in_one_thing() {
     let all = [("a", false, false), ("a", false, true), ("a", true, false), ("b", true, true)];
-    let all = all.map(|(base, sealed, awake)| Contender { sealed, awake, ..other(base) });
+    let all = all.map(|(base, sealed, awake)| Contender {
+        sealed,
+        awake,
+        ..contender(base, Kind::Other)
+    });
     assert_eq!(
         all.each_ref().map(Contender::name),
         ["a", "a, awake", "a, sealed", "b, sealed, awake"]
@@ -436,8 +471,19 @@ fn a_contender_is_compared_with_the_one_that_differs_in_one_thing() {
 }
 
 #[test]
-fn figures_are_in_the_order_of_the_legend_and_a_missing_one_is_a_dash() {
-    let dot = |value| Some((Dot { value, rounds: Vec::new() }, Look::new(BLUE, None, Marker::Dot)));
-    let row = row_with_figures("pipe".to_string(), vec![dot(2_040.0), None, dot(1_950.0)]);
-    assert_eq!((&*row.figures, row.dots.len()), ("2.04; -; 1.95", 2));
+fn axes_have_round_steps() {
+    // Many decades have ticks only at powers of ten.
+    assert_eq!(Axis::new([1e3, 1e7].into_iter()).ticks(), [1e3, 1e4, 1e5, 1e6, 1e7]);
+    assert_eq!(Axis::new([2.5, 4.5].into_iter()).ticks(), [3.0, 4.0, 5.0]);
+    // Equal lengths for equal ratios.
+    let axis = Axis::new([1e3, 1e5].into_iter());
+    let [low, middle, high] = [1e3, 1e4, 1e5].map(|value| axis.at(value, (0, 1_000)));
+    assert!((2 * middle - low - high).abs() <= 1);
+    // With margins there is no value at the ends.
+    for values in [[1e3, 1e3], [1_400.0, 1_410.0], [1e3, 2e3], [1e3, 1e9]] {
+        let axis = Axis::new(values.into_iter());
+        assert!(!axis.ticks().is_empty(), "{values:?}");
+        let [low, high] = values.map(|value| axis.at(value, (0, 1_000)));
+        assert!(30 < low && low <= high && high < 970, "{values:?}: {low} {high}");
+    }
 }
