@@ -189,17 +189,17 @@ pub fn is_disturbed(outcomes: &[Outcome]) -> bool {
 }
 
 /// The instructions of an iteration in each program: the difference of two runs of different length,
-/// both programs on one CPU, blocking. Err: why they are unknown.
+/// both programs on one CPU, blocking. Both runs have a warm-up, so that what begins anew after it is
+/// no part of the difference. Err: why they are unknown.
 fn instructions(directory: &Path, cpu: usize) -> Result<f64, String> {
     let count = |iterations: u64| {
-        let output = Command::new("taskset")
-            .args(["-c", &cpu.to_string(), "valgrind", "--tool=callgrind", "--trace-children=yes"])
-            .arg("--callgrind-out-file=/dev/null")
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(directory.join("sketch"))
-            .args(["WAIT=block", &format!("ITERATIONS={iterations}")])
+            .args([&format!("CPUS={cpu}"), "WAIT=block", &format!("ITERATIONS={iterations}")])
             .arg(format!("MESSAGE_QUEUE_NAME=/mq-sketch-bench-{}", std::process::id()))
             .output()
-            .map_err(|error| format!("taskset, valgrind: {error}"))?;
+            .map_err(|error| format!("valgrind: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
         let lines = said.lines().filter_map(|line| line.split_once("refs:"));
         let counts =
@@ -210,7 +210,7 @@ fn instructions(directory: &Path, cpu: usize) -> Result<f64, String> {
             .then(|| counts.iter().sum::<f64>())
             .ok_or_else(|| format!("valgrind: {}", said.lines().last().unwrap_or_default()))
     };
-    Ok((count(11_000)? - count(1_000)?) / 10_000.0 / 2.0)
+    Ok((count(20_000)? - count(10_000)?) / 10_000.0 / 2.0)
 }
 
 /// The interval of the ratio of two pairs of counts, and that of OLD to itself. On a busy machine, own
