@@ -310,8 +310,8 @@ macro_rules! conformance {
 
                 os::sigprocmask(libc::SIG_BLOCK, SignalSet(0).with(signal)).unwrap();
                 raise();
-                assert_eq!(os::sigwait(SignalSet(0).with(signal), 0), Ok(signal));
-                assert_eq!(os::sigwait(SignalSet(0).with(signal), 1), Err(Errno::EAGAIN));
+                assert_eq!(os::sigwait(SignalSet(0).with(signal), None), Ok(signal));
+                assert_eq!(os::sigwait(SignalSet(0).with(signal), Some(1_000_000_000)), Err(Errno::EAGAIN));
                 os::sigprocmask(libc::SIG_UNBLOCK, SignalSet(0).with(signal)).unwrap();
                 assert_eq!(SEEN.load(SeqCst), 0);
 

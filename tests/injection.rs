@@ -176,7 +176,9 @@ fn inject(program: &str, args: &[&str], case: Case) -> bool {
         assert!(is_named, "{program}: {case:?}: {error}");
     }
     assert!(error.lines().count() <= most_lines, "{program}: {case:?}: {error}");
-    let may_exist = number == libc::SYS_mq_unlink || (program == "cleanup" && status != 0);
+    // Nothing is removed if it is not known whose name it is. The parent asks again.
+    let is_removal = [libc::SYS_mq_unlink, libc::SYS_fstat, libc::SYS_newfstatat].contains(&number);
+    let may_exist = is_removal || (program == "cleanup" && status != 0);
     assert!(may_exist || !place.exists(), "{program}: {case:?}: {error}");
     calls >= nth
 }
@@ -505,6 +507,26 @@ fn a_premise_whose_lock_another_process_has_taken_fails_and_removes_its_queue() 
 }
 
 /// Too early for the signal that the kernel sends to the children of a process that has exited.
+/// Another process replaces the queue, and fstat(2), which would show that, fails.
+#[test]
+fn a_queue_is_not_removed_if_it_is_not_known_whose_its_name_is() {
+    let (place, mut is_replaced) = (Place::new("injection-fstat"), false);
+    let args = ["REPORT=json", "TIMEOUT=1"];
+    let output = trace(place.command("premise").args(args), |call, result| {
+        let is_fstat = [libc::SYS_fstat, libc::SYS_newfstatat].contains(&call.number);
+        if is_fstat && result.is_none() && place.exists() {
+            Queue::unlink(&place.name).unwrap();
+            drop(Queue::create(&place.name, 0o600, 32, false).unwrap());
+            is_replaced = true;
+            return Verdict::Refuse(Errno::EIO);
+        }
+        Verdict::Pass
+    });
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(is_replaced && error.contains(&format!("mq_unlink {}: EIO", place.text)), "{error}");
+    assert!(place.exists(), "the queue of another process");
+}
+
 #[test]
 fn a_child_of_a_sketch_that_is_killed_before_prctl_ends_too() {
     for child in [1, 2] {

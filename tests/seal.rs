@@ -9,9 +9,14 @@ mod common;
 mod trace;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
 
 use common::{Place, code, ignoring};
 use mq_sketch::cli::report::{Figure, NUMBERS};
@@ -173,6 +178,10 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
         (vec![], 1, 134, lie, ""),
         (vec![(1 + NUMBERS, text)], 3, 3, "", done),
         (absurd.map(|n| (n, u64::MAX - 1)).collect(), 0, 0, "", ""),
+        (vec![], 2, 134, lie, ""),
+        (vec![], 77, 134, lie, ""),
+        (vec![], 159, 134, lie, ""),
+        (vec![], 143, 143, "", done),
     ] {
         for child in [1, 2] {
             let (place, mut slots) = (Place::new("seal-forged"), Vec::new());
@@ -204,6 +213,47 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
     }
 }
 
+/// A child that has been taken over: it has filled its slot with what it wants, and then a call that no
+/// filter allows kills it.
+#[test]
+fn the_figures_of_a_child_that_a_signal_killed_are_not_shown() {
+    for child in [1, 2] {
+        let place = Place::new("seal-killed");
+        let output = trace(place.command("sketch").arg("SEALED=1"), |call, result| {
+            match (call.number, result, call.process == child) {
+                (libc::SYS_exit_group, None, true) => Verdict::Replace(libc::SYS_getpid, [0; 6]),
+                _ => Verdict::Pass,
+            }
+        });
+        assert_eq!(code(&output), 159);
+        let page = String::from_utf8(output.stdout).unwrap();
+        let [killed, other] = [["premise", "conclusion"], ["conclusion", "premise"]][child - 1];
+        let names: Vec<_> = page.lines().filter(|line| line.starts_with("      ")).collect();
+        assert!(names.len() == 1 && names[0].trim() == other, "{killed}: {page}");
+    }
+}
+
+/// O_NONBLOCK belongs to an open file. The one that premise uses is closed in conclusion.
+#[test]
+fn a_conclusion_under_sketch_cannot_change_how_premise_waits() {
+    let place = Place::new("seal-inherited");
+    let (mut filters, mut open) = (0, Vec::new());
+    let output =
+        trace(place.command("sketch").args(["SEALED=1", "ITERATIONS=2"]), |call, result| {
+            if call.process == 2 && result.is_none() && filters > 0 && open.is_empty() {
+                for file in fs::read_dir(format!("/proc/{}/fd", call.pid)).unwrap() {
+                    open.push(fs::read_link(file.unwrap().path()).unwrap());
+                }
+            }
+            let is_sealed = call.process == 2 && result == Some(0) && installs_filter(call);
+            filters += usize::from(is_sealed);
+            Verdict::Pass
+        });
+    assert_eq!(code(&output), 0);
+    let name = std::path::Path::new(OsStr::from_bytes(place.name.as_bytes()));
+    assert_eq!(open.iter().filter(|path| *path == name).count(), 1, "{open:?}");
+}
+
 /// The other child has been killed, and nothing else ends this one.
 #[test]
 fn a_child_that_does_not_end_at_a_signal_is_killed() {
@@ -218,6 +268,34 @@ fn a_child_that_does_not_end_at_a_signal_is_killed() {
             }
             (1, libc::SYS_mq_timedreceive, ..) => kill(call.pid, Signal::SIGKILL).unwrap(),
             _ => {}
+        }
+        Verdict::Pass
+    });
+    assert_eq!(code(&output), 128 + Signal::SIGKILL as i32);
+    assert!(!place.exists());
+}
+
+/// The signals of the parent do not reach its children, and it gets one more each second until it exits:
+/// only SIGKILL ends them, five seconds after the first.
+#[test]
+fn further_signals_do_not_protect_a_child_that_does_not_end() {
+    let place = Place::new("seal-repeated");
+    let mut command = place.command("sketch");
+    command.args(["SEALED=1", "REPORT=json", "TIMEOUT=0", "ITERATIONS=9223372036854775807"]);
+    let mut has_begun = false;
+    let output = trace(&mut command, |call, result| {
+        let is_killing = call.number == libc::SYS_kill && result.is_none();
+        if is_killing && call.args[1] != libc::SIGKILL as u64 {
+            return Verdict::Return(0);
+        }
+        let parent = call.pid;
+        if (call.process, call.number, has_begun) == (0, libc::SYS_rt_sigtimedwait, false) {
+            has_begun = true;
+            thread::spawn(move || {
+                while kill(parent, Signal::SIGINT).is_ok() {
+                    thread::sleep(Duration::from_secs(1));
+                }
+            });
         }
         Verdict::Pass
     });

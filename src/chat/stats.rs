@@ -203,7 +203,7 @@ impl Stats {
 
 /// The length of the warm-up, in a conversation of `iterations`. It is not timed, because the two
 /// programs may share a CPU there until the scheduler separates them (`benches/CHOICES.md`).
-const fn warm_up(iterations: u64) -> u64 {
+pub const fn warm_up(iterations: u64) -> u64 {
     match iterations {
         0..10_000 => 0,
         10_000..1_000_000 => iterations / 10,

@@ -110,8 +110,8 @@ impl fmt::Display for Cause {
             ),
             Cause::OverLimit => f.write_str(
                 "this user's queues would exceed RLIMIT_MSGQUEUE, which charges \
-                 10*(MESSAGE_SIZE+96) bytes for this one: remove other queues, or raise the limit \
-                 with ulimit -q",
+                 10*(MESSAGE_SIZE+96) bytes for this one: remove queues, end programs that \
+                 keep removed ones open, or raise the limit with ulimit -q",
             ),
             Cause::Forbidden => f.write_str(
                 "a security policy forbids this user to create a queue: ask the administrator",

@@ -106,7 +106,7 @@ impl<'a> Page<'a> {
     /// The round trips of all sides in a range of steps.
     #[inline(never)] // three callers
     fn total(&self, steps: (usize, usize)) -> u64 {
-        self.sides.iter().map(|(_, side)| side.steps(steps)).sum()
+        self.sides.iter().map(|(_, side)| side.steps(steps)).fold(0, u64::saturating_add)
     }
 
     /// The answer: how much was done, how fast, and whether it was right.
@@ -204,6 +204,7 @@ fn range((first, next): (usize, usize)) -> Text {
 
 #[cfg(all(test, not(miri)))] // a page takes Miri half a minute, and nothing here is unsafe
 mod tests {
+    use super::super::report::NUMBERS;
     use super::super::report::tests::{Held, params};
     use super::*;
     use crate::chat::clock::SECOND;
@@ -232,6 +233,22 @@ mod tests {
         let figures = [figures(&premise, End::Done), figures(&conclusion, End::Done)];
         let sides = [(Side::Premise, &figures[0]), (Side::Conclusion, &figures[1])];
         Page::new(params, "6.1.0", &sides).to_string()
+    }
+
+    #[test]
+    fn no_numbers_of_a_child_that_has_been_taken_over_make_its_parent_panic() {
+        for pace in [0, 5] {
+            for number in [u64::MAX - 1, u64::MAX / 2, 0] {
+                let mut params = params();
+                params.settings.pace = pace;
+                let mut figures = Figures { numbers: [number; NUMBERS] };
+                figures.numbers[Figure::Iterations as usize] = params.settings.iterations;
+                figures.numbers[Figure::WarmUp as usize] = number;
+                figures.numbers[Figure::DistanceAfter as usize] = 1;
+                let sides = [(Side::Premise, &figures), (Side::Conclusion, &figures)];
+                assert!(!Page::new(&params, "6.1.0", &sides).to_string().is_empty());
+            }
+        }
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub struct About {
     pub example: &'static str,
 }
 
+/// No name of a parameter is longer.
+const LONGEST: usize = 20;
+
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake<'a> {
@@ -133,7 +136,9 @@ impl fmt::Display for Mistake<'_> {
                 f.write_str("the line has no '=': write NAME=VALUE, or # before a comment")
             }
             Mistake::UnknownName(name) => {
-                write!(f, "{}: no such parameter: the names are ", Escaped(name))?;
+                // For the same reason at most as many bytes as a name may have.
+                let shown = Escaped(&name[..name.len().min(LONGEST)]);
+                write!(f, "{shown}: no such parameter: the names are ")?;
                 for (index, Parameter { name, .. }) in PARAMETERS.iter().enumerate() {
                     write!(f, "{}{name}", if index == 0 { "" } else { ", " })?;
                 }

@@ -180,7 +180,8 @@ pub const NUMBERS: usize = Figure::ALL.len() + STEPS;
 /// All figures of one program: plain numbers, so that a child of `sketch` can hand them to its parent.
 #[derive(Clone, Copy)]
 pub struct Figures {
-    /// By [`Figure`], `NONE` where the run cannot give one; then the number of round trips per step.
+    /// By [`Figure`], `NONE` where the run cannot give one; then the number of round trips per step. A
+    /// child of `sketch` that has been taken over can set any numbers: no sum of them may panic.
     pub numbers: [u64; NUMBERS],
 }
 
@@ -212,7 +213,7 @@ impl Figures {
 
     /// How many round trips are in the steps from `first` up to, but not including, `next`.
     pub fn steps(&self, (first, next): (usize, usize)) -> u64 {
-        self.numbers[Figure::ALL.len()..][first..next].iter().sum()
+        self.numbers[Figure::ALL.len()..][first..next].iter().copied().fold(0, u64::saturating_add)
     }
 }
 
@@ -259,12 +260,12 @@ impl Remark {
             let (late, rate) = (figures.count(Figure::Late), figures.count(Figure::Rate));
             if late > timed / 10 {
                 remarks.push(Remark::SentLate(
-                    100 * late / timed,
+                    late.wrapping_mul(100) / timed,
                     [rate, mul_div(1_000_000, 1, pace)],
                 ));
             }
         } else {
-            let switches = 100 * figures.count(Figure::Switches) / timed;
+            let switches = figures.count(Figure::Switches).wrapping_mul(100) / timed;
             let cause = match (params.cpus, figures.get(Figure::AllowedCpus)) {
                 (Some([premise, conclusion]), _) if premise == conclusion => "", // as asked for
                 (Some(_), _) => "another program ran: reduce the load",
@@ -275,14 +276,14 @@ impl Remark {
                 remarks.push(Remark::Preempted(switches.min(100), cause));
             }
             let (mean, median) = (figures.count(Figure::Mean), figures.count(Figure::P50));
-            if mean < median / 5 * 4 || mean > median / 4 * 5 {
+            if mean < median / 5 * 4 || mean > (median / 4).wrapping_mul(5) {
                 remarks.push(Remark::MeanFar);
             }
         }
         let distance =
             [Figure::DistanceBefore, Figure::DistanceAfter].map(|when| figures.get(when));
         if let [Some(before), Some(after)] = distance
-            && 4 * before.abs_diff(after) > before.min(after)
+            && before.abs_diff(after).wrapping_mul(4) > before.min(after)
         {
             remarks.push(Remark::CpusMoved);
         }

@@ -6,6 +6,7 @@
 
 use core::ffi::{CStr, c_int};
 use core::fmt;
+use core::mem::replace;
 
 use arrayvec::ArrayVec;
 
@@ -124,9 +125,10 @@ impl Queue {
     /// mq_unlink(3). (Another process may replace the queue between the check and the removal.)
     ///
     /// Errors: ENOENT if another process has already removed the name, even if there is a new queue
-    /// of that name. Otherwise those of [mq_unlink](super#mq_unlink).
+    /// of that name. Otherwise those of [`os::link_count`], after which nothing is removed, and those of
+    /// [mq_unlink](super#mq_unlink).
     pub fn unlink_own(&self, name: &QueueName) -> Result<(), Errno> {
-        if os::link_count(&self.fd()) == Ok(0) {
+        if os::link_count(&self.fd())? == 0 {
             return Err(Errno::ENOENT);
         }
         Queue::unlink(name)
@@ -144,6 +146,11 @@ impl Queue {
         os::byte_owner(&self.fd(), offset).ok().flatten()
     }
 
+    /// Closes the descriptor early. Every later call fails with EBADF.
+    pub fn close(&mut self) {
+        let _ = mq_close(replace(&mut self.0, Mqd(-1))); // only EBADF is possible
+    }
+
     fn fd(&self) -> os::Fd {
         // SAFETY: an mqd_t is a file descriptor. The callers use it for one call, during which
         // `self` keeps it open.
@@ -153,7 +160,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        let _ = mq_close(Mqd(self.0.0)); // only EBADF is possible, and it is open
+        self.close();
     }
 }
 

@@ -12,7 +12,7 @@ use core::ffi::{CStr, c_int, c_short, c_ulong, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::{from_ref, null, null_mut};
 
-use super::{CpuSet, Disposition, Errno, Fd, SignalSet};
+use super::{CpuSet, Disposition, Errno, Fd, SignalSet, timespec};
 use super::{alarm_timer, cpu_set, open_flags, write_lock, written};
 
 /// The value of a call; or, if it is -1, the error of that call.
@@ -210,10 +210,10 @@ pub fn sigprocmask(how: c_int, set: SignalSet) -> Result<(), Errno> {
 }
 
 /// sigtimedwait(2)
-pub fn sigwait(set: SignalSet, seconds: u8) -> Result<c_int, Errno> {
+pub fn sigwait(set: SignalSet, nanoseconds: Option<u64>) -> Result<c_int, Errno> {
     let set = signal_set(set);
-    let time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
-    let time = if seconds == 0 { null() } else { &raw const time };
+    let time = nanoseconds.map(timespec);
+    let time = time.as_ref().map_or(null(), from_ref);
     // SAFETY: `set` and `time` are read, and live through the call; a null pointer stands for "not
     // asked for".
     check(unsafe { libc::sigtimedwait(&raw const set, null_mut(), time) } as isize)

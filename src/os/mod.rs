@@ -29,7 +29,7 @@
 //! | [`sigaction`] | sets what a signal does; a handler blocks only its own signal | EINVAL: the signal cannot be caught |
 //! | [`is_ignored`] | whether a signal is ignored | EINVAL |
 //! | [`sigprocmask`] | `how` is SIG_BLOCK or SIG_UNBLOCK | |
-//! | [`sigwait`] | waits at most `seconds`, or without a limit if that is 0, for one of the signals of `set`, which must be blocked; returns its number | EINTR; EAGAIN: none came in time |
+//! | [`sigwait`] | waits at most `nanoseconds`, or without a limit if that is None, for one of the signals of `set`, which must be blocked; returns its number | EINTR; EAGAIN: none came in time |
 //! | [`fork`] | starts a child process; returns its process id, and 0 in the child | EAGAIN: RLIMIT_NPROC; ENOMEM |
 //! | [`process_id`] | the process id of this process | |
 //! | [`parent`] | the parent's process id; 0 if it is in another pid namespace | |
@@ -126,6 +126,12 @@ fn open_flags(is_nonblocking: bool) -> c_int {
 fn alarm_timer(microseconds: u32) -> libc::itimerval {
     let time = libc::timeval { tv_sec: 0, tv_usec: microseconds as _ };
     libc::itimerval { it_interval: time, it_value: time }
+}
+
+/// A duration as the kernel takes it.
+fn timespec(nanoseconds: u64) -> libc::timespec {
+    const SECOND: u64 = 1_000_000_000;
+    libc::timespec { tv_sec: (nanoseconds / SECOND) as _, tv_nsec: (nanoseconds % SECOND) as _ }
 }
 
 /// A write lock on the byte at `offset`. The other fields are 0, as fcntl(2) demands.
@@ -240,6 +246,7 @@ pub fn realtime_nanoseconds() -> u64 {
 }
 
 /// 0 if the clock cannot be read, which does not happen with these two clocks.
+#[inline(never)] // several callers
 fn nanoseconds(clock: libc::clockid_t) -> u64 {
     match clock_gettime(clock) {
         Ok(time) => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,

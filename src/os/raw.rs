@@ -8,7 +8,7 @@ use core::ffi::{CStr, c_int, c_long, c_short, c_ulong, c_void};
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{from_mut, from_ref};
 
-use super::{CpuSet, Disposition, Errno, Fd, SignalSet};
+use super::{CpuSet, Disposition, Errno, Fd, SignalSet, timespec};
 use super::{alarm_timer, cpu_set, open_flags, write_lock, written};
 use crate::arch;
 
@@ -258,9 +258,9 @@ pub fn sigprocmask(how: c_int, set: SignalSet) -> Result<(), Errno> {
 
 /// `int rt_sigtimedwait(const sigset_t *these, siginfo_t *info, const struct __kernel_timespec *ts,
 /// size_t sigsetsize)`, kernel/signal.c
-pub fn sigwait(set: SignalSet, seconds: u8) -> Result<c_int, Errno> {
-    let time = libc::timespec { tv_sec: seconds.into(), tv_nsec: 0 };
-    let time = if seconds == 0 { NULL } else { from_ref(&time) as usize };
+pub fn sigwait(set: SignalSet, nanoseconds: Option<u64>) -> Result<c_int, Errno> {
+    let time = nanoseconds.map(timespec);
+    let time = time.as_ref().map_or(NULL, |time| from_ref(time) as usize);
     let arguments = [from_ref(&set.0) as usize, NULL, time, SET_SIZE];
     // SAFETY: the kernel reads `set` and `time`, which live through the call.
     unsafe { syscall(libc::SYS_rt_sigtimedwait, arguments) }.map(|signal| signal as c_int)

@@ -138,7 +138,7 @@ fn observer(
 pub struct Child<'a> {
     /// Takes the figures and the error: the parent prints them.
     hand_over: &'a dyn Fn(&Figures, &str),
-    /// None if both programs run on one CPU.
+    /// None if nothing is measured: both programs run on one CPU, or there is no warm-up.
     lines: Option<Lines>,
 }
 

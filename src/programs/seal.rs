@@ -80,6 +80,9 @@ const SUPERVISE: &[Rule] = &[
     only(SYS_kill, 1, SIGNALS),
 ];
 
+/// When must a child have ended? (Those of the conversation contain it.)
+const DEADLINE: &[Rule] = &[any(SYS_clock_gettime)];
+
 /// The signals of [`ENDING`](crate::runtime::signals::ENDING), which the parent passes on;
 /// SIGKILL, and SIGCONT.
 const SIGNALS: &[RangeInclusive<u32>] = &[
@@ -128,7 +131,7 @@ pub const SKETCH: &List =
     &[CONVERSATION, REMOVE_THE_QUEUE, REPORT, COMMON, SUPERVISE, START_CHILDREN, C_LIBRARY];
 
 /// The parent under `sketch`, once it has started both children.
-pub const PARENT: &List = &[REMOVE_THE_QUEUE, REPORT, COMMON, SUPERVISE, C_LIBRARY];
+pub const PARENT: &List = &[REMOVE_THE_QUEUE, REPORT, COMMON, SUPERVISE, DEADLINE, C_LIBRARY];
 
 /// `cleanup`, once it has read its parameters.
 pub const CLEANUP: &List = &[CLEAN_UP, PEER, C_LIBRARY];

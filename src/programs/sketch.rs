@@ -15,8 +15,10 @@ use super::{
     Child, Program, conclusion, install_filter, install_handlers, premise, schedule, seal,
     status_of,
 };
+use crate::chat::clock::SECOND;
 use crate::chat::dialogue::Side;
 use crate::chat::distance::LINE;
+use crate::chat::stats::warm_up;
 use crate::cli::explain::{CallError, failed};
 use crate::cli::output::{Text, complain};
 use crate::cli::page::Page;
@@ -56,9 +58,9 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
     let parent = os::process_id();
     let map = |words| os::map_shared(words).map_err(failed(Call::mmap));
     let mut slots = [Slot(map(SLOT)?), Slot(map(SLOT)?)];
-    let lines = map(2 * LINE)?.leak();
-    let lines =
-        params.cpus.is_none_or(|[premise, conclusion]| premise != conclusion).then_some(lines);
+    let are_apart = params.cpus.is_none_or(|[premise, conclusion]| premise != conclusion);
+    let is_measured = are_apart && warm_up(params.settings.iterations) > 0;
+    let lines = if is_measured { Some(map(2 * LINE)?.leak()) } else { None };
     let mut queue = premise::create_queue(params)?;
     if let Err(error) = block_signals().and_then(|()| install_filter(params, seal::SKETCH)) {
         let _ = premise::remove_queue(params, &queue);
@@ -76,6 +78,9 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
     let premise =
         start(Side::Premise, &mut |child| premise::converse(params, &mut queue, Some(child)));
     let conclusion = start(Side::Conclusion, &mut |child| {
+        // Otherwise it could change how premise waits: O_NONBLOCK belongs to the open file, which both
+        // have inherited. Before it has a lock, because close(2) releases the locks of the process.
+        queue.close();
         schedule(Side::Conclusion, params)?;
         let progress = Progress::new("", false); // premise shows it
         conclusion::converse(params, progress, Some(child))
@@ -86,7 +91,7 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         cause: None,
         killed: None,
         alarm_ends: !params.settings.wait.may_sleep(),
-        are_to_end: false,
+        deadline: None,
         slots: &slots,
         iterations: params.settings.iterations,
     };
@@ -180,7 +185,13 @@ impl Slot {
                 is_filled && corrupted == 0 && number(Figure::Iterations) == iterations
             }
             ExitCode::CORRUPTED => is_filled && corrupted == 1,
-            _ => !is_filled || corrupted == 0,
+            ExitCode::FAILED | ExitCode::SILENT => !is_filled || corrupted == 0,
+            _ if status == ExitCode::signal(libc::SIGABRT) => !is_filled, // a panic
+            // A handled signal, of which 64 is none.
+            _ => {
+                let is_ending = ENDING.0 >> status.0.wrapping_sub(129).min(63) & 1 == 1;
+                is_ending && (!is_filled || corrupted == 0)
+            }
         }
     }
 
@@ -241,16 +252,17 @@ struct Children<'a> {
     killed: Option<(Side, c_int)>,
     /// True if SIGALRM ends the programs. False if they may sleep: SIGALRM then only wakes them.
     alarm_ends: bool,
-    /// True if a signal has been sent that should end them.
-    are_to_end: bool,
+    /// When they are killed: [`GRACE`] after the first signal that should end them.
+    deadline: Option<u64>,
     /// By [`Side`].
     slots: &'a [Slot; 2],
     /// The replies of a program that has done all.
     iterations: u64,
 }
 
-/// Seconds after a signal in which a child must end: then it is killed.
-const GRACE: u8 = 5;
+/// Nanoseconds after a signal in which a child must end: then it is killed. Further signals change
+/// nothing in that.
+const GRACE: u64 = 5 * SECOND;
 
 impl Children<'_> {
     /// Waits until both have exited, and passes the signals on meanwhile.
@@ -270,9 +282,16 @@ impl Children<'_> {
             if self.running == [None; 2] {
                 return Ok(());
             }
-            match os::sigwait(awaited, if self.are_to_end { GRACE } else { 0 }) {
+            let left = self.deadline.map(|end| end.saturating_sub(os::monotonic_nanoseconds()));
+            // Not even a signal that is pending comes after the deadline.
+            let arrived =
+                if left == Some(0) { Err(Errno::EAGAIN) } else { os::sigwait(awaited, left) };
+            match arrived {
                 Ok(libc::SIGCHLD) | Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) if self.are_to_end => self.signal(libc::SIGKILL),
+                Err(Errno::EAGAIN) if left.is_some() => {
+                    self.deadline = None; // the signal sets another
+                    self.signal(libc::SIGKILL);
+                }
                 Ok(signal) => {
                     if signal != libc::SIGALRM || self.alarm_ends {
                         signals::note(signal);
@@ -287,14 +306,18 @@ impl Children<'_> {
     /// A child has exited, with this status from wait4(2). If it failed, the other has no peer.
     fn exited(&mut self, side: Side, status: c_int) {
         let (code, slot) = (ExitCode(libc::WEXITSTATUS(status) as u8), &self.slots[side as usize]);
-        let status = if libc::WIFSIGNALED(status) {
+        let is_killed = libc::WIFSIGNALED(status);
+        let is_known = !is_killed && slot.agrees(code, self.iterations);
+        if !is_known {
+            slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
+        }
+        let status = if is_killed {
             let signal = libc::WTERMSIG(status);
             self.killed = self.killed.or(Some((side, signal)));
             ExitCode::signal(signal)
-        } else if slot.agrees(code, self.iterations) {
+        } else if is_known {
             code
         } else {
-            slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
             complain(side.name(), format_args!("internal error: figures contradict exit status"));
             ExitCode::signal(libc::SIGABRT)
         };
@@ -311,8 +334,11 @@ impl Children<'_> {
 
     /// Sends a signal to those that are running. SIGCONT follows, because a stopped process
     /// receives no other signal.
+    #[inline(never)] // it has several callers
     fn signal(&mut self, signal: c_int) {
-        self.are_to_end |= signal != libc::SIGALRM || self.alarm_ends;
+        if self.deadline.is_none() && (signal != libc::SIGALRM || self.alarm_ends) {
+            self.deadline = Some(os::monotonic_nanoseconds() + GRACE);
+        }
         for pid in self.running.into_iter().flatten() {
             let _ = os::kill(pid, signal);
             let _ = os::kill(pid, libc::SIGCONT);

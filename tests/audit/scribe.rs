@@ -78,11 +78,7 @@ impl Scribe {
     pub fn write(&mut self, call: &Call, result: Option<i64>) {
         while self.processes.len() <= call.process {
             let parent = self.processes.first().cloned().unwrap_or_default();
-            let mut process = Process { lines: Vec::new(), ..parent };
-            if self.processes.len() == 2 {
-                process.mqd = None; // conclusion opens the queue itself
-            }
-            self.processes.push(process);
+            self.processes.push(Process { lines: Vec::new(), ..parent });
         }
         if (call.number, call.signal) == (libc::SYS_rt_sigreturn, Some(Signal::SIGALRM)) {
             return;
@@ -199,7 +195,10 @@ impl Scribe {
                 let how = constant(a, named!(SIG_BLOCK SIG_UNBLOCK));
                 format!("{how}, {}, {}, {d}", signals(word(b)), null(c))
             }
-            "rt_sigtimedwait" => format!("{}, {}, {d}", signals(word(a)), deadline(c)),
+            "rt_sigtimedwait" => {
+                let time = if c == 0 { "NULL" } else { "what is left" };
+                format!("{}, {time}, {d}", signals(word(a)))
+            }
             "clone" => format!("{}, {}", checked_argument(name, a), null(b)),
             "wait4" => {
                 format!("{}, {}, {}", self.child(a as i64), constant(c, named!(WNOHANG)), null(d))
@@ -234,6 +233,11 @@ impl Scribe {
             ("sched_getaffinity", _) => String::new(), // how many bytes this kernel has
             ("umask", _) => format!("{result:03o}"),
             ("mmap", _) => "shared memory".into(),
+            ("close", 0) => {
+                let mqd = &mut self.processes[call.process].mqd;
+                *mqd = mqd.filter(|mqd| *mqd != call.args[0] & u64::from(u32::MAX));
+                String::new()
+            }
             ("mq_open", _) => {
                 self.processes[call.process].mqd = Some(result as u64);
                 "mqd".into()

@@ -62,7 +62,8 @@ pub const CALLS: &[Row] = rows! {
     SYS_execve 221 NOT_MADE;
     SYS_exit_group 94 NEVER;
     SYS_fcntl 25 &[(Error(EAGAIN), &[0, 3]), (Any, &[0])]; // EAGAIN: another program has the lock
-    SYS_fstat 80 &[(Any, &[0, 2])]; // 2: params.txt may not be a regular file
+    // 2: params.txt may not be a regular file. 3: the name may belong to another queue.
+    SYS_fstat 80 &[(Any, &[0, 2, 3])];
     SYS_getpid 172 NEVER;
     SYS_getppid 173 NEVER;
     SYS_getrusage 165 DONE;
