@@ -46,6 +46,8 @@ fn main() {
             let flags = unsafe { libc::fcntl(second.unwrap_or(-1), libc::F_GETFL) };
             assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
             assert!(flags & libc::O_NONBLOCK == 0, "it was opened with O_NONBLOCK: nobody asked");
+            let opened = spy::count("mq_open") - 1;
+            assert!(opened == 1, "it was opened {opened} times: the others stay open");
             assert!(LOGGED.load(SeqCst) == 1, "it was opened, and `log` was called all the same");
             // SAFETY: closes standard input, so that the next descriptor is 0.
             unsafe { libc::close(0) };

@@ -89,6 +89,17 @@ fn names(pid: libc::pid_t) -> [CString; 3] {
         .map(|name| CString::new(name).expect("no NUL"))
 }
 
+/// Removes the queues that tests have left which were killed. Returns how many there were.
+pub fn clean() -> usize {
+    let most = read_to_string("/proc/sys/kernel/pid_max").ok();
+    let most = most.and_then(|text| text.trim().parse().ok()).unwrap_or(1 << 22);
+    let is_removed = |name: &CString| {
+        // SAFETY: a string that is longer than the slash. (The spy notes the calls of mq_unlink.)
+        unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr().add(1)) == 0 }
+    };
+    (1..=most).map(|pid| names(pid).iter().filter(|name| is_removed(name)).count()).sum()
+}
+
 /// Whether a name is that of this test.
 pub(crate) fn is_own(name: &CStr) -> bool {
     names(std::process::id() as libc::pid_t).iter().any(|own| own.as_c_str() == name)

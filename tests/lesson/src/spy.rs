@@ -126,8 +126,10 @@ fn look_for_a_limit() {
     let number = errno();
     let why = match number {
         libc::ENOSYS => "this kernel or sandbox has no POSIX message queues",
-        libc::EMFILE => "this user has too many queues (ulimit -q): remove some in /dev/mqueue",
-        libc::ENOSPC => "the system has too many queues: remove some in /dev/mqueue",
+        libc::EMFILE => {
+            "this user has too many queues (ulimit -q). To remove those of the course: --clean"
+        }
+        libc::ENOSPC => "the system has too many queues. To remove those of the course: --clean",
         _ => return,
     };
     let (name, flags) = (other_name(), libc::O_RDWR | libc::O_CREAT);
