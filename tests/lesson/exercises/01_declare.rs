@@ -16,7 +16,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use lesson::judge::{code, errno, judge, name, queue_name};
+use lesson::judge::{code, errno, has_none, judge, name, queue_name};
 use lesson::{libc, spy};
 
 // ---- your code ----
@@ -82,6 +82,8 @@ fn main() {
             for name in ["mq_open", "mq_close", "mq_unlink"] {
                 let is_declared = code().contains(&format!("fn{name}("));
                 assert!(is_declared, "declare {name} yourself: that of `libc` is for comparison");
+                let why = format!("call your own {name}, not that of `libc`");
+                has_none(&code(), &[&format!("libc::{name}(")], &why);
                 let is_compared = code().contains(&format!("[libc::{name},{name}"));
                 assert!(is_compared, "uncomment the last lines: {name} is not compared");
             }
@@ -92,7 +94,10 @@ fn main() {
             ] {
                 assert!(code().contains(line), "the last lines are not as they were: {line}");
             }
-            let has_pointer = ["null", "mq_attr"].iter().any(|word| code().contains(word));
+            let is_pointer = ["null::<", "null_mut::<", "mq_attr", "as*const", "as*mut"];
+            let has_pointer = is_pointer.iter().any(|word| code().contains(word));
+            let why = "of the last two arguments the mode is a c_uint, and the other a pointer";
+            has_none(&code(), &["i64", "u64", "isize", "usize"], why);
             assert!(has_pointer, "the last argument is no pointer: 0 is an int, of half its size");
         }),
     ])

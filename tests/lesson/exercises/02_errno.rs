@@ -9,9 +9,9 @@
 use std::ffi::{CStr, c_int};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use lesson::judge::{errno, judge, name, queue_name, show};
+use lesson::judge::{code, errno, has_none, judge, name, queue_name, show};
 use lesson::learned::queue;
-use lesson::libc;
+use lesson::{libc, spy};
 
 static LOGGED: AtomicUsize = AtomicUsize::new(0);
 
@@ -35,10 +35,19 @@ fn main() {
             let first = queue(0, 8192);
             log("leaves an errno behind");
             let second = open(&queue_name());
+            let is_late = matches!(second, Err(libc::ENOTTY | libc::EBADF));
+            assert!(
+                !is_late,
+                "mq_open succeeded, and you returned {}: errno says something only after -1",
+                show(&second)
+            );
             assert!(second.is_ok_and(|mqd| mqd > first), "it was not opened: {}", show(&second));
             // SAFETY: reads flags.
             let flags = unsafe { libc::fcntl(second.unwrap_or(-1), libc::F_GETFL) };
             assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            assert!(flags & libc::O_NONBLOCK == 0, "it was opened with O_NONBLOCK: nobody asked");
+            let opened = spy::count("mq_open") - 1;
+            assert!(opened == 1, "it was opened {opened} times: the others stay open");
             assert!(LOGGED.load(SeqCst) == 1, "it was opened, and `log` was called all the same");
             // SAFETY: closes standard input, so that the next descriptor is 0.
             unsafe { libc::close(0) };
@@ -57,6 +66,9 @@ fn main() {
                 ),
                 Err(libc::ENOENT) => {}
                 Err(1 | -1) => panic!("-1 only says that it failed: the number is in errno"),
+                Err(number) if number < 0 => {
+                    panic!("{number}: errno is positive, return it as it is")
+                }
                 Err(number) => panic!(
                     "the error is {}, not {}: between the failure and the look at errno there was \
                      another call",
@@ -65,8 +77,17 @@ fn main() {
                 ),
             }
             assert!(LOGGED.load(SeqCst) > 0, "it failed, and `log` was not called");
+            let why = "to_bytes() is a slice without the NUL, and C reads up to one: name.as_ptr()";
+            has_none(&code(), &["to_bytes().as_ptr"], why);
             let found = open(c"no-slash");
             assert!(found == Err(libc::EINVAL), "a bad name: {}, not EINVAL", show(&found));
+            spy::answer(|call| (call.name == "mq_open").then_some(Err(libc::EMFILE)));
+            let found = open(c"/tea");
+            assert!(
+                found == Err(libc::EMFILE),
+                "{}, not EMFILE: return errno, whatever it is",
+                show(&found)
+            );
         }),
     ])
 }

@@ -11,7 +11,7 @@
 
 use std::ffi::{CStr, c_int, c_long};
 
-use lesson::judge::{code, errno, judge, name, queue_name};
+use lesson::judge::{code, errno, has_none, judge, name, queue_name};
 use lesson::{libc, spy};
 
 // ---- your code ----
@@ -38,12 +38,18 @@ fn main() {
                  reserved"
             );
             let code = code();
-            let (before, fields) = code.split_once("structMqAttr{").unwrap_or_default();
+            let (before, fields) = code.split_once("structMqAttr").unwrap_or_default();
             assert!(before.contains("repr(C"), "without `#[repr(C)]`, Rust may reorder the fields");
-            let fields = fields.split('}').next().unwrap_or("");
-            let has_int =
-                [":c_int", ":i32", ":c_uint", ":u32"].iter().any(|int| fields.contains(int));
-            assert!(!has_int, "all fields are longs, not ints, even where the size is right");
+            let end = if fields.starts_with('{') { '}' } else { ')' };
+            let fields = fields.split(end).next().unwrap_or("");
+            let others = ["c_int", "i32", "c_uint", "u32", "ulong", "u64", "usize"];
+            has_none(
+                fields,
+                &others,
+                "all fields are longs, not ints, even where the size is right",
+            );
+            let is_aligned = align_of::<MqAttr>() == align_of::<libc::mq_attr>();
+            assert!(is_aligned, "C aligns it as a long, and a packed struct is not aligned");
             if let (Some(flags), Some(current)) =
                 (fields.find("mq_flags"), fields.find("mq_curmsgs"))
             {
@@ -53,7 +59,10 @@ fn main() {
         ("a proof at compile time", || {
             let proof = code().split_once("const_:()=").map(|(_, rest)| rest.to_string());
             let proof = proof.unwrap_or_else(|| panic!("there is no line `const _: () = ...`"));
-            let has_size = proof.starts_with("assert!(") && proof.contains("size_of::<MqAttr>()");
+            let proof = proof.trim_start_matches('{').split(';').next().unwrap_or("");
+            let has_size = proof.starts_with("assert!(") && proof.contains("==");
+            let has_size = has_size && proof.contains("size_of::<MqAttr>()");
+            let has_size = has_size && proof.matches("MqAttr").count() == 1; // no tautology
             assert!(has_size, "it does not prove that size_of::<MqAttr>() is that of C");
         }),
         ("create", || {
@@ -77,6 +86,7 @@ fn main() {
                  fields are in another order, or another address was passed"
             );
             assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            assert!(flags & libc::O_NONBLOCK == 0, "it was opened with O_NONBLOCK: nobody asked");
             // SAFETY: a stat is made of integers; fstat(2) writes one.
             let mode = unsafe {
                 let mut stat: libc::stat = std::mem::zeroed();
@@ -84,6 +94,13 @@ fn main() {
                 stat.st_mode & 0o777
             };
             assert!(mode == 0o600, "its mode is 0o{mode:o}, not 0o600");
+            let why = "`uninit().assume_init()` is a struct of anything: undefined behaviour";
+            has_none(&code(), &["uninit().assume_init()"], why);
+            // SAFETY: the caller's attributes, of which the second is mq_maxmsg.
+            spy::answer(|call| Some(Ok(unsafe { *(call.arguments[3] as *const [isize; 2]) }[1])));
+            let given = create(&queue_name(), 1000, 8);
+            assert!(given == 1000, "maxmsg 1000 became {given}: the kernel says what is too many");
+            spy::answer(|_| None);
             let again = create(&queue_name(), 5, 100);
             assert!(
                 again == -1,

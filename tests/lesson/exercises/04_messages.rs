@@ -16,7 +16,7 @@
 
 use std::ffi::{c_char, c_int, c_uint};
 
-use lesson::judge::{code, errno, judge, name};
+use lesson::judge::{code, code_of, errno, has_none, judge, name};
 use lesson::learned::queue;
 use lesson::{libc, spy};
 
@@ -58,6 +58,11 @@ fn main() {
             let (short, error) = (receive(mqd, &mut [0; 255]), errno());
             let is_refused = short == -1 && error == libc::EMSGSIZE;
             assert!(is_refused, "C was told another length than the buffer's");
+            let (empty, error) = (receive(mqd, &mut []), errno());
+            let is_refused = empty == -1 && error == libc::EMSGSIZE;
+            assert!(is_refused, "an empty buffer: {empty}, {}, not -1, EMSGSIZE", name(error));
+            let none = receive(mqd, &mut [0; 256]);
+            assert!(none == -1, "there is no message: {none}, but C returned -1");
         }),
         ("a descriptor that is not open", || {
             let found = (send(-1, b"tea") as isize, receive(-1, &mut [0]));
@@ -80,21 +85,21 @@ fn main() {
             for name in ["mq_timedsend", "mq_timedreceive"] {
                 let is_declared = code().contains(&format!("fn{name}("));
                 assert!(is_declared, "declare {name} yourself: that of `libc` is for comparison");
+                let why = format!("call your own {name}, not that of `libc`");
+                has_none(&code(), &[&format!("libc::{name}(")], &why);
+                has_none(&code(), &["cfg("], "a comparison under #[cfg] may not be compiled");
                 let is_compared = code().contains(&format!("[libc::{name},{name}"));
                 assert!(is_compared, "uncomment both: {name} is not compared");
             }
         }),
         ("the pointer to the buffer", || {
-            let code = code();
-            let receive = code.split_once("fnreceive(mqd:c_int").map_or("", |(_, rest)| rest);
-            let receive = receive.split("}fn").next().unwrap_or("");
-            let is_const = [".as_ptr()", "cast_mut()", "*constu8as*mut", "*constc_charas*mut"];
-            let is_const = is_const.iter().any(|text| receive.contains(text));
-            assert!(
-                !is_const,
-                "C writes through it, but `as_ptr` promises that nobody does: undefined behaviour, \
-                 whatever it is cast to. `as_mut_ptr` is for that"
-            );
+            let receive = code_of("receive");
+            let why = "C writes through it, but `as_ptr` promises that nobody does: undefined \
+                       behaviour, whatever it is cast to. `as_mut_ptr` is for that";
+            has_none(&receive, &[".as_ptr().cast", ".as_ptr()as", "cast_mut()"], why);
+            has_none(&receive, &["*constu8as*mut", "*constc_charas*mut"], why);
+            let is_mut = ["as_mut_ptr", "&rawmut*", "from_mut(", "as*mut[u8]"];
+            assert!(is_mut.iter().any(|word| receive.contains(word)), "{why}");
         }),
     ])
 }

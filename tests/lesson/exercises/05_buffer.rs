@@ -9,7 +9,7 @@
 
 use std::ffi::c_int;
 
-use lesson::judge::{errno, judge, show};
+use lesson::judge::{code, errno, has_none, judge, show};
 use lesson::learned::{queue, remove, send};
 use lesson::{libc, spy};
 
@@ -82,18 +82,40 @@ fn main() {
                 "mq_receive" if call.arguments[2] < 2_000_000 => Some(Err(libc::EMSGSIZE)),
                 _ => None,
             });
+            let limit = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
+            // SAFETY: the limit of this process's memory is read.
+            unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
             check(receive(mqd), b"tea", 2_000_000);
+            for i in 1..150 {
+                send(mqd, b"tea");
+                let is_received = receive(mqd).is_ok();
+                assert!(is_received, "after {i} messages no memory is left: it is never freed");
+            }
         }),
         ("no message", || {
-            let found = receive(queue(libc::O_NONBLOCK, 10));
+            let mqd = queue(libc::O_NONBLOCK, 10);
+            spy::calls();
+            let found = receive(mqd);
+            assert!(spy::count("mq_getattr") > 0, "ask the queue for its mq_msgsize: mq_getattr");
             let is_right = found == Err(libc::EAGAIN);
             assert!(
                 is_right,
                 "{}, not EAGAIN: -1 is no length: look before you use it",
                 show(&found)
             );
+            spy::calls();
             let found = receive(-1);
             assert!(found == Err(libc::EBADF), "a bad descriptor: {}, not EBADF", show(&found));
+            let is_checked = spy::count("mq_receive") == 0;
+            assert!(is_checked, "mq_getattr failed, and mq_receive was called: look at its result");
+            spy::answer(|call| (call.name.ends_with("receive")).then_some(Err(libc::EINTR)));
+            let found = receive(mqd);
+            assert!(found == Err(libc::EINTR), "an interrupted wait: {}, not EINTR", show(&found));
+            let code = code();
+            has_none(&code, &["as_ptr()"], "C writes to the buffer: `as_mut_ptr` is for that");
+            let place = |word| code.find(word);
+            let is_early = place("set_len").is_some_and(|at| Some(at) < place("receive(mqd,"));
+            assert!(!is_early, "set_len before C has written: the bytes are not initialised");
         }),
     ])
 }

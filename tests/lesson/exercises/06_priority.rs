@@ -14,7 +14,7 @@
 
 use std::ffi::{c_int, c_uint};
 
-use lesson::judge::{code, errno, judge, name, show};
+use lesson::judge::{code_of, errno, has_none, judge, name, show};
 use lesson::learned::{self, queue};
 use lesson::libc;
 
@@ -57,8 +57,13 @@ fn main() {
             }
         }),
         ("the pointer to the priority", || {
-            let is_const = code().contains("&rawconstpriority");
-            assert!(!is_const, "C writes through it, so it is `&raw mut`, whatever it is cast to");
+            let receive = code_of("receive");
+            let why = "C writes through it, so it is `&raw mut`, whatever it is cast to";
+            has_none(&receive, &["&rawconstpriority"], why);
+            has_none(&receive, &["as_ptr()"], "C writes to the buffer: `as_mut_ptr` is for that");
+            let casts = receive.matches(".cast").count() + receive.matches("as*").count();
+            let why = "the address of a c_uint needs no cast: it hides that the type is another";
+            assert!(casts <= 1, "{why}");
         }),
         ("errors", || {
             let mqd = queue(libc::O_NONBLOCK, 8192);
@@ -66,6 +71,12 @@ fn main() {
             assert!(sent == Err(libc::EINVAL), "priority 32768: {}, not EINVAL", show(&sent));
             let found = receive(mqd);
             assert!(found == Err(libc::EAGAIN), "no message: {}, not EAGAIN", show(&found));
+            let (sent, found) = (send(-1, b"tea", 0), receive(-1));
+            assert!(sent == Err(libc::EBADF), "a bad descriptor: {}, not EBADF", show(&sent));
+            assert!(found == Err(libc::EBADF), "a bad descriptor: {}, not EBADF", show(&found));
+            assert!(send(mqd, b"", 1) == Ok(()), "a message of no bytes was not sent");
+            let found = receive(mqd);
+            assert!(found == Ok((vec![], 1)), "a message of no bytes: {}", show(&found));
         }),
         ("an urgent message", || {
             let mqd = queue(libc::O_NONBLOCK, 8192);
@@ -82,6 +93,7 @@ fn main() {
                 &[('a', 0), ('b', 0), ('c', 0)][..],
                 &[('a', 0), ('b', 1), ('c', 2)],
                 &[('a', 5), ('b', 9), ('c', 5), ('d', 9)],
+                &[('a', 1), ('b', 256)],
                 &[('a', 32767), ('b', 0), ('c', 32767), ('d', 1)],
                 &[],
             ] {

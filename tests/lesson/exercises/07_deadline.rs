@@ -45,8 +45,8 @@ fn main() {
             }
         }),
         ("tv_sec", || {
-            for milliseconds in (0..5000).step_by(50).chain([999, 1001, 86_400_000]) {
-                for nanoseconds in [0, 1_000_000, 500_000_000, 999_000_000] {
+            for milliseconds in (0..5000).step_by(50).chain([999, 1001, 86_400_000, 1 << 32]) {
+                for nanoseconds in [0, 1_000_000, 500_000_000, 999_000_000, 999_999_000] {
                     let now = 1_700_000_000_000_000_000 + nanoseconds;
                     let it = deadline_at(now, milliseconds);
                     let away = it.tv_sec * 1000 + it.tv_nsec / 1_000_000 - now / 1_000_000;
@@ -54,6 +54,9 @@ fn main() {
                         away.abs_diff(milliseconds as i64) <= 1,
                         "deadline({milliseconds}) is {away} ms away: count from now, and carry"
                     );
+                    let right = now + milliseconds as i64 * 1_000_000;
+                    let early = right - it.tv_sec * 1_000_000_000 - it.tv_nsec;
+                    assert!(early <= 0, "deadline({milliseconds}) is {early} ns too early");
                 }
             }
             spy::set_clock(0);

@@ -36,8 +36,15 @@ fn main() {
             );
             let (judges, mqd) = (queue(0, 8192), open(&queue_name()));
             assert!(mqd >= 0, "open failed: {}", name(errno()));
+            let opened = spy::count("mq_open") - 1;
+            assert!(opened == 1, "it was opened {opened} times: the others stay open");
+            // SAFETY: reads flags.
+            let flags = unsafe { libc::fcntl(mqd, libc::F_GETFL) };
+            let is_readable = flags & libc::O_ACCMODE != libc::O_WRONLY;
+            assert!(is_readable, "it was not opened for receiving: O_RDONLY, or O_RDWR");
             let found = take(mqd);
             assert!(found == Ok(None), "{}: an empty queue is Ok(None)", show(&found));
+            assert!(flags & libc::O_NONBLOCK != 0, "it was opened without O_NONBLOCK");
             for message in [b"tea".as_slice(), b"", b"for two"] {
                 send(judges, message);
             }
@@ -57,14 +64,21 @@ fn main() {
             );
         }),
         ("open", || {
-            let mqd = open(&queue_name());
+            let (mqd, error) = (open(&queue_name()), errno());
             assert!(mqd == -1, "a queue that does not exist was opened: leave O_CREAT out");
+            let error = name(error);
+            let why = "after mq_open another call has changed errno";
+            assert!(error == name(libc::ENOENT), "{error}, not ENOENT: {why}");
         }),
         ("an error", || {
             if_it_hangs("it asks again and again after an error");
-            for error in [libc::EBADF, libc::EMSGSIZE, libc::EINTR, libc::EINVAL] {
+            use libc::{EBADF, EINTR, EINVAL, EMSGSIZE, ENOMEM, ETIMEDOUT};
+            for error in [EBADF, EMSGSIZE, EINTR, EINVAL, ETIMEDOUT, ENOMEM] {
                 spy::answer(move |_| Some(Err(error)));
+                spy::calls();
                 let found = take(1000);
+                let calls = spy::calls().len();
+                assert!(calls == 1, "{calls} calls where `receive` is to be called once");
                 assert!(
                     found == Err(error),
                     "{} was taken for {}. Only EAGAIN means empty",

@@ -13,7 +13,7 @@
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use lesson::judge::{if_it_hangs, judge, must_panic};
+use lesson::judge::{code, has_none, if_it_hangs, judge, must_panic};
 use lesson::learned::{queue, receive, send};
 use lesson::{libc, spy};
 
@@ -51,6 +51,15 @@ fn main() {
                 libc::sigaction(libc::SIGUSR2, std::ptr::null(), &raw mut action);
                 action
             };
+            let why = "a sigaction that is not initialised: its mask may block anything";
+            has_none(&code(), &["uninit().assume_init()"], why);
+            // SAFETY: a set is made of integers; it is written.
+            let is_blocked = unsafe {
+                let mut set: libc::sigset_t = std::mem::zeroed();
+                libc::sigprocmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set);
+                libc::sigismember(&raw const set, libc::SIGTERM) == 1
+            };
+            assert!(!is_blocked, "it blocks other signals: SIGTERM cannot end the program");
             let is_stop = action.sa_sigaction == stop as extern "C" fn(c_int) as usize;
             assert!(is_stop, "the signal that was given to `install` does not call `stop`");
             let has = |flag| action.sa_flags & flag != 0;
@@ -78,6 +87,8 @@ fn main() {
                 }
             }
             let found = receive_or_stop(mqd);
+            let calls = spy::count("mq_receive");
+            assert!(calls <= 3, "mq_receive was called {calls} times in one wait: the call waits");
             assert!(found.is_none(), "{found:?} came, and nothing was sent");
             assert!(STOP.load(SeqCst), "STOP was set, and is not any more: others look at it, too");
             if_it_hangs("it waits although STOP is set: look at it before each call");
@@ -105,8 +116,11 @@ fn main() {
         ("another program's signal: EINTR, and STOP is not set", || {
             let mqd = queue(libc::O_NONBLOCK, 8192);
             send(mqd, b"tea");
-            let mut is_first = true;
-            spy::answer(move |_| std::mem::take(&mut is_first).then_some(Err(libc::EINTR)));
+            let mut left = 3;
+            spy::answer(move |_| {
+                left -= 1;
+                (left >= 0).then_some(Err(libc::EINTR))
+            });
             let found = receive_or_stop(mqd);
             assert!(found.is_some(), "EINTR alone is no stop: look at STOP, and call again");
         }),
@@ -114,6 +128,11 @@ fn main() {
             if_it_hangs("it calls again and again after EBADF: only EINTR is a reason");
             let none = || drop(receive_or_stop(-1));
             must_panic(none, "EBADF was taken for STOP: panic, for it is a bug");
+        }),
+        ("an error that is not EINTR", || {
+            if_it_hangs("it calls again and again after EAGAIN: only EINTR is a reason");
+            spy::answer(|_| Some(Err(libc::EAGAIN)));
+            must_panic(|| drop(receive_or_stop(0)), "EAGAIN was taken for STOP: panic");
         }),
     ])
 }

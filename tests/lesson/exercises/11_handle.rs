@@ -11,7 +11,7 @@
 
 use std::ffi::{CStr, c_int};
 
-use lesson::judge::{errno, judge, queue_name, show};
+use lesson::judge::{errno, if_it_hangs, judge, queue_name, show};
 use lesson::learned;
 use lesson::{libc, spy};
 
@@ -58,12 +58,24 @@ fn main() {
             let (first, second) = (open(), open());
             // SAFETY: reads flags.
             let flags = unsafe { libc::fcntl(second.0, libc::F_GETFL) };
-            let mode = spy::calls()[0].arguments[2];
+            let mode = spy::calls().into_iter().map(|call| call.arguments);
+            let mode = mode.filter(|all| all[1] as c_int & libc::O_CREAT != 0).map(|all| all[2]);
+            let mode = mode.last().unwrap_or(0);
             assert!(mode == 0o600, "its mode is 0o{mode:o}, not 0o600");
             assert!(first.0 != second.0, "two handles have one descriptor");
+            assert!(second.0 == first.0 + 1, "between two opens a descriptor was left open");
+            assert!(flags & libc::O_NONBLOCK == 0, "it was opened with O_NONBLOCK: nobody asked");
             assert!(flags & libc::O_ACCMODE == libc::O_RDWR, "it was not opened with O_RDWR");
+            learned::send(first.0, b"tea");
+            // SAFETY: sets a flag, so that nothing waits.
+            unsafe { libc::fcntl(second.0, libc::F_SETFL, libc::O_NONBLOCK) };
+            let is_same = learned::receive(second.0).is_ok();
+            assert!(is_same, "the queue was replaced: one that exists is to be opened");
             let bad = Queue::open(c"no-slash").map(|queue| queue.0);
             assert!(bad == Err(libc::EINVAL), "a bad name: {}, not EINVAL", show(&bad));
+            spy::answer(|call| (call.name == "mq_open").then_some(Err(libc::EACCES)));
+            let bad = Queue::open(&queue_name()).map(|queue| queue.0);
+            assert!(bad == Err(libc::EACCES), "{}, not EACCES: return errno", show(&bad));
         }),
         ("drop", || {
             // SAFETY: closes standard input, so that the next descriptor is 0, which is a good one.
@@ -95,6 +107,14 @@ fn main() {
             );
             let closes = spy::count("mq_close");
             assert!(closes == 1, "closed {closes} times: also when it fails, Drop must not run");
+        }),
+        ("a close that is interrupted", || {
+            let why = "closed again after EINTR: on Linux the descriptor is gone";
+            if_it_hangs(why);
+            spy::answer(|call| (call.name == "mq_close").then_some(Err(libc::EINTR)));
+            let found = Queue(1000).close();
+            assert!(found == Err(libc::EINTR), "{}, not EINTR", show(&found));
+            assert!(spy::count("mq_close") == 1, "{why}");
         }),
         ("one owner", || {
             assert!(!Is::<Queue>::CLONE, "a clone is a second owner, and closes it a second time");

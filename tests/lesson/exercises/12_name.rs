@@ -35,7 +35,7 @@ fn main() {
     judge(&[
         ("good names", || {
             let long = [b"/", [b'x'; 255].as_slice()].concat();
-            for name in [&b"/tea"[..], b"/\xff", b"/...", b"/a b", &long] {
+            for name in [&b"/tea"[..], b"/\xff", b"/...", b"/a b", b"/tea\n", b"/a\\b", &long] {
                 let shown = shown(name);
                 trying(&shown);
                 let made = queue_name(name);
@@ -58,6 +58,7 @@ fn main() {
                 (b"/tea\0", NUL),
                 (b"/\0", NUL),
                 (&long, LONG),
+                (&[b"/", [b'x'; 1000].as_slice()].concat(), LONG),
                 (&[b"/", "\u{e9}".repeat(128).as_bytes()].concat(), LONG),
             ] {
                 let shown = shown(name);

@@ -14,7 +14,7 @@
 use std::arch::asm;
 use std::ffi::{CStr, c_int};
 
-use lesson::judge::{if_it_hangs, judge, queue_name, show};
+use lesson::judge::{code, code_of, has_none, if_it_hangs, judge, queue_name, show};
 use lesson::learned::{open, queue};
 use lesson::libc;
 
@@ -40,6 +40,11 @@ fn receive(mqd: c_int, buffer: &mut [u8], priority: &mut u32) -> Result<usize, c
 fn main() {
     judge(&[
         ("values in rcx and r11: the compiler must know that `syscall` overwrites them", || {
+            let is_hidden = code().contains("movr10") && !code().contains("(\"r10\")");
+            assert!(
+                !is_hidden,
+                "your `mov` overwrites r10, and the compiler, which may use it, is not told: in(\"r10\")"
+            );
             let (a, b, c, d): (u64, u64, u64, u64);
             // SAFETY: these touch their operands only; getpid(2) has no arguments.
             unsafe {
@@ -63,6 +68,13 @@ fn main() {
                 "{}: decode a negated errno, and pass no slash",
                 show(&result)
             );
+            // SAFETY: the name is a string; lseek(2) involves no memory.
+            let fd = unsafe { libc::memfd_create(c"tea".as_ptr(), 0) };
+            let at = unsafe { syscall(libc::SYS_lseek as usize, [fd as usize, 1 << 32, 0, 0, 0]) };
+            assert!(at == 1 << 32, "{at}, not 4294967296: the result has 64 bits");
+            has_none(&code(), &["libc::syscall("], "that is a function of the C library: use asm!");
+            let why = "the kernel writes through it: `as_mut_ptr`, `&raw mut`";
+            has_none(&code_of("receive"), &[".as_ptr()", "&rawconst*", "priorityas*const"], why);
             let again = unlink(&queue_name());
             assert!(
                 again == Err(libc::ENOENT),
@@ -83,7 +95,9 @@ fn main() {
             let bad = receive(-1, &mut [0; 100], &mut 0);
             assert!(bad == Err(libc::EBADF), "{}: -4095 to -1 is an error, no length", show(&bad));
             // SAFETY: the message is read, given with its length.
-            unsafe { libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 7) };
+            unsafe {
+                libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 0x707);
+            }
             let short = receive(mqd, &mut [0; 99], &mut 0);
             let is_right = short == Err(libc::EMSGSIZE);
             assert!(
@@ -101,7 +115,11 @@ fn main() {
                 is_seen,
                 "the compiler believes the buffer unchanged: no `nomem`, no `readonly`"
             );
-            assert!(priority == 7, "the priority is {priority}: argument 4 goes into r10");
+            assert!(priority == 0x707, "the priority is {priority}: argument 4 goes into r10");
+            // SAFETY: no byte is read.
+            unsafe { libc::mq_send(mqd, b"".as_ptr().cast(), 0, 0) };
+            let empty = receive(mqd, &mut [0; 100], &mut 0);
+            assert!(empty == Ok(0), "a message of no bytes: {}, not Ok(0)", show(&empty));
         }),
         ("receive, before there is a message", || {
             let (mqd, mut buffer) = (queue(0, 100), [0_u8; 100]);

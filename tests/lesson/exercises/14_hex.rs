@@ -6,7 +6,7 @@
 //! Read: `Digest` in the documentation of the crate md5, and src/chat/message.rs.
 
 use lesson::heap::allocations;
-use lesson::judge::{judge, trying};
+use lesson::judge::{code, has_none, judge, trying};
 use lesson::md5::{Digest, Md5};
 
 // ---- your code ----
@@ -21,6 +21,10 @@ fn main() {
             for (message, expected) in [
                 (&b""[..], b"d41d8cd98f00b204e9800998ecf8427e"),
                 (b"Sun Nov 22 23:42:00 2026", b"c2419eeaa6112df282c2d1ed30815f05"),
+                (b"tea\0\0pot", b"80a632a623429adff471570e6b21519e"),
+                (b"tea \n", b"90fbb5ad47e600cc922fd35cf3bbe9d7"),
+                (b"\xff\xfe", b"f3b25701fe362ec84616a93a45ce9998"),
+                (&[b'x'; 200], b"30a83621ce5422fbdfdd539777458c78"),
                 (b"d41d8cd98f00b204e9800998ecf8427e", b"74be16979710d4c4e7c6647856088456"),
             ] {
                 let expected = str::from_utf8(expected).unwrap();
@@ -42,6 +46,9 @@ fn main() {
             }
         }),
         ("the heap", || {
+            has_none(&code(), &["staticmut"], "two threads would write to one array");
+            let why = "an array that is not initialised: undefined behaviour";
+            has_none(&code(), &["uninit().assume_init()"], why);
             let before = allocations();
             std::hint::black_box(answer(b"tea"));
             let times = allocations() - before;

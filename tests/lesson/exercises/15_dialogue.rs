@@ -55,7 +55,11 @@ fn main() {
             check(&mut it, b"time", Own, "its own message is no reply: the peer has not taken it");
             check(&mut it, b"time", Own, "its own message may come several times");
             let (upper, longer) = (reply.to_ascii_uppercase(), [&reply[..], b"0"].concat());
-            let wrong: [&[u8]; 6] = [b"tea", b"", b"tim", &upper, &longer, &reply[..31]];
+            let (line, string) = ([&reply[..], b"\n"].concat(), [&reply[..], b"\0"].concat());
+            let mut near = reply.clone();
+            near[31] ^= 1;
+            let wrong: [&[u8]; 9] =
+                [&line, &string, &near, b"tea", b"", b"tim", &upper, &longer, &reply[..31]];
             for message in wrong {
                 let why = format!(
                     "only the md5 of its last message is the reply, not {:?}",
@@ -66,6 +70,16 @@ fn main() {
             assert!(it.own == b"time", "a corrupted message was answered");
             check(&mut it, &reply, Reply, "the md5 of its last message is the reply");
             assert!(it.own == hex(&reply), "the answer to a reply is its md5");
+            check(&mut it, b"time", Corrupted, "only what was sent last is its own message");
+            let mut empty = Dialogue::premise(b"");
+            check(
+                &mut empty,
+                b"x",
+                Corrupted,
+                "premise does not accept any message, even if its first is empty",
+            );
+            let mut bytes = Dialogue::premise(b"\xff");
+            check(&mut bytes, b"\xfe", Corrupted, "messages are bytes, no text");
             check(&mut it, &reply, Corrupted, "a reply that came twice was accepted twice");
         }),
         ("conclusion", || {

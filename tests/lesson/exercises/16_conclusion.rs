@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, OnceLock};
 
-use lesson::judge::{command, if_it_hangs, judge, name, queue_name};
+use lesson::judge::{command, if_it_hangs, judge, judge_first, name, queue_name};
 use lesson::learned::{self, hex, queue, send};
 use lesson::spy;
 use lesson::toolchain::program;
@@ -60,8 +60,7 @@ fn rehearse(messages: Vec<Vec<u8>>, iterations: u64) -> (bool, Vec<Vec<u8>>) {
 }
 
 fn main() {
-    PREMISE.set(program("premise")).unwrap(); // not in a test, because it may have to be compiled
-    judge(&[
+    judge_first(&[
         ("a rehearsal, in which each own message comes back twice", || {
             let mut digests = vec![b"the time".to_vec()];
             for i in 0..6 {
@@ -71,6 +70,8 @@ fn main() {
             let messages = [time, a, a, b, c, c, d].map(Vec::clone).to_vec();
             let (is_good, sent) = rehearse(messages, 3);
             let yields = spy::count("sched_yield");
+            let calls: Vec<_> = spy::calls().iter().map(|call| call.name).collect();
+            let too_early = calls.windows(2).any(|two| two == ["mq_receive", "sched_yield"]);
             let right = [a, a, a, c, c, c, e].map(Vec::clone);
             assert!(sent.starts_with(&right[..1]), "the first answer is not the md5 of the time");
             assert!(is_good, "a right message was refused");
@@ -81,36 +82,63 @@ fn main() {
                 "3 replies are to be answered, each once: own messages do not count"
             );
             assert!(
+                !too_early,
+                "it yielded before it sent the message back: premise finds nothing"
+            );
+            assert!(
                 yields >= 4,
                 "4 own messages came back, and it yielded {yields} times: std::thread::yield_now"
             );
         }),
         ("a wrong message", || {
             let (time, other) = (b"the time".to_vec(), hex(b"tea"));
-            for wrong in [b"nonsense".to_vec(), other, vec![], time.clone()] {
-                let own = hex(&time);
+            let own = hex(&time);
+            let (mut near, line) = (hex(&own), [&hex(&own)[..], b"\n"].concat());
+            near[31] ^= 1;
+            for wrong in [b"nonsense".to_vec(), other, vec![], time.clone(), near, line] {
                 let (is_good, sent) = rehearse(vec![time.clone(), wrong, hex(&own)], 2);
                 assert!(!is_good, "nonsense was accepted: compare it with the md5 of yours");
-                assert!(sent == [own], "nonsense was answered, or sent back, and then refused");
+                assert!(
+                    sent == [own.clone()],
+                    "nonsense was answered, or sent back, and then refused"
+                );
             }
         }),
-        ("a thousand iterations with premise", || {
-            if_it_hangs("nothing more comes: answer each message, and send your own back");
-            let mut premise = command(PREMISE.get().unwrap());
-            premise.arg(format!("MESSAGE_QUEUE_NAME={}", queue_name().to_str().unwrap()));
-            premise.args(["TIMEOUT=2", "WAIT=block"]);
-            let premise = premise.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-            let premise = premise.expect("premise can be started");
-            let mqd = loop {
-                match learned::open() {
-                    -1 => std::thread::yield_now(), // it is not there yet
-                    mqd => break mqd,
-                }
-            };
-            assert!(talk(mqd, 1000), "a message of premise was refused");
-            let output = premise.wait_with_output().expect("premise ends");
-            let error = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "premise failed: {}", error.trim());
+        ("an own message of before", || {
+            let time = b"the time".to_vec();
+            let (own, reply) = (hex(&time), hex(&hex(&time)));
+            let (is_good, _) = rehearse(vec![time, reply, own], 3);
+            assert!(!is_good, "only what was sent last is its own message");
         }),
-    ])
+        ("70,000 iterations, and an own message that comes 1,000 times", || {
+            let mut messages = vec![b"the time".to_vec()];
+            for i in 1..70_000 {
+                messages.push(hex(&hex(&messages[i - 1])));
+            }
+            let own = hex(&messages[0]);
+            messages.splice(1..1, vec![own; 1000]);
+            let (is_good, sent) = rehearse(messages, 70_000);
+            assert!(is_good, "a right message was refused: an own message may come often");
+            assert!(sent.len() == 71_000, "{} messages were sent, not 71000", sent.len());
+        }),
+    ]);
+    PREMISE.set(program("premise")).unwrap(); // not in a test, because it may have to be compiled
+    judge(&[("a thousand iterations with premise", || {
+        if_it_hangs("nothing more comes: answer each message, and send your own back");
+        let mut premise = command(PREMISE.get().unwrap());
+        premise.arg(format!("MESSAGE_QUEUE_NAME={}", queue_name().to_str().unwrap()));
+        premise.args(["TIMEOUT=2", "WAIT=block"]);
+        let premise = premise.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let premise = premise.expect("premise can be started");
+        let mqd = loop {
+            match learned::open() {
+                -1 => std::thread::yield_now(), // it is not there yet
+                mqd => break mqd,
+            }
+        };
+        assert!(talk(mqd, 1000), "a message of premise was refused");
+        let output = premise.wait_with_output().expect("premise ends");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "premise failed: {}", error.trim());
+    })])
 }

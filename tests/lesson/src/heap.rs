@@ -45,6 +45,7 @@ unsafe impl GlobalAlloc for Heap {
             if !memory.is_null() {
                 memory.write_bytes(UNUSED, layout.size());
             }
+            crate::spy::disturb_errno();
             memory
         }
     }

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // fork(2): a crash of the code under test must not be a crash of the judge
 
 use std::env::var_os;
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::fs::read_to_string;
 use std::io::{PipeWriter, Read, pipe};
 use std::os::fd::IntoRawFd;
@@ -44,6 +44,14 @@ pub const BROKEN: &str = "broken: ";
 /// pass. Otherwise it prints what is wrong with the first that does not.
 #[track_caller]
 pub fn judge(tests: &[(&str, fn())]) -> ! {
+    judge_first(tests);
+    println!("{PASSED}");
+    exit(0)
+}
+
+/// Runs tests before something that takes long. Returns if all pass.
+#[track_caller]
+pub fn judge_first(tests: &[(&str, fn())]) {
     let source = Location::caller().file();
     // After an interrupt from the keyboard only the child ends; this process still removes the queue.
     // SAFETY: no handler is installed.
@@ -57,17 +65,44 @@ pub fn judge(tests: &[(&str, fn())]) -> ! {
             exit(1);
         }
     }
-    println!("{PASSED}");
-    exit(0)
 }
 
 /// A queue name that no other process uses. The judge removes the queue.
 pub fn queue_name() -> CString {
-    name_of(std::process::id() as libc::pid_t)
+    names(std::process::id() as libc::pid_t)[0].clone()
 }
 
-fn name_of(pid: libc::pid_t) -> CString {
-    CString::new(format!("/lesson-{pid}")).expect("no NUL")
+/// Another such name.
+pub fn other_name() -> CString {
+    names(std::process::id() as libc::pid_t)[1].clone()
+}
+
+/// Another such name, of 200 bytes.
+pub fn long_name() -> CString {
+    names(std::process::id() as libc::pid_t)[2].clone()
+}
+
+/// The names that a test may use.
+fn names(pid: libc::pid_t) -> [CString; 3] {
+    let name = format!("/lesson-{pid}");
+    [name.clone(), format!("{name}-other"), format!("{name:x<200}")]
+        .map(|name| CString::new(name).expect("no NUL"))
+}
+
+/// Removes the queues that tests have left which were killed. Returns how many there were.
+pub fn clean() -> usize {
+    let most = read_to_string("/proc/sys/kernel/pid_max").ok();
+    let most = most.and_then(|text| text.trim().parse().ok()).unwrap_or(1 << 22);
+    let is_removed = |name: &CString| {
+        // SAFETY: a string that is longer than the slash. (The spy notes the calls of mq_unlink.)
+        unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr().add(1)) == 0 }
+    };
+    (1..=most).map(|pid| names(pid).iter().filter(|name| is_removed(name)).count()).sum()
+}
+
+/// Whether a name is that of this test.
+pub(crate) fn is_own(name: &CStr) -> bool {
+    names(std::process::id() as libc::pid_t).iter().any(|own| own.as_c_str() == name)
 }
 
 /// The number of the last error of this thread.
@@ -119,6 +154,25 @@ pub fn code() -> String {
     lines.flat_map(|line| line.chars().filter(|char| !char.is_whitespace())).collect()
 }
 
+/// The same of one of its functions, up to the brace that ends it.
+#[track_caller]
+pub fn code_of(function: &str) -> String {
+    let (code, begin) = (code(), format!("fn{function}("));
+    let mut depth = 0;
+    let is_inside = |char: &char| {
+        depth += i32::from(*char == '{') - i32::from(*char == '}');
+        *char != '}' || depth > 0
+    };
+    let rest = code.split_once(&begin).map_or("", |(_, rest)| rest);
+    rest.chars().take_while(is_inside).collect()
+}
+
+/// Fails with `sentence` if one of these words is in the code.
+#[track_caller]
+pub fn has_none(code: &str, words: &[&str], sentence: &str) {
+    assert!(!words.iter().any(|word| code.contains(word)), "{sentence}");
+}
+
 /// Ends this process where a reader of its output has gone, as other tools do.
 pub fn end_at_a_closed_pipe() {
     // SAFETY: no handler is installed.
@@ -161,6 +215,11 @@ pub fn must_panic(code: impl FnOnce(), sentence: &str) {
     report(FAILED, sentence);
 }
 
+/// Ends the test: it fails.
+pub(crate) fn fail(sentence: &str) {
+    report(FAILED, sentence);
+}
+
 /// Ends the test, because the judge cannot do its work. The learner is not to blame.
 pub fn broken(why: &str) -> ! {
     report(FAILED, &format!("{BROKEN}{why}"));
@@ -191,8 +250,10 @@ fn in_child(source: &'static str, test: fn()) -> Result<(), String> {
     };
     drop(writer);
     let (status, is_stuck) = wait(pid);
-    // SAFETY: the name is a string.
-    unsafe { libc::mq_unlink(name_of(pid).as_ptr()) };
+    for name in names(pid) {
+        // SAFETY: the name is a string.
+        unsafe { libc::mq_unlink(name.as_ptr()) };
+    }
     let mut reports = Vec::new();
     reader.read_to_end(&mut reports).map_err(|error| format!("{BROKEN}read(2): {error}"))?;
     let reports = String::from_utf8_lossy(&reports);

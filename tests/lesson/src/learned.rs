@@ -5,6 +5,7 @@
 use std::ffi::c_int;
 
 use crate::judge::{broken, errno, name, queue_name};
+use crate::spy::disturb_errno;
 use md5::{Digest, Md5};
 
 /// Opens the queue of this test, with further flags. If it is not there it is created, for 4 messages
@@ -18,15 +19,7 @@ pub fn queue(flags: c_int, msgsize: i64) -> c_int {
         libc::mq_open(queue_name().as_ptr(), flags, 0o600, &raw const attributes)
     };
     if mqd == -1 {
-        let why = match errno() {
-            libc::ENOSYS => "this kernel or sandbox has no POSIX message queues".into(),
-            libc::EMFILE => {
-                "this user has too many queues (ulimit -q): remove some in /dev/mqueue".into()
-            }
-            libc::ENOSPC => "the system has too many queues: remove some in /dev/mqueue".into(),
-            number => name(number),
-        };
-        broken(&format!("the judge cannot create a queue: {why}"));
+        broken(&format!("the judge cannot create a queue: {}", name(errno())));
     }
     mqd
 }
@@ -56,7 +49,11 @@ pub fn receive(mqd: c_int) -> Result<Vec<u8>, c_int> {
     let mut buffer = vec![0_u8; 8192];
     // SAFETY: at most 8192 bytes are written, into `buffer`.
     match unsafe { libc::mq_receive(mqd, buffer.as_mut_ptr().cast(), 8192, std::ptr::null_mut()) } {
-        -1 => Err(errno()),
+        -1 => {
+            let number = errno();
+            disturb_errno();
+            Err(number)
+        }
         length => Ok(buffer[..length as usize].to_vec()),
     }
 }

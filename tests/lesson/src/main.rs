@@ -14,7 +14,8 @@ usage: cargo run -p lesson [-- OPTION]
     --list          shows which exercises are done
     --hint NUMBER   what to think of; asked again, the call
     --solution NUMBER   one possible solution, once you have solved it or ask twice
-    --reset NUMBER  the exercise as it was at first; yours is kept as a .bak";
+    --reset NUMBER  the exercise as it was at first; yours is kept as a .bak
+    --clean         removes queues that killed exercises have left; takes some seconds";
 
 const DONE: ExitCode = ExitCode::SUCCESS;
 const OPEN: u8 = 1;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (option, number) = match arguments[..] {
         [] => ("", None),
-        [option @ ("--list" | "--watch")] => (option, None),
+        [option @ ("--list" | "--watch" | "--clean")] => (option, None),
         [number] => ("", Some(number)),
         [option @ ("--hint" | "--solution" | "--reset"), number] => (option, Some(number)),
         _ => ("?", None),
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ("", Some(Some(step))) => run(step),
         ("--list", _) => list(&steps),
         ("--watch", _) => watch(&steps),
+        ("--clean", _) => clean(),
         ("--hint", Some(Some(step))) => hint(step),
         ("--solution", Some(Some(step))) => solution(step),
         ("--reset", Some(Some(step))) => reset(step),
@@ -131,6 +133,12 @@ fn watch(steps: &[Step]) -> ExitCode {
         println!("\n{}\n", "-".repeat(72));
     }
     println!("\nAll {} exercises are done.", steps.len());
+    DONE
+}
+
+/// Removes what exercises have left. Those that run now would lose theirs.
+fn clean() -> ExitCode {
+    println!("{} queues of the course were left, and are removed.", lesson::judge::clean());
     DONE
 }
 

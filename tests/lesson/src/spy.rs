@@ -3,11 +3,13 @@
 
 #![allow(unsafe_code)] // these functions replace those of C
 
-use std::ffi::{c_char, c_int, c_long, c_uint};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint};
 use std::mem::take;
 use std::ptr::null;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
+
+use crate::judge::{broken, errno, fail, is_own, other_name};
 
 /// A call of the code under test.
 pub struct Call {
@@ -59,10 +61,20 @@ fn call(name: &'static str, arguments: [usize; 5], kernel: impl FnOnce() -> c_lo
         Some(Err(number)) => return set_errno(number),
         None => kernel() as isize,
     };
+    succeed(result)
+}
+
+/// A result; if it is a success, errno is changed, as errno(3) allows.
+fn succeed(result: isize) -> isize {
     if result != -1 {
-        set_errno(libc::ENOTTY); // errno(3): a call that succeeds may change it
+        disturb_errno();
     }
     result
+}
+
+/// What any call may do that succeeds.
+pub(crate) fn disturb_errno() {
+    set_errno(libc::ENOTTY);
 }
 
 /// The name as the kernel wants it, as the C library passes it on.
@@ -82,11 +94,56 @@ extern "C" fn mq_open(
         if flags & libc::O_CREAT == 0 { (0, null()) } else { (mode, attributes) };
     let arguments = [name as usize, flags as usize, mode as usize, attributes as usize, 0];
     let kernel = || match strip(name) {
-        // SAFETY: the caller's promise, here and below.
-        Some(name) => unsafe { libc::syscall(libc::SYS_mq_open, name, flags, mode, attributes) },
+        Some(stripped) => {
+            // SAFETY: the caller's promise, here and below.
+            let mqd =
+                unsafe { libc::syscall(libc::SYS_mq_open, stripped, flags, mode, attributes) };
+            match mqd {
+                -1 => look_for_a_limit(),
+                _ if flags & libc::O_CREAT != 0 => refuse_another(name),
+                _ => {}
+            }
+            mqd
+        }
         None => set_errno(libc::EINVAL) as c_long,
     };
     call("mq_open", arguments, kernel) as c_int
+}
+
+/// A queue that nobody would remove is removed at once.
+fn refuse_another(name: *const c_char) {
+    // SAFETY: the caller's string, which the kernel has just read.
+    let name = unsafe { CStr::from_ptr(name) };
+    if !is_own(name) {
+        // SAFETY: a string that is longer than the slash.
+        unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr().add(1)) };
+        fail(&format!("another name came to C, {name:?}: does it end with NUL?"));
+    }
+}
+
+/// The code under test is not to blame if nobody could create a queue.
+fn look_for_a_limit() {
+    let number = errno();
+    let why = match number {
+        libc::ENOSYS => "this kernel or sandbox has no POSIX message queues",
+        libc::EMFILE => {
+            "this user has too many queues (ulimit -q). To remove those of the course: --clean"
+        }
+        libc::ENOSPC => "the system has too many queues. To remove those of the course: --clean",
+        _ => return,
+    };
+    let (name, flags) = (other_name(), libc::O_RDWR | libc::O_CREAT);
+    let name = name.as_ptr().wrapping_add(1);
+    // SAFETY: the name is a string, and null attributes are the system's.
+    let mqd = unsafe { libc::syscall(libc::SYS_mq_open, name, flags, 0o600, null::<u8>()) };
+    if mqd == -1 && errno() == number {
+        broken(&format!("no queue can be created: {why}"));
+    }
+    // SAFETY: that queue, which nobody else uses.
+    unsafe { libc::syscall(libc::SYS_close, mqd) };
+    // SAFETY: the name is a string.
+    unsafe { libc::syscall(libc::SYS_mq_unlink, name) };
+    set_errno(number);
 }
 
 #[unsafe(no_mangle)]
@@ -172,6 +229,13 @@ extern "C" fn poll(fds: usize, length: libc::nfds_t, milliseconds: c_int) -> c_i
     call("poll", [fds, length as usize, milliseconds as usize, 0, 0], kernel) as c_int
 }
 
+/// What prints.
+#[unsafe(no_mangle)]
+extern "C" fn write(fd: c_int, bytes: usize, length: usize) -> isize {
+    // SAFETY: the caller's promise.
+    succeed(unsafe { libc::syscall(libc::SYS_write, fd, bytes, length) } as isize)
+}
+
 /// std::thread::yield_now is this.
 #[unsafe(no_mangle)]
 extern "C" fn sched_yield() -> c_int {
@@ -197,7 +261,7 @@ pub fn readings() -> usize {
 /// std::time reads the clocks with this.
 #[unsafe(no_mangle)]
 extern "C" fn clock_gettime(clock: c_int, time: *mut libc::timespec) -> c_int {
-    let is_realtime = [libc::CLOCK_REALTIME, libc::CLOCK_REALTIME_COARSE].contains(&clock);
+    let is_realtime = clock == libc::CLOCK_REALTIME;
     if CLOCK.load(SeqCst) == 0 || !is_realtime {
         // SAFETY: the caller's promise, here and below.
         return unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) } as c_int;
