@@ -1,10 +1,10 @@
 //! How far apart the CPUs of the two programs are: the time in which a cache line goes from one CPU to
 //! the other and back.
 //!
-//! On a virtual machine this time changes by a factor of 8, because the hypervisor moves the CPUs, and
-//! an iteration becomes slower with it (`benches/CHOICES.md`). Nothing else inside the machine shows it.
-//! So both programs measure it shortly before the timed iterations and right after them: they write to
-//! one word in turn, without a call.
+//! On a virtual machine this time changes, because the hypervisor moves the CPUs, and an iteration
+//! becomes slower with it (`benches/CHOICES.md`). Nothing else inside the machine shows it. So both
+//! programs measure it shortly before the timed iterations and right after them: they write to one word
+//! in turn, without a call.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
