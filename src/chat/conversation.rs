@@ -52,7 +52,7 @@ impl Conversation<'_> {
                 Received::Reply => {
                     self.answer()?; // the dialogue's own message is the answer now
                     if self.dialogue.is_over() {
-                        self.waiting.yield_shared_cpu(); // the peer's last round trip ends before this exit
+                        self.waiting.after_last_answer();
                         return Ok(());
                     }
                     self.dialogue.calculate_ahead();
@@ -95,8 +95,10 @@ impl Conversation<'_> {
         if self.dialogue.must_check_empty_queue() {
             self.check_empty_queue()?;
         }
+        // Before the send: the peer may answer before a program that is interrupted there reads the counter.
+        let now = ticks();
         self.send()?;
-        self.stats.answered(replies, ticks(), &mut self.clock);
+        self.stats.answered(replies, now, &mut self.clock);
         Ok(())
     }
 

@@ -79,8 +79,7 @@ pub struct Stats {
     pub max_lateness: u64,
     /// The cycle counter when the times begin.
     pub start: u64,
-    /// The cycle counter at the latest answer, where the times end: right after the send or, with a
-    /// pace, right before it.
+    /// The cycle counter right before the latest answer was sent, where the times end.
     pub last_answer: u64,
     /// Round trips that are not timed because the clocks disagreed: [`Clock::skipped`].
     pub skipped_round_trips: u64,
@@ -97,6 +96,7 @@ pub struct Stats {
 impl Stats {
     /// The stats of a conversation of this many `iterations`, before it begins.
     pub fn new(timing: Timing, iterations: u64, distance: Distance) -> Stats {
+        let now = ticks();
         Stats {
             timing,
             round_trips: Histogram::new(),
@@ -107,8 +107,8 @@ impl Stats {
             own_messages: 0,
             late: 0,
             max_lateness: 0,
-            start: 0,
-            last_answer: ticks(),
+            start: now,
+            last_answer: now,
             skipped_round_trips: 0,
             skipped: 0,
             long: u64::MAX,

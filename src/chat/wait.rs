@@ -124,17 +124,17 @@ impl Waiting {
         if self.wait == Wait::Adaptive {
             self.stop_sleeping(queue)?;
         }
-        self.yield_shared_cpu();
-        Ok(())
-    }
-
-    /// Yields if the peer may share the CPU.
-    #[inline]
-    pub fn yield_shared_cpu(&mut self) {
         if self.yields_left > 0 {
             self.yields_left -= 1;
             self.step_aside();
         }
+        Ok(())
+    }
+
+    /// The last reply has been answered. The peer may share the CPU: then it runs before this process
+    /// exits, or the exit would be a part of the peer's last round trip.
+    pub fn after_last_answer(&mut self) {
+        self.step_aside();
     }
 
     /// A miss: a call has found the queue empty, or full, and did not wait.

@@ -312,7 +312,7 @@ impl fmt::Display for Remark {
                 Decimal(nanoseconds / 1_000_000, 0)
             ),
             Remark::FewRoundTrips => {
-                f.write_str("Too few round trips for these figures: use 1,000 or more ITERATIONS.")
+                f.write_str("Too few round trips: use 1,000 or more ITERATIONS.")
             }
             Remark::SentLate(percent, [rate, wanted]) => write!(
                 f,
@@ -326,9 +326,7 @@ impl fmt::Display for Remark {
             Remark::MeanFar => f.write_str(
                 "The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.",
             ),
-            Remark::CpusMoved => f.write_str(
-                "The CPUs moved during the run, so the distance between them changed: repeat it.",
-            ),
+            Remark::CpusMoved => f.write_str("The CPUs moved during the run: repeat it."),
         }
     }
 }

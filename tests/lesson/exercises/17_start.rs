@@ -55,6 +55,7 @@ fn main() {
             if_it_hangs("it does not end: exit_group");
             let run = |name: &str| {
                 let status = command(program).arg(name).status().expect("it can be started");
+                assert!(status.signal() != Some(libc::SIGXCPU), "it does not end: exit_group");
                 if let Some(signal) = status.signal() {
                     panic!(
                         "it was killed by signal {signal}: `_start` is not yet implemented, or its \
