@@ -37,9 +37,8 @@ pub const PROGRAM: Program = Program {
         name: NAME,
         purpose: "\
 Runs premise and conclusion at once. They chat over a POSIX message queue as
-fast as they can, or as fast as PACE says: each answers a message with its md5,
-and checks every answer that it gets. The programs premise and conclusion are
-the two by themselves; cleanup removes a queue that a killed run left behind.
+fast as they can: each answers a message with its md5, and checks every answer
+that it gets. See also: premise, conclusion, cleanup.
 ",
         example: "sketch ITERATIONS=1000000 WAIT=block",
     },
