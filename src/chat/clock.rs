@@ -9,8 +9,7 @@
 
 use crate::os;
 
-/// Nanoseconds in a second.
-pub const SECOND: u64 = 1_000_000_000;
+pub use os::SECOND;
 
 /// A counter with a constant rate: the processor's cycle counter, or, where there is no file for
 /// the processor in `src/arch`, CLOCK_MONOTONIC.

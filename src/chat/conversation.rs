@@ -95,7 +95,7 @@ impl Conversation<'_> {
         if self.dialogue.must_check_empty_queue() {
             self.check_empty_queue()?;
         }
-        // Before the send: the peer may answer before a program that is interrupted there reads the counter.
+        // Read before the send: if the program is interrupted right after it, the peer answers meanwhile.
         let now = ticks();
         self.send()?;
         self.stats.answered(replies, now, &mut self.clock);

@@ -18,9 +18,9 @@ const BATCHES: u64 = 20;
 /// can tell.
 pub const BOUNCES: u64 = 100;
 
-/// A program stops after this many reads that do not bring its turn: about 1 ms. Then the programs share
-/// a CPU, or one of them is not running. (Between reads there is no `pause`: it would take longer than
-/// the line.)
+/// A program stops after this many reads that do not bring its turn: about 1 ms. Then the programs
+/// share a CPU, or one of them is not running. (Between reads there is no `pause`: it would take longer
+/// than the line.)
 const MISSES: u32 = 1 << 20;
 
 /// Written by a program that has stopped, for its peer.

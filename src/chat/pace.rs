@@ -8,7 +8,7 @@
 //! The times are on CLOCK_MONOTONIC. A program that polls waits by the cycle counter, without a call,
 //! and is corrected whenever the clock is checked.
 
-use super::clock::{Clock, SECOND, ticks};
+use super::clock::{Clock, ticks};
 use super::wait::Wait;
 use crate::os::{self, Errno};
 
@@ -87,13 +87,12 @@ pub fn sleep(nanoseconds: u64) -> Result<(), Errno> {
     if nanoseconds == 0 {
         return Ok(());
     }
-    let (seconds, rest) = (nanoseconds / SECOND, nanoseconds % SECOND);
-    os::nanosleep(&libc::timespec { tv_sec: seconds as _, tv_nsec: rest as _ })
+    os::nanosleep(&os::timespec(nanoseconds))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::clock::Moment;
+    use super::super::clock::{Moment, SECOND};
     use super::*;
 
     #[test]

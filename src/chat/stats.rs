@@ -89,7 +89,7 @@ pub struct Stats {
     pub long: u64,
     /// What had been used when the times began, and when the conversation ended.
     pub usage: [Usage; 2],
-    /// How far apart the CPUs were, if there was a warm-up: before its last iteration, and at the end.
+    /// How far apart the CPUs were before the last iteration of the warm-up, and at the end.
     pub distance: Distance,
 }
 
@@ -178,11 +178,14 @@ impl Stats {
     /// iteration the distance is measured, so that this is no part of the first one that is timed.
     #[cold]
     fn begin(&mut self, replies: u64, now: u64, clock: &mut Clock) {
-        let end = self.end_of_warm_up;
-        if replies + 1 == end {
-            self.distance.measure(0);
-        }
-        self.next_start = [end - 1, end].into_iter().find(|next| *next > replies).unwrap_or(0);
+        self.next_start = match self.end_of_warm_up.saturating_sub(replies) {
+            0 => 0,
+            1 => {
+                self.distance.measure(0);
+                self.end_of_warm_up
+            }
+            _ => self.end_of_warm_up - 1,
+        };
         clock.check();
         self.long = clock.to_ticks(TOLERANCE);
         self.round_trips.clear();
@@ -195,7 +198,7 @@ impl Stats {
     /// The conversation is over.
     pub fn end(&mut self, is_done: bool) {
         self.usage[1] = Usage::now();
-        if is_done && self.end_of_warm_up > 1 {
+        if is_done {
             self.distance.measure(1);
         }
     }

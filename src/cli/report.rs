@@ -64,7 +64,7 @@ impl Run<'_> {
     }
 
     /// The distance between the CPUs, before (0) and after (1).
-    #[inline(never)]
+    #[inline(never)] // two callers
     fn distance(&self, when: usize) -> Option<u64> {
         let ticks = self.stats.distance.ticks[when]?;
         Some((self.clock.to_nanoseconds(ticks) + BOUNCES / 2) / BOUNCES)
@@ -280,9 +280,8 @@ impl Remark {
                 remarks.push(Remark::MeanFar);
             }
         }
-        let distance =
-            [Figure::DistanceBefore, Figure::DistanceAfter].map(|when| figures.get(when));
-        if let [Some(before), Some(after)] = distance
+        let distance = (figures.get(Figure::DistanceBefore), figures.get(Figure::DistanceAfter));
+        if let (Some(before), Some(after)) = distance
             && before.abs_diff(after).wrapping_mul(4) > before.min(after)
         {
             remarks.push(Remark::CpusMoved);
@@ -391,12 +390,12 @@ impl fmt::Display for Json<'_> {
         }
         write!(f, ",\"end\":\"{end}\"")?;
         // `a.b` is the member b of the object a, and `a.0` the first element of the array a.
-        let mut group = "";
+        let (mut group, mut was_element) = ("", false);
         for figure in Figure::ALL {
             let name = figure.name();
             let (object, member) = name.split_once('.').unwrap_or(("", name));
             let is_element = member.starts_with(['0', '1']);
-            let comma = if group.starts_with("cpu") && !is_element { "]," } else { "," };
+            let comma = if was_element && !is_element { "]," } else { "," };
             f.write_str(comma)?;
             if object != group && !object.is_empty() {
                 let start = if is_element { "[" } else { "{" };
@@ -405,7 +404,7 @@ impl fmt::Display for Json<'_> {
             if !is_element {
                 write!(f, "\"{member}\":")?;
             }
-            group = object;
+            (group, was_element) = (object, is_element);
             let decimals = if figure.unit() == Unit::Seconds { 9 } else { 0 };
             match figures.get(*figure) {
                 Some(number) => Decimal(number, decimals).fmt(f)?,

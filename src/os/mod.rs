@@ -128,9 +128,11 @@ fn alarm_timer(microseconds: u32) -> libc::itimerval {
     libc::itimerval { it_interval: time, it_value: time }
 }
 
+/// Nanoseconds in a second.
+pub const SECOND: u64 = 1_000_000_000;
+
 /// A duration as the kernel takes it.
-fn timespec(nanoseconds: u64) -> libc::timespec {
-    const SECOND: u64 = 1_000_000_000;
+pub fn timespec(nanoseconds: u64) -> libc::timespec {
     libc::timespec { tv_sec: (nanoseconds / SECOND) as _, tv_nsec: (nanoseconds % SECOND) as _ }
 }
 
@@ -249,7 +251,7 @@ pub fn realtime_nanoseconds() -> u64 {
 #[inline(never)] // several callers
 fn nanoseconds(clock: libc::clockid_t) -> u64 {
     match clock_gettime(clock) {
-        Ok(time) => time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
+        Ok(time) => time.tv_sec as u64 * SECOND + time.tv_nsec as u64,
         Err(_) => 0,
     }
 }

@@ -144,12 +144,8 @@ pub struct Child<'a> {
 
 /// The start of a conversation. Before the filter of SEALED=1, which does not allow the calls.
 fn start() -> Start {
-    let allowed_cpus = os::cpus().ok().map(|set| {
-        let has = |cpu: &usize| {
-            set[cpu / c_ulong::BITS as usize] >> (cpu % c_ulong::BITS as usize) & 1 == 1
-        };
-        (0..os::CPUS).filter(has).count() as u64
-    });
+    let count = |set: os::CpuSet| set.into_iter().map(c_ulong::count_ones).sum::<u32>().into();
+    let allowed_cpus = os::cpus().ok().map(count);
     Start { seconds: os::realtime_nanoseconds() / SECOND, allowed_cpus }
 }
 
