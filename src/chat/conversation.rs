@@ -214,6 +214,10 @@ impl Conversation<'_> {
         } else {
             self.pace.advance(&self.clock);
         }
+        let arrival = ticks();
+        if self.dialogue.is_over() {
+            self.stats.distance.measure(1); // as conclusion does now, after its last answer
+        }
         let mut is_checked = false;
         loop {
             match self.pace.sleep(self.settings.wait, &self.clock) {
@@ -230,9 +234,13 @@ impl Conversation<'_> {
             self.check_clock()?;
             is_checked = true;
         }
-        let now = ticks();
-        // The last answer has no reply, so it cannot be late.
-        let lateness = if self.dialogue.is_over() { 0 } else { self.pace.since_due(now) };
+        let mut now = ticks();
+        let mut lateness = self.pace.since_due(now);
+        if self.dialogue.is_over() {
+            // The last answer has no reply, so it cannot be late. The times end when it could be sent.
+            now -= lateness.min(now.saturating_sub(arrival));
+            lateness = 0;
+        }
         self.stats.sent_due(replies, now, lateness, &self.clock);
         Ok(())
     }

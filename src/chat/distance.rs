@@ -50,6 +50,8 @@ impl Distance {
     }
 
     /// Measures it before (0) or after (1).
+    #[cold]
+    #[inline(never)] // three callers
     pub fn measure(&mut self, when: usize) {
         let line = self.lines.and_then(|lines| lines.get(when * LINE));
         self.ticks[when] = line.and_then(|line| bounce(line, self.side));

@@ -195,10 +195,11 @@ impl Stats {
         (self.start, self.last_answer) = (now, now);
     }
 
-    /// The conversation is over.
+    /// The conversation is over. (With a pace, premise has measured the distance before it waited to
+    /// send the last answer.)
     pub fn end(&mut self, is_done: bool) {
         self.usage[1] = Usage::now();
-        if is_done {
+        if is_done && self.timing != Timing::FromDue {
             self.distance.measure(1);
         }
     }

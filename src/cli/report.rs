@@ -8,11 +8,11 @@ use arrayvec::ArrayVec;
 use super::output::{Decimal, Text};
 use super::params::Params;
 use crate::chat::clock::{Clock, SECOND, mul_div};
-use crate::chat::conversation::End;
+use crate::chat::conversation::{End, Settings};
 use crate::chat::dialogue::Dialogue;
 use crate::chat::distance::BOUNCES;
 use crate::chat::stats::{Stats, Timing};
-use crate::chat::wait::Waiting;
+use crate::chat::wait::{Wait, Waiting};
 use crate::mq;
 
 /// What the figures of a program are calculated from: its
@@ -224,12 +224,12 @@ pub enum Remark {
     ClockJumped(u64),
     /// There are fewer than 100 round trips.
     FewRoundTrips,
-    /// This many per cent of the messages were sent late; and the rate, reached and wanted.
-    SentLate(u64, [u64; 2]),
-    /// In this many per cent of the iterations another program got the CPU. An involuntary switch does
-    /// not tell which: if both programs share a CPU, it is the peer in each iteration.
-    /// Which program is possible, and what to do, depends on where the programs may run.
-    Preempted(u64, &'static str),
+    /// This many per cent of the messages were sent late; the rate, reached and wanted; and what to do.
+    SentLate(u64, [u64; 2], &'static str),
+    /// In this many per cent of the iterations another program got the CPU; which one, and what to do. An
+    /// involuntary switch does not tell which: if both programs share a CPU, it is the peer in each
+    /// iteration. So that depends on where the programs may run.
+    Preempted(u64, &'static str, &'static str),
     /// The mean is far from p50.
     MeanFar,
     /// The distance between the CPUs changed by more than a quarter.
@@ -248,40 +248,47 @@ impl Remark {
         if iterations != params.settings.iterations {
             return remarks;
         }
-        let (pace, timed) = (
-            params.settings.pace,
-            iterations.saturating_sub(1 + figures.count(Figure::WarmUp)).max(1),
-        );
+        let Settings { pace, wait, .. } = params.settings;
+        let timed = iterations.saturating_sub(1 + figures.count(Figure::WarmUp)).max(1);
+        let (mean, median) = (figures.count(Figure::Mean), figures.count(Figure::P50));
         let is_timed = pace == 0 || figures.get(Figure::Late).is_some();
-        if is_timed && figures.get(Figure::P99).is_none() {
+        let is_far = if is_timed && figures.get(Figure::P99).is_none() {
             remarks.push(Remark::FewRoundTrips);
+            false
         } else if pace != 0 {
             // Any program may have the CPU between two messages.
-            let (late, rate) = (figures.count(Figure::Late), figures.count(Figure::Rate));
+            let late = figures.count(Figure::Late);
             if late > timed / 10 {
-                remarks.push(Remark::SentLate(
-                    late.wrapping_mul(100) / timed,
-                    [rate, mul_div(1_000_000, 1, pace)],
-                ));
+                let rates = [figures.count(Figure::Rate), mul_div(1_000_000, 1, pace)];
+                let advice = match wait {
+                    _ if rates[0] < rates[1] - rates[1] / 100 => "use a longer PACE",
+                    Wait::Poll => "reduce the load",
+                    _ => "try WAIT=poll",
+                };
+                remarks.push(Remark::SentLate(late.wrapping_mul(100) / timed, rates, advice));
             }
+            // Sleeping CPUs can make half of the round trips many times as long as the others.
+            mean > median.wrapping_mul(5)
         } else {
             let switches = figures.count(Figure::Switches).wrapping_mul(100) / timed;
-            let cause = match (params.cpus, figures.get(Figure::AllowedCpus)) {
-                (Some([premise, conclusion]), _) if premise == conclusion => "", // as asked for
-                (Some(_), _) => "another program ran: reduce the load",
-                (None, Some(1)) => "the peer or another program ran: only one CPU is allowed",
-                (None, _) => "the peer or another program ran: try CPUS=0,1",
-            };
-            if switches >= 10 && !cause.is_empty() {
-                remarks.push(Remark::Preempted(switches.min(100), cause));
+            let is_one_cpu_wanted = params.cpus.is_some_and(|[premise, other]| premise == other);
+            if switches >= 10 && !is_one_cpu_wanted {
+                let any = "the peer or another program";
+                let (who, advice) = match (params.cpus, figures.get(Figure::AllowedCpus)) {
+                    (Some(_), _) => ("another program", "reduce the load"),
+                    (None, Some(1)) => (any, "only one CPU is allowed"),
+                    _ if wait.may_sleep() => (any, "try CPUS=0"),
+                    _ => (any, "try CPUS=0,1"),
+                };
+                remarks.push(Remark::Preempted(switches.min(100), who, advice));
             }
-            let (mean, median) = (figures.count(Figure::Mean), figures.count(Figure::P50));
-            if mean < median / 5 * 4 || mean > (median / 4).wrapping_mul(5) {
-                remarks.push(Remark::MeanFar);
-            }
+            mean < median / 5 * 4 || mean > (median / 4).wrapping_mul(5)
+        };
+        if is_far {
+            remarks.push(Remark::MeanFar);
         }
-        let distance = (figures.get(Figure::DistanceBefore), figures.get(Figure::DistanceAfter));
-        if let (Some(before), Some(after)) = distance
+        let (before, after) = (Figure::DistanceBefore, Figure::DistanceAfter);
+        if let (Some(before), Some(after)) = (figures.get(before), figures.get(after))
             && before.abs_diff(after).wrapping_mul(4) > before.min(after)
         {
             remarks.push(Remark::CpusMoved);
@@ -313,14 +320,14 @@ impl fmt::Display for Remark {
             Remark::FewRoundTrips => {
                 f.write_str("Too few round trips: use 1,000 or more ITERATIONS.")
             }
-            Remark::SentLate(percent, [rate, wanted]) => write!(
+            Remark::SentLate(percent, [rate, wanted], advice) => write!(
                 f,
-                "{percent} % of messages were late, {:#} of {:#} per second: use a longer PACE.",
+                "{percent} % of messages were late, {:#} of {:#} per second: {advice}.",
                 Decimal(rate, 0),
                 Decimal(wanted, 0)
             ),
-            Remark::Preempted(percent, cause) => {
-                write!(f, "In {percent} % of iterations {cause}.")
+            Remark::Preempted(percent, who, advice) => {
+                write!(f, "In {percent} % of iterations {who} ran: {advice}.")
             }
             Remark::MeanFar => f.write_str(
                 "The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.",
@@ -453,7 +460,6 @@ pub(super) mod tests {
     use crate::chat::message::Message;
     use crate::chat::pace::LATE;
     use crate::chat::stats::Usage;
-    use crate::chat::wait::Wait;
     use crate::os::{Call, Errno};
     use std::string::{String, ToString};
 
