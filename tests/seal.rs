@@ -138,6 +138,47 @@ fn the_kernel_allows_the_calls_of_a_list_and_kills_at_any_other() {
     }
 }
 
+/// What no program may do under its filter, whatever its list says: THREATS.md promises it.
+#[test]
+fn no_list_allows_to_open_read_or_map_a_file_to_execute_or_to_trace() {
+    for known in FILTERS {
+        let numbers: Vec<_> = known.rules().map(|rule| rule.number).collect();
+        for (call, name) in [
+            (libc::SYS_open, "open"),
+            (libc::SYS_openat, "openat"),
+            (libc::SYS_openat2, "openat2"),
+            (libc::SYS_creat, "creat"),
+            (libc::SYS_read, "read"),
+            (libc::SYS_readv, "readv"),
+            (libc::SYS_pread64, "pread64"),
+            (libc::SYS_preadv, "preadv"),
+            (libc::SYS_preadv2, "preadv2"),
+            (libc::SYS_sendfile, "sendfile"),
+            (libc::SYS_process_vm_readv, "process_vm_readv"),
+            (libc::SYS_io_uring_setup, "io_uring_setup"),
+            (libc::SYS_mmap, "mmap"),
+            (libc::SYS_mremap, "mremap"),
+            (libc::SYS_mprotect, "mprotect"),
+            (libc::SYS_execve, "execve"),
+            (libc::SYS_execveat, "execveat"),
+            (libc::SYS_ptrace, "ptrace"),
+            (libc::SYS_socket, "socket"),
+            (libc::SYS_unlink, "unlink"),
+            (libc::SYS_clone3, "clone3"),
+            (libc::SYS_mq_notify, "mq_notify"),
+        ] {
+            assert!(!numbers.contains(&call), "the filter of {} allows {name}", known.name);
+        }
+        // In a conversation no process starts another or opens a queue, and only the parent kills.
+        if ["premise", "conclusion", "parent"].contains(&known.name) {
+            let start = [libc::SYS_clone, libc::SYS_fork, libc::SYS_vfork, libc::SYS_mq_open];
+            assert!(start.iter().all(|call| !numbers.contains(call)), "{}", known.name);
+            let kills = numbers.contains(&libc::SYS_kill);
+            assert_eq!(kills, known.name == "parent", "{}", known.name);
+        }
+    }
+}
+
 /// One call of each filter in a real program, where nothing is replaced. If a child is killed, sketch
 /// removes the queue.
 #[test]
@@ -185,6 +226,7 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
     ] {
         for child in [1, 2] {
             let (place, mut slots) = (Place::new("seal-forged"), Vec::new());
+            let mut complaints = 0;
             let output = trace(place.command("sketch").arg("SEALED=1"), |call, result| {
                 match (call.number, result) {
                     (libc::SYS_mmap, Some(address)) if call.args[3] & 1 == 1 => {
@@ -199,6 +241,15 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
                         }
                         return Verdict::Replace(call.number, [exits; 6]);
                     }
+                    // If nobody reads the complaint, a signal must be able to end the parent.
+                    (libc::SYS_write, None) if (call.process, call.args[0]) == (0, 2) => {
+                        complaints += 1;
+                        let status =
+                            fs::read_to_string(format!("/proc/{}/status", call.pid)).unwrap();
+                        let blocked = status.split_once("\nSigBlk:\t").unwrap().1.split_once('\n');
+                        let blocked = u64::from_str_radix(blocked.unwrap().0, 16).unwrap();
+                        assert_eq!(blocked & 1 << (libc::SIGTERM - 1), 0, "SIGTERM is blocked");
+                    }
                     _ => {}
                 }
                 Verdict::Pass
@@ -207,6 +258,7 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
             let text = text.unwrap();
             assert_eq!(code(&output), status, "{words:?}: {text}");
             assert!(text.contains(page) && text.ends_with(error), "{words:?}: {text}");
+            assert_eq!(complaints > 0, !error.is_empty(), "{words:?}: {text}");
             let is_shown = |byte: u8| matches!(byte, b' '..=b'~' | b'\n');
             assert!(text.bytes().all(is_shown) && !text.contains("then corruption"), "{text}");
         }

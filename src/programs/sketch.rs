@@ -89,6 +89,7 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         status: ExitCode::DONE,
         cause: None,
         killed: None,
+        contradicted: None,
         alarm_ends: !params.settings.wait.may_sleep(),
         deadline: None,
         slots: &slots,
@@ -117,6 +118,9 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
     // The error of the other child is a consequence.
     if let (Some(side), Ok(())) = (children.cause, supervised) {
         slots[side as usize].complain(side);
+    }
+    if let Some(side) = children.contradicted {
+        complain(side.name(), format_args!("internal error: figures contradict exit status"));
     }
     if let Some((side, signal)) = children.killed {
         let by_filter = params.sealed && signal == libc::SIGSYS;
@@ -154,6 +158,7 @@ struct Slot(Shared);
 const SLOT: usize = 512;
 
 impl Slot {
+    #[inline(never)] // two callers
     fn fill(&self, figures: &Figures, error: &str) {
         for (to, number) in self.0[1..].iter().zip(&figures.numbers) {
             to.store(*number, Relaxed);
@@ -249,6 +254,8 @@ struct Children<'a> {
     cause: Option<Side>,
     /// The first child that was killed, and the signal.
     killed: Option<(Side, c_int)>,
+    /// The latest child whose figures contradicted its exit status.
+    contradicted: Option<Side>,
     /// True if SIGALRM ends the programs. False if they may sleep: SIGALRM then only wakes them.
     alarm_ends: bool,
     /// When they are killed: [`GRACE`] after the first signal that should end them.
@@ -317,7 +324,7 @@ impl Children<'_> {
         } else if is_known {
             code
         } else {
-            complain(side.name(), format_args!("internal error: figures contradict exit status"));
+            self.contradicted = Some(side);
             ExitCode::signal(libc::SIGABRT)
         };
         if status != ExitCode::DONE {
