@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use common::Place;
 use mq_sketch::mq::{Mqd, attributes, nonblocking};
 use mq_sketch::os::{CPUS, Disposition, Errno, Fd, SignalSet};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
@@ -253,11 +255,19 @@ macro_rules! conformance {
 
             #[test]
             fn cpu_time_is_that_of_this_process() {
+                let theirs = || {
+                    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+                    [usage.user_time(), usage.system_time()].map(|time| time.num_microseconds())
+                };
                 let mut work = 0_u64;
-                while os::getrusage().unwrap().ru_utime.tv_usec < 1000 {
+                while theirs()[0] < 1000 {
                     (0..100_000).for_each(|i| work = std::hint::black_box(work ^ i));
                 }
-                assert!(os::getrusage().unwrap().ru_utime.tv_sec < 3600);
+                let (before, ours, after) = (theirs(), os::getrusage().unwrap(), theirs());
+                for (i, time) in [ours.ru_utime, ours.ru_stime].into_iter().enumerate() {
+                    let time = time.tv_sec * 1_000_000 + time.tv_usec;
+                    assert!((before[i]..=after[i]).contains(&time), "{before:?} {time} {after:?}");
+                }
             }
 
             #[test]

@@ -403,6 +403,39 @@ fn after_a_signal_nothing_is_written_if_the_poll_before_it_was_interrupted() {
     assert!(polls > 0);
 }
 
+/// Both are pending when premise returns from a receive: it runs the handler of SIGTERM, which was
+/// delivered last, and then that of SIGINT.
+#[test]
+fn of_two_signals_the_one_that_is_handled_first_counts() {
+    let place = Place::new("injection-two");
+    let mut receives = 0;
+    let output = trace(place.command("premise").arg("REPORT=json"), |call, result| {
+        if (call.number, result) == (libc::SYS_mq_timedreceive, None) {
+            receives += 1;
+            if receives == 40 {
+                kill(call.pid, Signal::SIGTERM).unwrap();
+                kill(call.pid, Signal::SIGINT).unwrap();
+            }
+        }
+        Verdict::Pass
+    });
+    assert_eq!(code(&output), 128 + Signal::SIGTERM as i32);
+    assert!(the_one_line(&output).contains(": ended by SIGTERM after "));
+}
+
+#[test]
+fn the_report_of_a_failed_call_says_so() {
+    let place = Place::new("injection-failed");
+    let mut command = place.command("premise");
+    let output = trace(command.args(["REPORT=json", "TIMEOUT=1"]), |call, result| {
+        match (call.number, result) {
+            (libc::SYS_mq_timedreceive, None) => Verdict::Refuse(Errno::EIO),
+            _ => Verdict::Pass,
+        }
+    });
+    assert_eq!((code(&output), &reports(&output)[0]["end"]), (3, &"failed".into()));
+}
+
 /// A signal between the installation of a handler and the end of set-up would find the handler.
 #[test]
 fn an_ignored_signal_is_ignored_at_every_moment() {

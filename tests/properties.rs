@@ -105,6 +105,7 @@ fn known_lines() -> Vec<KnownLine> {
         add("CPUS", decimal.as_bytes(), both.as_ref().map(String::as_bytes));
     }
     add("CPUS", b"", Some(b""));
+    add("CPUS", b"0 , 1", Some(b"0,1"));
     // Each word is good, but not with one byte more.
     for (name, words, bad) in [
         ("ITERATIONS", ["1", "1000"], ["", "0x1"]),

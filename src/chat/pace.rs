@@ -69,13 +69,17 @@ impl Pace {
     ///
     /// Errors: EINTR after a signal.
     pub fn sleep(&self, wait: Wait, clock: &Clock) -> Result<(), Errno> {
-        let polled = match wait {
-            Wait::Poll => return Ok(()),
-            Wait::Block => 0,
-            Wait::Adaptive => POLLED,
-        };
         let left = clock.to_nanoseconds(self.due_ticks.saturating_sub(ticks()));
-        sleep(left.saturating_sub(polled))
+        sleep(time_to_sleep(wait, left))
+    }
+}
+
+/// How long a program sleeps that has `left` nanoseconds until its message is due.
+fn time_to_sleep(wait: Wait, left: u64) -> u64 {
+    match wait {
+        Wait::Poll => 0,
+        Wait::Block => left,
+        Wait::Adaptive => left.saturating_sub(POLLED),
     }
 }
 
@@ -108,5 +112,24 @@ mod tests {
             assert!(pace.is_due(due) && !pace.is_due(due - 1));
             assert_eq!(pace.since_due(due + 500_000), 500_000); // it is sent after the next was due
         }
+    }
+
+    #[test]
+    fn a_program_polls_as_long_before_a_message_is_due_as_readme_says() {
+        for (wait, left, asleep) in [
+            (Wait::Poll, 1_000_000, 0),
+            (Wait::Block, 1_000_000, 1_000_000),
+            (Wait::Adaptive, 1_000_000, 950_000),
+            (Wait::Adaptive, 40_000, 0),
+        ] {
+            assert_eq!(time_to_sleep(wait, left), asleep, "{wait:?}");
+        }
+        assert!(include_str!("../../README.md").contains("polls for the last 50 us"));
+    }
+
+    #[test]
+    fn the_rate_is_measured_long_enough_to_be_known_to_20_parts_per_million() {
+        const WIDTH_OF_A_READING: u64 = 100; // nanoseconds, at the start and at the end
+        assert!(2 * WIDTH_OF_A_READING * 1_000_000 <= 20 * MEASUREMENT);
     }
 }

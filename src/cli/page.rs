@@ -252,16 +252,19 @@ mod tests {
         }
     }
 
+    /// Each figure of one program differs from that of the other.
     #[test]
     fn a_page_has_every_figure_in_its_column_and_the_result_last() {
         let expected = "
 queue                   /my_message_queue
 messages                32 bytes, WAIT=poll
+CPUs                    5 and 3
 mq-sketch               VERSION, backend BACKEND, kernel 6.1.0
 start                   Sun Nov 22 23:42:00 2026 UTC
 
                                 premise     conclusion
-CPUs apart, before                 0.15           0.15 us
+CPUs apart, before                 0.15           0.17 us
+CPUs apart, after                     -           0.16 us
 own messages                          1             77  came back
 empty polls                   1,234,567              5  queue empty or full
 yields                                3             33  CPU offered
@@ -269,32 +272,64 @@ involuntary switches                  2              1  another program ran
 user time                     1,500,000              2 us
 system time                          25              9 us
 
-1-2 us                              998            998  ########################
-20-50 us                              1              2  .
-2,000-5,000 us                        1              1  .
+1-2 us                              998              0  ######################
+2-5 us                                0          1,090  ########################
+20-50 us                              1             10  .
+2,000-5,000 us                        1              0  .
 
-round trip min                     1.50           1.50 us
-round trip p50                     1.50           1.50 us
-round trip p90                     1.50           1.50 us
-round trip p99                     1.50           1.50 us
-round trip p99.9                  30.08          30.08 us
+round trip min                     1.50           2.20 us
+round trip p50                     1.50           2.20 us
+round trip p90                     1.50           2.20 us
+round trip p99                     1.50           2.20 us
+round trip p99.9                  30.08          40.00 us
 round trip p99.99                     -              - us
-round trip max                 4,000.00       4,000.00 us
+round trip max                 4,000.00          40.00 us
 
 The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
 1,001 iterations, no corruption
 180,930 per second, round trip p50 1.50 us, p99 1.50 us
 ";
         let expected = expected.replace("VERSION", env!("CARGO_PKG_VERSION"));
-        let page = page_of_both(&params(), |held| {
+        let params = Params { cpus: Some([5, 3]), ..params() };
+        let page = page_of_both(&params, |held| {
             (held.stats.own_messages, held.waiting.empty_polls, held.waiting.yields) = (77, 5, 33);
+            held.stats.distance.ticks = [Some(BOUNCES * 340), Some(BOUNCES * 320)];
             held.stats.usage[1] = held.stats.usage[0];
             held.stats.usage[1].user += 2;
             held.stats.usage[1].system += 9;
             held.stats.usage[1].switches += 1;
-            held.stats.round_trips.record(60_000);
+            held.stats.round_trips.clear();
+            (0..1_090).for_each(|_| held.stats.round_trips.record(4_400));
+            (0..10).for_each(|_| held.stats.round_trips.record(80_000));
         });
-        assert_eq!(page, expected.replace("BACKEND", mq::BACKEND));
+        let expected = expected.replace("BACKEND", mq::BACKEND);
+        for (line, expected) in page.lines().zip(expected.lines()) {
+            assert_eq!(line, expected, "{page}");
+        }
+        assert_eq!(page.lines().count(), expected.lines().count(), "{page}");
+    }
+
+    #[test]
+    fn what_only_conclusion_found_is_said_in_the_last_lines() {
+        let held = Held::new(Timing::FromReply);
+        for ends in [[End::Corrupted(32), End::Done], [End::Done, End::Corrupted(32)]] {
+            let [premise, conclusion] = ends.map(|end| figures(&held, end));
+            let sides = [(Side::Premise, &premise), (Side::Conclusion, &conclusion)];
+            let page = Page::new(&params(), "6.1.0", &sides).to_string();
+            assert!(page.contains("\n1,001 iterations, then corruption\n"), "{page}");
+        }
+        // The remarks are those of the first program that has any.
+        let mut apart = Held::new(Timing::FromReply);
+        apart.stats.round_trips.clear();
+        (0..1_000).for_each(|_| apart.stats.round_trips.record(3_000));
+        let calm = figures(&apart, End::Done);
+        apart.stats.distance.ticks = [Some(BOUNCES * 200), Some(BOUNCES * 300)];
+        let moved = figures(&apart, End::Done);
+        for (sides, is_said) in [([&calm, &calm], false), ([&calm, &moved], true)] {
+            let sides = [(Side::Premise, sides[0]), (Side::Conclusion, sides[1])];
+            let page = Page::new(&params(), "6.1.0", &sides).to_string();
+            assert_eq!(page.contains("The CPUs moved"), is_said, "{page}");
+        }
     }
 
     #[test]

@@ -118,7 +118,10 @@ mod tests {
         let due = [5, 6, 5 + SECOND - 1, 5 + SECOND, 6 + SECOND, 5 + 2 * SECOND];
         let due = due.map(|now| progress.is_due(now));
         assert_eq!(due, [false, false, false, true, false, true]);
+        // After a stop of some seconds there is one line, not one for each second.
+        let due = [9 * SECOND, 9 * SECOND + 1, 10 * SECOND].map(|now| progress.is_due(now));
+        assert_eq!(due, [true, false, true]);
         progress.is_wanted = false;
-        assert!(!progress.is_due(9 * SECOND));
+        assert!(!progress.is_due(19 * SECOND));
     }
 }

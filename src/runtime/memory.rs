@@ -92,13 +92,13 @@ mod tests {
             // SAFETY: it ends with a NUL.
             assert_eq!(unsafe { length(text.as_ptr().cast()) }, text.count_bytes());
         }
-        let bytes = [7_u8; 40];
-        for at in 0..40 {
+        let bytes = [7_u8; 43]; // some words and a tail
+        for at in 0..43 {
             let mut other = bytes;
             other[at] += 1;
             let (a, b) = (bytes.as_ptr(), other.as_ptr());
-            // SAFETY: both have 40 bytes.
-            let signs = unsafe { (compare(a, b, 40), compare(b, a, 40), compare(a, b, at)) };
+            // SAFETY: both have 43 bytes.
+            let signs = unsafe { (compare(a, b, 43), compare(b, a, 43), compare(a, b, at)) };
             assert!(signs.0 < 0 && signs.1 > 0 && signs.2 == 0, "{at}: {signs:?}");
         }
     }

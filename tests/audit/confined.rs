@@ -1,8 +1,8 @@
-//! The programs under their published lists, as container runtimes, minijail and systemd read them.
+//! The programs under their published lists, as container runtimes read them. (Those for minijail and
+//! systemd have the same names: `published`.)
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::Command;
 
 use mq_sketch::mq::Queue;
@@ -13,15 +13,11 @@ use crate::calls;
 use crate::common::{self, Place, assert_done, code, filtered, finish, start};
 use crate::published::{folder, names_in};
 
-/// A published list of this architecture.
-fn list(program: &str, ending: &str) -> PathBuf {
-    folder().join(std::env::consts::ARCH).join(format!("{program}.{ending}"))
-}
-
 /// A command that runs under an OCI list, less the call `without`, from its execve(2) on: under a
 /// filter that allows the calls of the list, and kills the process at any other.
 fn under(mut command: Command, program: &str, without: &str) -> Command {
-    let oci = fs::read_to_string(list(program, "oci.json")).unwrap();
+    let list = folder().join(std::env::consts::ARCH).join(format!("{program}.oci.json"));
+    let oci = fs::read_to_string(list).unwrap();
     let names = names_in(&serde_json::from_str(&oci).unwrap(), "x86_64");
     let names = names.iter().filter(|name| **name != without);
     let numbers = names.map(|name| calls::by_name(name).number);
@@ -29,11 +25,11 @@ fn under(mut command: Command, program: &str, without: &str) -> Command {
     command
 }
 
-/// Runs all programs in all modes. `prefix` returns the command for a program, to which the
-/// arguments are added.
-fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
-    let place = Place::new(test);
-    let begin = |program, args: &[&str]| start(place.prepare(prefix(program)).args(args));
+#[test]
+fn under_the_published_oci_list_every_program_does_its_work() {
+    let place = Place::new("published-oci");
+    let begin =
+        |program, args: &[&str]| start(under(place.command(program), program, "").args(args));
     let run = |program, args: &[&str]| finish(begin(program, args));
     for wait in common::WAITS {
         for sealed in ["SEALED=0", "SEALED=1"] {
@@ -54,13 +50,6 @@ fn run_everything(test: &str, prefix: impl Fn(&str) -> Command) {
     assert_done(&run("cleanup", &["SEALED=1"]));
     assert_done(&run("cleanup", &[]));
     assert!(!place.exists());
-}
-
-#[test]
-fn under_the_published_oci_list_every_program_does_its_work() {
-    run_everything("published-oci", |program| {
-        under(Command::new(common::program(program)), program, "")
-    });
 
     let place = Place::new("published-signal");
     for program in ["premise", "sketch"] {
@@ -86,38 +75,4 @@ fn a_program_is_killed_at_a_call_that_was_taken_off_the_published_list() {
     let error = command.spawn().map(|mut child| child.wait());
     let status = error.expect("spawn reads no error from a killed child").unwrap();
     assert_eq!(status.signal(), Some(Signal::SIGSYS as i32), "without execve");
-}
-
-#[test]
-fn minijail0_runs_every_program_with_the_published_policy() {
-    if Command::new("minijail0").arg("-h").output().is_err() {
-        println!("left out: there is no minijail0"); // Debian has none
-        return;
-    }
-    run_everything("published-minijail", |program| {
-        let mut command = Command::new("minijail0");
-        // A static program cannot preload minijail0's library.
-        command.args(["-n", "-T", "static", "-S"]).arg(list(program, "policy"));
-        command.arg("--").arg(common::program(program));
-        command
-    });
-}
-
-#[test]
-fn systemd_runs_every_program_with_the_published_settings() {
-    let mut probe = Command::new("systemd-run");
-    probe.args(["--quiet", "--wait", "--pipe", "--collect", "--no-ask-password", "true"]);
-    if !probe.output().is_ok_and(|output| output.status.success()) {
-        println!("left out: systemd does not run here, or not for this user");
-        return;
-    }
-    run_everything("published-systemd", |program| {
-        let mut command = Command::new("systemd-run");
-        command.args(["--quiet", "--wait", "--pipe", "--collect"]);
-        let settings = fs::read_to_string(list(program, "systemd")).unwrap();
-        let settings = settings.lines().filter(|line| line.starts_with("SystemCall"));
-        command.args(settings.map(|setting| format!("--property={setting}")));
-        command.arg(common::program(program));
-        command
-    });
 }
