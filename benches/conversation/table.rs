@@ -1,5 +1,6 @@
 //! The tables, aligned for a terminal and valid as Markdown, and the csv file.
 
+use crate::charts::microseconds;
 use crate::contender::{Contender, Placement};
 use crate::pace::{Pmqtest, messages_per_second};
 use crate::parts::{TRANSPORT_SIZES, Tables};
@@ -119,8 +120,9 @@ pub fn main_of_page(all: &[Measured]) -> String {
     let rows = all.iter().filter(|one| one.case.placement == two && !one.case.contender.awake);
     let distances = all.iter().filter_map(Measured::distance).map(|one| one.median);
     let distance = median(Spread::of(distances));
-    let last = ["distance between the CPUs", &distance, "-", "-"];
-    table(rows, &columns) + &format!("| {} |\n", last.join(" | "))
+    let last = ["distance between the CPUs", &distance, "-", "-"].map(String::from);
+    let cells = |one: &Measured| columns.iter().map(|(_, cell)| cell(one)).collect();
+    aligned(&columns.map(|(head, _)| head), rows.map(cells).chain([last.to_vec()]).collect())
 }
 
 /// One placement, and the cost of the filter.
@@ -291,7 +293,7 @@ pub fn rates(all: &[Measured]) -> Tables {
     };
     let us = |one: Option<&Measured>, index: usize| {
         let percentile = one.and_then(|one| one.percentile(PERCENTILES[index]));
-        or_dash(percentile, |nanoseconds| format!("{:.1}", nanoseconds / 1e3))
+        or_dash(percentile, microseconds)
     };
     let late = |one: Option<&Measured>| {
         let late = one.and_then(|one| one.median(Report::late_percentage));
@@ -321,7 +323,8 @@ pub fn pmqtest(all: &[Pmqtest]) -> Tables {
     let row = |one: &Pmqtest| {
         let awake = all.iter().find(|other| other.awake && other.pace == one.pace);
         let cells = [Some(one), awake].into_iter().flat_map(|one| {
-            [0, 1, 2].map(|i| or_dash(one, |one| format!("{:.1}", [one.min, one.avg, one.max][i])))
+            [0, 1, 2]
+                .map(|i| or_dash(one, |one| microseconds([one.min, one.avg, one.max][i] * 1e3)))
         });
         [grouped(messages_per_second(one.pace))].into_iter().chain(cells).collect()
     };

@@ -324,8 +324,8 @@ fn the_table_by_rate_puts_the_same_contender_with_cpus_awake_beside_it() {
     assert_eq!(
         rows(&table::rates(&all)[0].1),
         [
-            "| 100, ours | 70.0 | 70.0 | - | 10.0 % | 8.0 | 8.0 | - | 10.0 % | 1/1 |",
-            "| 100,000, ours | 5.0 | 5.0 | - | 10.0 % | - | - | - | - | 1/1 |",
+            "| 100, ours | 70.0 | 70.0 | - | 10.0 % | 8.00 | 8.00 | - | 10.0 % | 1/1 |",
+            "| 100,000, ours | 5.00 | 5.00 | - | 10.0 % | - | - | - | - | 1/1 |",
         ]
     );
     let pmqtest = [false, true].map(|awake| {
@@ -333,7 +333,7 @@ fn the_table_by_rate_puts_the_same_contender_with_cpus_awake_beside_it() {
         pace::Pmqtest { pace: 10, awake, min: 1.0, avg, max }
     });
     let text = &table::pmqtest(&pmqtest)[0].1;
-    assert_eq!(rows(text), ["| 100,000 | 1.0 | 20.0 | 30.0 | 1.0 | 2.0 | 3.0 |"]);
+    assert_eq!(rows(text), ["| 100,000 | 1.00 | 20.0 | 30.0 | 1.00 | 2.00 | 3.00 |"]);
     assert_eq!([10_000, 1_000, 10].map(pace::iterations), [400, 12_000, 200_000]);
 }
 
