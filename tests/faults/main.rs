@@ -32,7 +32,6 @@ use common::{
 use mq_sketch::chat::dialogue::Side;
 use mq_sketch::mq::Queue;
 use mq_sketch::os::Errno;
-use mq_sketch::runtime::signals::ENDING;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal::{self, SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM};

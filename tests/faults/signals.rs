@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// The signals that README.md names, and not those of the code under test.
+const ENDING: [libc::c_int; 8] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGTERM,
+    libc::SIGXCPU,
+];
+
 /// Sends a signal that nix may not know, and returns its name.
 fn send(child: &Running, number: libc::c_int) -> String {
     // SAFETY: kill(2) touches no memory of this process.
@@ -16,7 +28,7 @@ fn waits(number: libc::c_int) -> &'static [&'static str] {
 
 #[test]
 fn every_signal_ends_a_talk_in_order_and_the_queue_is_removed() {
-    for number in ENDING.iter() {
+    for number in ENDING {
         for wait in waits(number) {
             let place = Place::new("signal");
             let [premise, conclusion] = talking(&place, wait);
@@ -36,7 +48,7 @@ fn every_signal_ends_a_talk_in_order_and_the_queue_is_removed() {
 
 #[test]
 fn every_signal_to_the_sketch_ends_both_in_order_and_the_queue_is_removed() {
-    for number in ENDING.iter() {
+    for number in ENDING {
         let place = Place::new("signal-sketch");
         let waits = waits(number);
         let wait = waits[number as usize % waits.len()];
@@ -75,7 +87,7 @@ fn a_program_that_blocks_sleeps_until_its_peer_comes_and_a_signal_ends_every_wai
 /// As some supervisors and thread pools start a program.
 #[test]
 fn a_signal_that_was_blocked_at_the_start_ends_a_program_all_the_same() {
-    for number in ENDING.iter() {
+    for number in ENDING {
         for program in ["premise", "conclusion"] {
             let (place, wait) = (Place::new("blocked"), waits(number)[0]);
             let block = || SigSet::all().thread_block();
