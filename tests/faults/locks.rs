@@ -39,24 +39,34 @@ fn a_third_program_is_turned_away_and_disturbs_nobody() {
 
 #[test]
 fn cleanup_leaves_a_queue_alone_while_a_program_is_using_it() {
-    let place = Place::new("spared");
-    let iterations = if emulator().is_some() { "ITERATIONS=20000" } else { "ITERATIONS=100000" };
-    let premise = place.start("premise", &["REPORT=json", "TIMEOUT=0", iterations]);
-    let who = shown("premise", premise.id());
-    let text = format!("{}: {who} is using this queue: wait until it exits, or end it", place.text);
-    wait_for_lock(&place, Side::Premise);
-    let cleanup = || place.run("cleanup", &[]);
-    assert_says(&cleanup(), 3, "cleanup", &text);
-
-    // And again and again, up to the end of the conversation.
-    let mut conclusion = place.start("conclusion", &["REPORT=json", iterations]);
-    while conclusion.try_wait().unwrap().is_none() {
-        let output = cleanup();
-        assert!(matches!(code(&output), 0 | 3), "{output:?}");
-        assert_ne!(stdout(&output), format!("message queue {} removed\nAll clean!\n", place.text));
+    // Either alone: no premise has created the queue of that conclusion.
+    for side in Side::BOTH {
+        let place = Place::new("spared");
+        let queue = (side == Side::Conclusion).then(|| Queue::create(&place.name, 0o600, 32, true));
+        let alone = place.start(side.name(), &["REPORT=json", "TIMEOUT=0"]);
+        wait_for_lock(&place, side);
+        let who = shown(side.name(), alone.id());
+        let text = format!("{who} is using this queue: wait until it exits, or end it");
+        let output = place.run("cleanup", &[]);
+        assert_says(&output, 3, "cleanup", &format!("{}: {text}", place.text));
+        end(alone);
+        assert_eq!(place.exists(), queue.is_some());
     }
-    assert_done(&finish(conclusion));
-    assert_done(&finish(premise));
+    // And again and again, up to the end of a conversation.
+    for wait in WAITS {
+        let place = Place::new("spared");
+        let args = ["REPORT=json", "ITERATIONS=10000", wait];
+        let premise = place.start("premise", &args);
+        wait_for_lock(&place, Side::Premise);
+        let mut conclusion = place.start("conclusion", &args);
+        while conclusion.try_wait().unwrap().is_none() {
+            let output = place.run("cleanup", &[]);
+            assert!(matches!(code(&output), 0 | 3), "{output:?}");
+            assert!(!stdout(&output).contains(" removed\n"), "{output:?}");
+        }
+        assert_done(&finish(conclusion));
+        assert_done(&finish(premise));
+    }
 }
 
 /// nobody's cleanup may not open the queue, so it sees no lock. root's may.
