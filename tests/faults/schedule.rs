@@ -1,8 +1,13 @@
 //! PACE and CPUS: when a program sends, and where it runs.
 
+use std::sync::Mutex;
+
 use nix::sched::{CpuSet, sched_setaffinity};
 
 use super::*;
+
+/// A test that leaves other programs little of a CPU holds this: two at once would not end.
+static GREEDY: Mutex<()> = Mutex::new(());
 
 fn allow(pid: Pid, cpu: usize) -> nix::Result<()> {
     let mut set = CpuSet::new();
@@ -93,6 +98,28 @@ fn a_delay_counts_in_every_round_trip_that_it_delays() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_premise_that_sleeps_at_a_pace_has_the_least_timer_slack() {
+    if emulator().is_some() {
+        return; // it sleeps itself
+    }
+    let usual = fs::read_to_string("/proc/self/timerslack_ns").unwrap();
+    for (wait, pace, slack) in [
+        ("WAIT=block", "PACE=2000", "1\n"),
+        ("WAIT=adaptive", "PACE=2000", "1\n"),
+        ("WAIT=poll", "PACE=2000", &usual),
+        ("WAIT=block", "PACE=0", &usual),
+    ] {
+        let place = Place::new("slack");
+        let premise = start(endless(&place, "premise").args([wait, pace]));
+        wait_for_lock(&place, Side::Premise);
+        let found = fs::read_to_string(format!("/proc/{}/timerslack_ns", premise.id()));
+        assert_eq!(found.unwrap(), slack, "{wait} {pace}");
+        end(premise);
+    }
+}
+
+#[test]
 fn each_program_runs_on_its_cpu() {
     let place = Place::new("cpus");
     let cpus = common::allowed_cpus();
@@ -128,6 +155,7 @@ fn a_program_with_a_real_time_priority_lets_its_peer_run_on_the_same_cpu() {
         common::leave_out("this user may not set a real-time priority");
         return;
     }
+    let _greedy = GREEDY.lock();
     let cpu = format!("CPUS={}", common::allowed_cpus()[0]);
     for [urgent, other] in [["premise", "conclusion"], ["conclusion", "premise"]] {
         let place = Place::new("real-time");
@@ -149,6 +177,7 @@ fn the_reason_for_wrong_figures_is_a_remark() {
     if cpus.len() < 2 {
         return common::leave_out("this needs two CPUs");
     }
+    let _greedy = GREEDY.lock();
     // Some time slices, so that a few do not pass without a disturbance.
     let args = ["ITERATIONS=2000", "REPORT=json"];
     let both = format!("CPUS={},{}", cpus[0], cpus[1]);
