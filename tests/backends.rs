@@ -4,8 +4,10 @@
 
 mod common;
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_ulong};
+use std::fs::DirEntry;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
 use common::Place;
@@ -13,6 +15,11 @@ use mq_sketch::mq::{Mqd, attributes, nonblocking};
 use mq_sketch::os::{CPUS, Disposition, Errno, Fd, SignalSet};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+#[cfg(target_os = "linux")]
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as ArgLen, SeccompCmpOp as CmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
+};
 
 const EXPIRED: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 const NEW: i32 = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
@@ -215,6 +222,108 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn a_file_is_closed_in_a_program_that_is_started_and_waits_unless_told_otherwise() {
+                let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+                let name = CString::new(path.to_str().unwrap()).unwrap();
+                for is_nonblocking in [false, true] {
+                    let fd = os::open(&name, is_nonblocking).unwrap();
+                    let files = std::fs::read_dir("/proc/self/fd").unwrap();
+                    let is_it = |file: &DirEntry| {
+                        std::fs::read_link(file.path()).is_ok_and(|to| *to == *path)
+                    };
+                    let file = files.map(Result::unwrap).find(is_it).expect("it is open");
+                    let number = file.file_name();
+                    let info = Path::new("/proc/self/fdinfo").join(number);
+                    let info = std::fs::read_to_string(info).unwrap();
+                    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+                    let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
+                    assert_eq!(flags & libc::O_CLOEXEC, libc::O_CLOEXEC);
+                    assert_eq!(flags & libc::O_NONBLOCK != 0, is_nonblocking);
+                    os::close(fd).unwrap();
+                }
+            }
+
+            /// Whether a child process, in which nothing but system calls may be made, returns true.
+            fn in_child(body: impl FnOnce() -> bool) -> bool {
+                // SAFETY: the caller's promise.
+                match unsafe { os::fork() }.unwrap() {
+                    0 => os::exit(if body() { 0 } else { 1 }),
+                    pid => {
+                        let status = || os::wait_child(pid).expect("a child");
+                        common::wait_until("the child has ended", status) == 0
+                    }
+                }
+            }
+
+            #[test]
+            fn a_locked_byte_is_its_holders_until_that_exits() {
+                let file = tempfile::tempfile().unwrap();
+                let fd = borrowed(&file);
+                let parent = os::process_id();
+                os::lock_byte(&fd, 0).unwrap();
+                assert!(in_child(|| {
+                    os::lock_byte(&fd, 0) == Err(Errno::EAGAIN)
+                        && os::byte_owner(&fd, 0) == Ok(Some(parent))
+                        && os::byte_owner(&fd, 1) == Ok(None)
+                        && os::lock_byte(&fd, 1) == Ok(())
+                }));
+                assert_eq!((os::byte_owner(&fd, 0), os::byte_owner(&fd, 1)), (Ok(None), Ok(None)));
+                assert_eq!(os::lock_byte(&fd, 1), Ok(()));
+            }
+
+            #[test]
+            fn the_timer_sends_sigalrm_again_and_again_until_it_is_cleared() {
+                let alarm = SignalSet(0).with(libc::SIGALRM);
+                let wait = |nanoseconds| os::sigwait(alarm, Some(nanoseconds));
+                assert_eq!(os::set_alarm_interval(1_000_000), Err(Errno::EINVAL));
+                // The timer belongs to the process.
+                assert!(in_child(|| {
+                    os::sigprocmask(libc::SIG_BLOCK, alarm) == Ok(())
+                        && os::set_alarm_interval(1000) == Ok(())
+                        && (0..3).all(|_| wait(60_000_000_000) == Ok(libc::SIGALRM))
+                        && os::set_alarm_interval(0) == Ok(())
+                        && (wait(0).is_err() || wait(0).is_err())
+                        && wait(20_000_000) == Err(Errno::EAGAIN)
+                }));
+            }
+
+            #[test]
+            fn an_option_of_prctl_gets_its_argument() {
+                assert!(in_child(|| {
+                    let mut signal = 0;
+                    // SAFETY: the first takes a number, and the kernel writes an int at the second.
+                    unsafe {
+                        os::prctl(libc::PR_SET_PDEATHSIG, libc::SIGUSR2 as usize, 0) == Ok(())
+                            && libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal) == 0
+                            && signal == libc::SIGUSR2
+                    }
+                }));
+                // SAFETY: there is no such option.
+                assert_eq!(unsafe { os::prctl(-1, 0, 0) }, Err(Errno::EINVAL));
+            }
+
+            /// There may be more than 64, though not on this machine. The filter refuses a set of another
+            /// size.
+            #[test]
+            #[cfg(target_os = "linux")]
+            fn a_set_of_cpus_is_passed_in_its_full_size() {
+                let condition = SeccompCondition::new(1, ArgLen::Qword, CmpOp::Ne, CPUS as u64 / 8);
+                let rule = SeccompRule::new(vec![condition.unwrap()]).unwrap();
+                let calls = [libc::SYS_sched_setaffinity, libc::SYS_sched_getaffinity];
+                let rules = calls.map(|call| (call, vec![rule.clone()])).into();
+                let refuse = SeccompAction::Errno(libc::EDOM as u32);
+                let processor = std::env::consts::ARCH.try_into().expect("one with filters");
+                let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, processor).unwrap();
+                let filter = BpfProgram::try_from(filter).unwrap();
+                let cpu = common::allowed_cpus()[0];
+                assert!(in_child(|| {
+                    seccompiler::apply_filter(&filter).is_ok()
+                        && os::set_cpu(cpu) == Ok(())
+                        && os::cpus().is_ok_and(|set| set.iter().sum::<c_ulong>() != 0)
+                }));
+            }
+
+            #[test]
             fn a_pipe_is_writable_until_it_is_full_and_again_without_a_reader() {
                 let (reader, writer) = nix::unistd::pipe().unwrap();
                 let fd = borrowed(&writer);
@@ -342,14 +451,7 @@ macro_rules! conformance {
                 // SAFETY: the mapping has this length and stays; atomics may be shared.
                 let words = unsafe { &*os::mmap(16).unwrap().cast::<[AtomicU64; 2]>() };
                 assert_eq!([words[0].load(SeqCst), words[1].load(SeqCst)], [0, 0]);
-                // SAFETY: the child stores a number, exits, and does nothing else.
-                match unsafe { os::fork() }.unwrap() {
-                    0 => {
-                        words[1].store(7, SeqCst);
-                        os::exit(0)
-                    }
-                    pid => while os::wait_child(pid) == Ok(None) {},
-                }
+                assert!(in_child(|| words[1].swap(7, SeqCst) == 0));
                 assert_eq!([words[0].load(SeqCst), words[1].load(SeqCst)], [0, 7]);
                 assert_eq!(os::mmap(0), Err(Errno::EINVAL));
                 let address = std::ptr::from_ref(words).cast_mut().cast();
