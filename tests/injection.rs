@@ -183,46 +183,46 @@ fn inject(program: &str, args: &[&str], case: Case) -> bool {
     calls >= nth
 }
 
-/// Tries every fault at those calls of a program that `is_wanted` picks by their position and their
-/// count, several at a time.
-fn inject_everywhere(program: &str, wait: &str, is_wanted: impl Fn(usize, usize) -> bool) {
-    let args = [wait, "ITERATIONS=2"];
-    // How often each process makes each call.
-    let mut counts = BTreeMap::new();
-    let output = run(&place(), program, &args, |call, result| {
-        *counts.entry((call.process, call.number)).or_insert(0) += usize::from(result.is_none());
-        Verdict::Pass
-    });
-    assert_eq!(code(&output), 0);
-    let mut cases = Vec::new();
-    for ((process, number), count) in counts {
-        for nth in (1..=count).filter(|nth| is_wanted(*nth, count)) {
-            let case = |fault| Case { process, number, nth, fault };
-            cases.extend(faults(number).map(case));
+/// Tries every fault at those calls of each program, in each way to wait, that `is_wanted` picks by the
+/// program, their position and their count. Several at a time, because most of the time is waiting.
+fn inject_into_each_program(is_wanted: impl Fn(&str, usize, usize) -> bool) {
+    let mut runs = Vec::new();
+    for (program, wait) in ALL.iter().flat_map(|program| common::WAITS.map(|wait| (program, wait)))
+    {
+        let args = [wait, "ITERATIONS=2"];
+        // How often each process makes each call.
+        let mut counts = BTreeMap::new();
+        let output = run(&place(), program, &args, |call, result| {
+            *counts.entry((call.process, call.number)).or_insert(0) +=
+                usize::from(result.is_none());
+            Verdict::Pass
+        });
+        assert_eq!(code(&output), 0);
+        let mut cases = Vec::new();
+        for ((process, number), count) in counts {
+            for nth in (1..=count).filter(|nth| is_wanted(program, *nth, count)) {
+                let case = |fault| Case { process, number, nth, fault };
+                cases.extend(faults(number).map(case));
+            }
         }
+        runs.push((*program, args, cases, AtomicUsize::new(0)));
     }
-    let (count, hits) = (cases.len(), AtomicUsize::new(0));
-    let cases = Mutex::new(cases.into_iter());
+    let cases = runs.iter().flat_map(|run| run.2.iter().map(move |case| (run, *case)));
+    let cases = Mutex::new(cases);
     let next = || cases.lock().unwrap().next();
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                while let Some(case) = next() {
-                    hits.fetch_add(inject(program, &args, case).into(), Relaxed);
+                while let Some(((program, args, _, hits), case)) = next() {
+                    hits.fetch_add(inject(program, args, case).into(), Relaxed);
                 }
             });
         }
     });
-    let hits = hits.into_inner();
-    println!("{program} {wait}: {hits} of {count} faults met their call");
-    assert!(hits > count / 10, "{hits} of {count}: polls vary, but not so much");
-}
-
-/// The same for each program in each way to wait.
-fn inject_into_each_program(is_wanted: impl Fn(&str, usize, usize) -> bool) {
-    for (program, wait) in ALL.iter().flat_map(|program| common::WAITS.map(|wait| (program, wait)))
-    {
-        inject_everywhere(program, wait, |nth, count| is_wanted(program, nth, count));
+    for (program, [wait, _], cases, hits) in runs {
+        let (count, hits) = (cases.len(), hits.into_inner());
+        println!("{program} {wait}: {hits} of {count} faults met their call");
+        assert!(hits > count / 10, "{hits} of {count}: polls vary, but not so much");
     }
 }
 
@@ -516,6 +516,50 @@ fn sigalrm_ends_no_program_that_may_sleep_at_any_moment() {
         common::assert_done(&output);
         assert!(alarms > 0);
     }
+}
+
+/// A peer that has received the answer may exit at once.
+#[test]
+fn a_peer_that_is_killed_at_the_first_answer_is_told_by_its_lock() {
+    let place = Place::new("injection-met");
+    let args = [ENDLESS, "REPORT=json", "TIMEOUT=5"];
+    let mut conclusion = Some(place.start("conclusion", &args));
+    let output = trace(place.command("premise").args(args), |call, result| {
+        // The first message has 24 bytes, and this one has been sent.
+        let is_answered =
+            (call.number, call.args[2], result) == (libc::SYS_mq_timedsend, 32, Some(0));
+        if let Some(conclusion) = conclusion.take_if(|_| is_answered) {
+            signal(&conclusion, Signal::SIGKILL);
+            finish(conclusion);
+        }
+        Verdict::Pass
+    });
+    let error = the_one_line(&output);
+    assert!(
+        error.contains(": conclusion (process ") && error.contains(" has exited after "),
+        "{error}"
+    );
+    assert_eq!(code(&output), 4);
+}
+
+/// The report is written after the conversation. Its reader may be slow.
+#[test]
+fn after_the_conversation_its_timer_interrupts_nothing() {
+    let place = Place::new("injection-timer");
+    let (mut is_over, mut interruptions) = (false, 0);
+    let output = run(&place, "premise", &["WAIT=block", "ITERATIONS=2"], |call, result| {
+        match (call.number, result) {
+            (libc::SYS_uname, None) => {
+                thread::sleep(Duration::from_millis(300)); // the timer's interval is 250
+                is_over = true;
+            }
+            (libc::SYS_rt_sigreturn, None) => interruptions += u32::from(is_over),
+            _ => {}
+        }
+        Verdict::Pass
+    });
+    assert_done(&output);
+    assert_eq!((is_over, interruptions), (true, 0));
 }
 
 /// A queue has a name before it has a lock.
