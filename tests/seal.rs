@@ -4,6 +4,8 @@
 #![allow(unsafe_code)] // a child makes any call under a filter
 #![cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 
+#[path = "common/calls.rs"]
+mod calls;
 mod common;
 #[path = "common/trace.rs"]
 mod trace;
@@ -132,8 +134,9 @@ fn the_kernel_allows_the_calls_of_a_list_and_kills_at_any_other() {
         }
         let (calls, expected): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
         let found = verdicts(&filter(known.list), &calls);
-        for ((call, expected), found) in calls.iter().zip(expected).zip(found) {
-            assert_eq!(found, expected, "{}, call {} {:x?}", known.name, call.0, call.1);
+        for (((number, args), expected), found) in calls.iter().zip(expected).zip(found) {
+            let call = || calls::by_number(*number).map_or("another call", |row| row.name);
+            assert_eq!(found, expected, "{}: {} ({number}) {args:x?}", known.name, call());
         }
     }
 }

@@ -91,7 +91,8 @@ fn the_page_of_figures_shows_the_whole_output_of_a_run_and_readme_the_end_of_it(
     // Enough for every percentile.
     let text = stdout(&place.succeed("sketch", &["ITERATIONS=12000"]));
     let text = text.replace(&place.text, "/my_message_queue").replace("backend ffi", "backend raw");
-    assert_eq!(form(&text), example(include_str!("../benches/README.md")));
+    let page = example(include_str!("../benches/README.md"));
+    common::assert_same_lines("benches/README.md, the example", &page, &form(&text));
     let end = example(include_str!("../README.md"));
     assert!(end.lines().count() >= 5 && form(&text).ends_with(&end), "{}\n\n{end}", form(&text));
 

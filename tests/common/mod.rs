@@ -363,6 +363,23 @@ pub fn assert_done(output: &Output) {
     assert_eq!((code(output), &*error), (0, ""), "{}", stdout(output));
 }
 
+/// Two texts are the same. Shows the lines from the first to the last difference, and three before.
+pub fn assert_same_lines(what: &str, expected: &str, found: &str) {
+    let [expected, found] = [expected, found].map(|text| text.lines().collect::<Vec<_>>());
+    let pairs = expected.iter().zip(&found);
+    let same = pairs.take_while(|(expected, found)| expected == found).count();
+    let [wanted, is] = [&expected[same..], &found[same..]];
+    let pairs = wanted.iter().rev().zip(is.iter().rev());
+    let after = pairs.take_while(|(expected, found)| expected == found).count();
+    let show = |sign, lines: &[&str]| -> String {
+        lines.iter().map(|line| format!("{sign}   {line}\n")).collect()
+    };
+    let before = show(' ', &expected[same.saturating_sub(3)..same]);
+    let wanted = show('-', &wanted[..wanted.len() - after]);
+    let is = show('+', &is[..is.len() - after]);
+    assert!(wanted.is_empty() && is.is_empty(), "{what}:\n{before}{wanted}{is}");
+}
+
 /// md5 as 32 hex digits, without the code under test.
 pub fn md5_hex(text: &[u8]) -> Vec<u8> {
     use md5::{Digest, Md5};
