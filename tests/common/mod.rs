@@ -20,12 +20,13 @@
 #![allow(unsafe_code)] // signals are set between fork and exec
 
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use mq_sketch::mq::{Queue, QueueName};
@@ -222,6 +223,19 @@ pub fn before_exec(
     unsafe { command.pre_exec(move || Ok(action()?)) }
 }
 
+/// A program that inherits no descriptors but 0, 1 and 2.
+pub fn with_standard_descriptors(command: &mut Command) -> &mut Command {
+    before_exec(command, || {
+        #[cfg(target_os = "linux")]
+        // SAFETY: it sets FD_CLOEXEC and nothing else.
+        unsafe {
+            let (first, last) = (3 as libc::c_uint, libc::c_uint::MAX);
+            libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC);
+        }
+        Ok(())
+    })
+}
+
 /// A program under a seccomp(2) filter with one action for these calls and another for the rest.
 #[cfg(target_os = "linux")]
 pub fn filtered(
@@ -276,11 +290,30 @@ impl Drop for Running {
 pub fn start(command: &mut Command) -> Running {
     command.process_group(0);
     wait_until("it can be started", || match command.spawn() {
-        Ok(child) => Some(Running(child)),
+        Ok(child) => {
+            let running = Running(child);
+            continue_after_this_process(running.id());
+            Some(running)
+        }
         // A fresh copy is still open for writing in a process that another test has just forked.
         Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => None,
         Err(error) => panic!("{command:?}: {error}"),
     })
+}
+
+/// Sends SIGCONT to a process group when this process has exited, however it exits. Its programs get
+/// SIGTERM then, which one that a test has stopped would not notice: it would stay, with its queue.
+fn continue_after_this_process(group: u32) {
+    static GROUPS: OnceLock<ChildStdin> = OnceLock::new();
+    let mut groups = GROUPS.get_or_init(|| {
+        let script = "while read group; do all=\"$all -$group\"; done; kill -s CONT -- $all";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).process_group(0);
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let shell = with_standard_descriptors(&mut shell).spawn();
+        shell.expect("sh").stdin.expect("a pipe")
+    });
+    groups.write_all(format!("{group}\n").as_bytes()).expect("the shell reads");
 }
 
 /// Reads a stream to its end, in a thread: a full pipe would stop the program.

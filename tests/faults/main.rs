@@ -137,19 +137,8 @@ fn error(output: &Output, status: i32) -> String {
 
 /// A program with a limit. It has no descriptors but 0, 1 and 2, whatever the test has inherited.
 fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
-    before_exec(command, move || {
-        #[cfg(target_os = "linux")]
-        // SAFETY: it sets FD_CLOEXEC and nothing else.
-        unsafe {
-            libc::syscall(
-                libc::SYS_close_range,
-                3 as libc::c_uint,
-                libc::c_uint::MAX,
-                libc::CLOSE_RANGE_CLOEXEC,
-            );
-        }
-        setrlimit(limit, value, value)
-    })
+    common::with_standard_descriptors(command);
+    before_exec(command, move || setrlimit(limit, value, value))
 }
 
 /// A program for which this call fails.
