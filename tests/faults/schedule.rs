@@ -180,7 +180,7 @@ fn the_reason_for_wrong_figures_is_a_remark() {
     let _greedy = GREEDY.lock();
     // Some time slices, so that a few do not pass without a disturbance. On one CPU each iteration has
     // a switch, and on a busy one it takes a time slice.
-    let (args, few) = (["ITERATIONS=2000", "REPORT=json"], ["ITERATIONS=300", "REPORT=json"]);
+    let (args, few) = (["ITERATIONS=2000", "REPORT=json"], ["ITERATIONS=110", "REPORT=json"]);
     let both = format!("CPUS={},{}", cpus[0], cpus[1]);
     let remarks = |output: &Output| {
         assert_done(output);
