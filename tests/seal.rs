@@ -16,6 +16,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
@@ -337,7 +338,7 @@ fn further_signals_do_not_protect_a_child_that_does_not_end() {
     let place = Place::new("seal-repeated");
     let mut command = place.command("sketch");
     command.args(["SEALED=1", "REPORT=json", "TIMEOUT=0", "ITERATIONS=9223372036854775807"]);
-    let mut has_begun = false;
+    let (mut has_begun, signals) = (false, Arc::new(AtomicU64::new(0)));
     let output = trace(&mut command, |call, result| {
         let is_killing = call.number == libc::SYS_kill && result.is_none();
         if is_killing && call.args[1] != libc::SIGKILL as u64 {
@@ -346,8 +347,10 @@ fn further_signals_do_not_protect_a_child_that_does_not_end() {
         let parent = call.pid;
         if (call.process, call.number, has_begun) == (0, libc::SYS_rt_sigtimedwait, false) {
             has_begun = true;
+            let signals = signals.clone();
             thread::spawn(move || {
                 while kill(parent, Signal::SIGINT).is_ok() {
+                    signals.fetch_add(1, Relaxed);
                     thread::sleep(Duration::from_secs(1));
                 }
             });
@@ -356,6 +359,8 @@ fn further_signals_do_not_protect_a_child_that_does_not_end() {
     });
     assert_eq!(code(&output), 128 + Signal::SIGKILL as i32);
     assert!(!place.exists());
+    let signals = signals.load(Relaxed);
+    assert!((4..15).contains(&signals), "one a second, up to the fifth: {signals}");
 }
 
 /// How the kernel finds out which calls a filter allows with any arguments: it runs the filter with
