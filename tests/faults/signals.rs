@@ -134,15 +134,25 @@ fn the_sketch_works_where_children_are_ignored() {
 
 #[test]
 fn the_two_do_not_outlive_the_sketch() {
-    let place = Place::new("outlive");
-    let (sketch, both) = talking_sketch(&place, &[]);
-    signal(&sketch, SIGKILL);
-    assert_eq!(code(&finish(sketch)), 1000 + 9);
-    wait_until("both have ended", || {
-        let is_there = |pid: &Pid| Path::new(&format!("/proc/{pid}/exe")).exists();
-        (!both.iter().any(is_there)).then_some(())
-    });
-    assert!(!place.exists());
+    // With locks, each would also notice the end of the other's.
+    for has_locks in [true, false] {
+        let place = Place::new("outlive");
+        let mut sketch = endless(&place, "sketch");
+        #[cfg(target_os = "linux")]
+        if !has_locks && emulator().is_none() {
+            refusing(&mut sketch, libc::SYS_fcntl, libc::ENOLCK);
+        }
+        let sketch = start(&mut sketch);
+        wait_for_talk(&place);
+        let both = children(&sketch);
+        signal(&sketch, SIGKILL);
+        assert_eq!(code(&finish(sketch)), 1000 + 9);
+        wait_until("both have ended", || {
+            let is_there = |pid: &Pid| Path::new(&format!("/proc/{pid}/exe")).exists();
+            (!both.iter().any(is_there)).then_some(())
+        });
+        assert!(!place.exists());
+    }
 }
 
 #[test]
