@@ -227,6 +227,8 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
         (vec![], 77, 134, lie, ""),
         (vec![], 159, 134, lie, ""),
         (vec![], 143, 143, "", done),
+        // Without a rate of its own it does not hide the rows of the other.
+        (vec![(word(Figure::Rate), u64::MAX)], 0, 0, "", "\nround trip min "),
     ] {
         for child in [1, 2] {
             let (place, mut slots) = (Place::new("seal-forged"), Vec::new());
@@ -266,6 +268,34 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
             let is_shown = |byte: u8| matches!(byte, b' '..=b'~' | b'\n');
             assert!(text.bytes().all(is_shown) && !text.contains("then corruption"), "{text}");
         }
+    }
+}
+
+/// conclusion sends a wrong message, and claims that a signal ended it.
+#[test]
+fn a_corrupted_message_is_shown_whatever_the_other_child_claims() {
+    for _ in 0..5 {
+        let (place, mut sent, mut is_found) = (Place::new("seal-claims"), 0, false);
+        let output = trace(place.command("sketch").arg("SEALED=1"), |call, result| {
+            match (call.process, call.number, result) {
+                (2, libc::SYS_mq_timedsend, None) => {
+                    sent += 1;
+                    if sent == 40 {
+                        let wrong = i64::from_le_bytes(*b"wrong...");
+                        ptrace::write(call.pid, call.args[1] as _, wrong).unwrap();
+                    }
+                }
+                (1, libc::SYS_mq_unlink, None) => is_found = true,
+                (2, _, None) if is_found => {
+                    return Verdict::Replace(libc::SYS_exit_group, [143; 6]);
+                }
+                _ => {}
+            }
+            Verdict::Pass
+        });
+        let error = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(code(&output), 1, "{error}");
+        assert!(error.starts_with("premise: ") && error.contains("message corrupted"), "{error}");
     }
 }
 

@@ -156,13 +156,15 @@ fn a_bad_line_of_a_file_is_named_by_its_number_and_a_file_that_just_fits_is_read
             b"# one\nVERBOSE=0\n\nITERATONS=5\nTIMEOUT=1\n",
             "FILE:4: ITERATONS: no such parameter: the names are ",
         ),
-        (b"\nITERATIONS 5\n", "FILE:2: the line has no '=': write NAME=VALUE, or # before"),
         (fits.as_bytes(), "FILE:2: ITERATIONS: 'xx' is not a whole number"),
         (too_large.as_bytes(), "FILE: the file is longer than 16384 bytes: remove comments"),
     ] {
         let line = refused_file(content);
         assert!(line.starts_with(words), "{line}");
     }
+    // The line itself, perhaps of a linked file, is not shown.
+    let line = refused_file(b"\nsecret words\n");
+    assert_eq!(line, "FILE:2: the line has no '=': write NAME=VALUE, or # before a comment");
 }
 
 #[test]

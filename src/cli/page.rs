@@ -171,7 +171,7 @@ impl fmt::Display for Page<'_> {
             write!(f, "{:>NUMBER$}", side.name())?;
         }
         f.write_str("\n")?;
-        let is_timed = first.get(Figure::Rate).is_some();
+        let is_timed = self.sides.iter().any(|(_, side)| side.get(Figure::Rate).is_some());
         self.rows(f, false)?;
         if is_timed {
             f.write_str("\n")?;

@@ -331,7 +331,9 @@ impl Children<'_> {
             // A program that has lost its peer is not the cause, unless the parent ended the peer.
             let is_consequence =
                 self.status == ExitCode::SILENT && status != ExitCode::signal(libc::SIGTERM);
-            if self.status == ExitCode::DONE || is_consequence {
+            // A corrupted message is shown, whatever the other child claims.
+            let is_proof = status == ExitCode::CORRUPTED && self.status != status;
+            if self.status == ExitCode::DONE || is_consequence || is_proof {
                 (self.status, self.cause) = (status, Some(side));
             }
             self.signal(libc::SIGTERM);

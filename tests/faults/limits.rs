@@ -128,21 +128,24 @@ fn a_mode_that_locks_users_out_does_not_concern_premise_and_no_mode_lets_them_re
     }
 
     // Only root has other users' queues to try it on: with the default mode, and one for everybody.
-    if nix::unistd::geteuid().is_root() {
-        for (mode, program, words) in [
-            ("PERMISSIONS=0600", "conclusion", "the queue's mode does not let this user read and "),
-            ("PERMISSIONS=0666", "cleanup", "the queue belongs to another user: only that user "),
-        ] {
-            let place = Place::new("mode");
-            let premise = place.start("premise", &[mode, "REPORT=json", "TIMEOUT=0"]);
-            let queue = place.open();
-            signal(&premise, SIGKILL);
-            finish(premise);
-            let output = finish(start(&mut place.command_of_nobody(folder.path(), program)));
-            assert_eq!((code(&output), queue.unlink_own(&place.name)), (3, Ok(())));
-            let error = String::from_utf8_lossy(&output.stderr);
-            assert!(error.contains(words) && error.lines().count() == 1, "{error}");
-        }
+    if !nix::unistd::geteuid().is_root() {
+        return common::leave_out("only root has the queue of another user");
+    }
+    for (args, mode, program, words) in [
+        (&[][..], 0o600, "conclusion", "the queue's mode does not let this user read and "),
+        (&["PERMISSIONS=0666"], 0o666, "cleanup", "the queue belongs to another user: only that "),
+    ] {
+        let place = Place::new("mode");
+        let args = [args, &["REPORT=json", "TIMEOUT=0"]].concat();
+        let premise = place.start("premise", &args);
+        let queue = place.open();
+        assert_eq!(mode_of(&place), mode);
+        signal(&premise, SIGKILL);
+        finish(premise);
+        let output = finish(start(&mut place.command_of_nobody(folder.path(), program)));
+        assert_eq!((code(&output), queue.unlink_own(&place.name)), (3, Ok(())));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(words) && error.lines().count() == 1, "{error}");
     }
 }
 
