@@ -57,7 +57,9 @@ fn main() {
     judge(&[
         ("a short message of any queue", || {
             for msgsize in [6, 100, 8192] {
-                for sent in [b"tea".as_slice(), b"tea\0\0", b"", &vec![b'x'; msgsize as usize]] {
+                for sent in
+                    [b"tea".as_slice(), b"tea\0\0", b"\xfft", b"", &vec![b'x'; msgsize as usize]]
+                {
                     remove();
                     let mqd = queue(libc::O_NONBLOCK, msgsize);
                     send(mqd, sent);

@@ -77,6 +77,13 @@ fn main() {
             assert!(send(mqd, b"", 1) == Ok(()), "a message of no bytes was not sent");
             let found = receive(mqd);
             assert!(found == Ok((vec![], 1)), "a message of no bytes: {}", show(&found));
+            assert!(send(mqd, b"t\0a", 1) == Ok(()), "a message that contains a NUL was not sent");
+            let found = receive(mqd);
+            assert!(
+                found == Ok((b"t\0a".to_vec(), 1)),
+                "a message that contains a NUL: {}: only the length tells where it ends",
+                show(&found)
+            );
         }),
         ("an urgent message", || {
             let mqd = queue(libc::O_NONBLOCK, 8192);
@@ -94,6 +101,7 @@ fn main() {
                 &[('a', 0), ('b', 1), ('c', 2)],
                 &[('a', 5), ('b', 9), ('c', 5), ('d', 9)],
                 &[('a', 1), ('b', 256)],
+                &[('b', 3), ('a', 3), ('c', 4)],
                 &[('a', 32767), ('b', 0), ('c', 32767), ('d', 1)],
                 &[],
             ] {

@@ -122,7 +122,7 @@ fn main() {
         ("errors", || {
             if_it_hangs("it waits again after a failure");
             let (mqd, (reader, _writer)) = (queue(0, 8192), pipe().expect("pipe(2)"));
-            for (mqd, pipe) in [(mqd, 1000), (1000, reader.as_raw_fd())] {
+            for (mqd, pipe) in [(mqd, 1000), (1000, reader.as_raw_fd()), (1000, 1001)] {
                 let found = wait(mqd, pipe, 50);
                 assert!(found == Err(libc::EBADF), "{}, not EBADF: POLLNVAL", show(&found));
             }
