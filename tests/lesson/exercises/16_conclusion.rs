@@ -25,8 +25,8 @@ fn receive(mqd: c_int) -> Vec<u8> {
 }
 
 // ---- your code ----
-/// Answers `iterations` messages; an own message that comes back does not count. False at a message that is
-/// neither the reply nor its own, without answering it.
+/// Answers `iterations` messages, of which there is at least one; an own message that comes back does not
+/// count. False at a message that is neither the reply nor its own, without answering it.
 fn talk(mqd: c_int, iterations: u64) -> bool {
     todo!("talk")
 }
