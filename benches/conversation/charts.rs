@@ -13,7 +13,7 @@ use crate::results::Results;
 use crate::rounds::Measured;
 use crate::run::PERCENTILES;
 use crate::stats::{Spread, deciles};
-use crate::table::{WAYS, find, grouped, of_pairs, transport, transports_of, way};
+use crate::table::{WAYS, find, grouped, microseconds, of_pairs, transport, transports_of, way};
 
 const TIMES: &str = "less is better; log scale; thin strokes: tenths of the runs";
 const RATES: &str = "more is better; log scale; thin strokes: tenths of the runs";
@@ -54,16 +54,6 @@ pub fn time(nanoseconds: f64) -> String {
         0.999e6.. => format!("{:.0} ms", nanoseconds / 1e6),
         0.999e3.. => format!("{:.0} us", nanoseconds / 1e3),
         _ => format!("{nanoseconds:.0} ns"),
-    }
-}
-
-/// Microseconds with at least three digits; from a second on, seconds with their unit.
-pub fn microseconds(nanoseconds: f64) -> String {
-    match nanoseconds / 1e3 {
-        us @ 1e6.. => format!("{:.2} s", us / 1e6),
-        us @ 100.0.. => grouped(us),
-        us @ 10.0.. => format!("{us:.1}"),
-        us => format!("{us:.2}"),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The tables, aligned for a terminal and valid as Markdown, and the csv file.
 
-use crate::charts::microseconds;
 use crate::contender::{Contender, Placement};
 use crate::pace::{Pmqtest, messages_per_second};
 use crate::parts::{TRANSPORT_SIZES, Tables};
@@ -19,6 +18,16 @@ pub fn grouped(number: f64) -> String {
         text.push(digit);
     }
     if number <= -0.5 { format!("-{text}") } else { text }
+}
+
+/// Microseconds with at least three digits; from a second on, seconds with their unit.
+pub fn microseconds(nanoseconds: f64) -> String {
+    match nanoseconds / 1e3 {
+        us @ 1e6.. => format!("{:.2} s", us / 1e6),
+        us @ 100.0.. => grouped(us),
+        us @ 10.0.. => format!("{us:.1}"),
+        us => format!("{us:.2}"),
+    }
 }
 
 fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
@@ -70,9 +79,18 @@ pub fn aligned(head: &[&str], rows: Vec<Vec<String>>) -> String {
 type Column<'a> = (&'a str, &'a dyn Fn(&Measured) -> String);
 
 fn table<'m>(all: impl IntoIterator<Item = &'m Measured>, columns: &[Column]) -> String {
+    table_until(all, columns, None)
+}
+
+/// The table, and below it a row that is no case.
+fn table_until<'m>(
+    all: impl IntoIterator<Item = &'m Measured>,
+    columns: &[Column],
+    last: Option<Vec<String>>,
+) -> String {
     let head: Vec<&str> = columns.iter().map(|(head, _)| *head).collect();
     let row = |one: &Measured| columns.iter().map(|(_, cell)| cell(one)).collect();
-    aligned(&head, all.into_iter().map(row).collect())
+    aligned(&head, all.into_iter().map(row).chain(last).collect())
 }
 
 const NAME: Column = ("contender", &|one| one.label());
@@ -121,8 +139,7 @@ pub fn main_of_page(all: &[Measured]) -> String {
     let distances = all.iter().filter_map(Measured::distance).map(|one| one.median);
     let distance = median(Spread::of(distances));
     let last = ["distance between the CPUs", &distance, "-", "-"].map(String::from);
-    let cells = |one: &Measured| columns.iter().map(|(_, cell)| cell(one)).collect();
-    aligned(&columns.map(|(head, _)| head), rows.map(cells).chain([last.to_vec()]).collect())
+    table_until(rows, &columns, Some(last.to_vec()))
 }
 
 /// One placement, and the cost of the filter.

@@ -24,7 +24,7 @@ mod run;
 mod stats;
 mod table;
 
-use charts::{microseconds, short, time};
+use charts::{short, time};
 use contender::{Contender, Kind, Placement};
 use contenders::{plain, transports};
 use drawing::Axis;
@@ -261,7 +261,7 @@ fn numbers_are_short() {
     assert_eq!(times.map(time), ["998 ns", "1 us", "500 us", "1 ms", "2 ms", "1 s"]);
     assert_eq!([5.0, 2e5, 2.5e6].map(short), ["5", "200 k", "2.5 M"]);
     let medians = [2_163.0, 65_432.0, 123_456.0, 1_234_567.0, 1_234_567_890.0];
-    assert_eq!(medians.map(microseconds), ["2.16", "65.4", "123", "1,235", "1.23 s"]);
+    assert_eq!(medians.map(table::microseconds), ["2.16", "65.4", "123", "1,235", "1.23 s"]);
 }
 
 #[test]
