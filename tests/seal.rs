@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use common::{Place, code, ignoring};
+use common::{Place, code, ignoring, status_of};
 use mq_sketch::cli::report::{Figure, NUMBERS};
 use mq_sketch::mq::Queue;
 use mq_sketch::os::map_shared;
@@ -146,7 +146,7 @@ fn the_kernel_allows_the_calls_of_a_list_and_kills_at_any_other() {
 #[test]
 fn no_list_allows_to_open_read_or_map_a_file_to_execute_or_to_trace() {
     for known in FILTERS {
-        let numbers: Vec<_> = known.rules().map(|rule| rule.number).collect();
+        let numbers = known.numbers();
         for (call, name) in [
             (libc::SYS_open, "open"),
             (libc::SYS_openat, "openat"),
@@ -250,10 +250,8 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
                     // If nobody reads the complaint, a signal must be able to end the parent.
                     (libc::SYS_write, None) if (call.process, call.args[0]) == (0, 2) => {
                         complaints += 1;
-                        let status =
-                            fs::read_to_string(format!("/proc/{}/status", call.pid)).unwrap();
-                        let blocked = status.split_once("\nSigBlk:\t").unwrap().1.split_once('\n');
-                        let blocked = u64::from_str_radix(blocked.unwrap().0, 16).unwrap();
+                        let blocked =
+                            u64::from_str_radix(&status_of(call.pid, "SigBlk:"), 16).unwrap();
                         assert_eq!(blocked & 1 << (libc::SIGTERM - 1), 0, "SIGTERM is blocked");
                     }
                     _ => {}

@@ -413,6 +413,13 @@ pub fn assert_same_lines(what: &str, expected: &str, found: &str) {
     assert!(wanted.is_empty() && is.is_empty(), "{what}:\n{before}{wanted}{is}");
 }
 
+/// The line of /proc/PID/status that begins so.
+pub fn status_of(pid: impl std::fmt::Display, field: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect(field);
+    line.trim().to_string()
+}
+
 /// md5 as 32 hex digits, without the code under test.
 pub fn md5_hex(text: &[u8]) -> Vec<u8> {
     use md5::{Digest, Md5};

@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 use common::filtered;
 use common::{
     Peer, Place, Running, WAITS, assert_done, before_exec, code, command_of, emulator, finish,
-    ignoring, program, report, reports, signal, start, state, stdout, stop, the_one_line,
-    wait_for_state, wait_until,
+    ignoring, program, report, reports, signal, start, state, status_of, stdout, stop,
+    the_one_line, wait_for_state, wait_until,
 };
 use mq_sketch::chat::dialogue::Side;
 use mq_sketch::mq::Queue;
@@ -164,13 +164,6 @@ fn children(sketch: &Running) -> Vec<Pid> {
 /// A child of a sketch has ended, and its parent has not waited for it yet.
 fn has_ended(child: Pid) -> bool {
     state(child.as_raw() as u32) == 'Z'
-}
-
-/// The line of /proc/PID/status that begins so.
-fn status_of(pid: impl std::fmt::Display, field: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect(field);
-    line.trim().to_string()
 }
 
 fn cpu_time(child: &Running) -> Duration {

@@ -9,6 +9,12 @@ use super::*;
 /// A test that leaves other programs little of a CPU holds this: two at once would not end.
 static GREEDY: Mutex<()> = Mutex::new(());
 
+/// The report of premise in the output of a sketch.
+fn of_premise(output: &Output) -> serde_json::Value {
+    let mut reports = reports(output).into_iter();
+    reports.find(|report| report["program"] == "premise").unwrap()
+}
+
 fn allow(pid: Pid, cpu: usize) -> nix::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
@@ -37,8 +43,7 @@ fn premise_sends_at_its_pace_in_each_way_to_wait() {
         }
         // The rate is that of the messages, also if there are few.
         let args = [wait, "PACE=100000", "ITERATIONS=3", "REPORT=json"];
-        let reports = reports(&place.succeed("sketch", &args));
-        let premise = reports.iter().find(|report| report["program"] == "premise").unwrap();
+        let premise = of_premise(&place.succeed("sketch", &args));
         assert!(premise["iterations_per_second"].as_u64().unwrap() <= 10, "{premise}");
         let text = stdout(&place.succeed("sketch", &[wait, "PACE=1", "ITERATIONS=100"]));
         for label in ["sent late", "max lateness", "round trip p50"] {
@@ -56,8 +61,7 @@ fn the_last_answer_of_premise_is_never_late() {
     let place = Place::new("last");
     for _ in 0..5 {
         let args = ["WAIT=block", "PACE=1", "ITERATIONS=1", "REPORT=json"];
-        let reports = reports(&place.succeed("sketch", &args));
-        let premise = reports.iter().find(|report| report["program"] == "premise").unwrap();
+        let premise = of_premise(&place.succeed("sketch", &args));
         assert_eq!((&premise["sent_late"], &premise["max_lateness_ns"]), (&0.into(), &0.into()));
     }
 }
