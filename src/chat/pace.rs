@@ -69,18 +69,19 @@ impl Pace {
     ///
     /// Errors: EINTR after a signal.
     pub fn sleep(&self, wait: Wait, clock: &Clock) -> Result<(), Errno> {
-        let left = clock.to_nanoseconds(self.due_ticks.saturating_sub(ticks()));
-        sleep(time_to_sleep(wait, left))
+        sleep(time_to_sleep(wait, || clock.to_nanoseconds(self.due_ticks.saturating_sub(ticks()))))
     }
 }
 
-/// How long a program sleeps that has `left` nanoseconds until its message is due.
-fn time_to_sleep(wait: Wait, left: u64) -> u64 {
-    match wait {
-        Wait::Poll => 0,
-        Wait::Block => left,
-        Wait::Adaptive => left.saturating_sub(POLLED),
-    }
+/// How long a program sleeps that has `left` nanoseconds until its message is due. A program that polls
+/// need not know them.
+fn time_to_sleep(wait: Wait, left: impl FnOnce() -> u64) -> u64 {
+    let polled = match wait {
+        Wait::Poll => return 0,
+        Wait::Block => 0,
+        Wait::Adaptive => POLLED,
+    };
+    left().saturating_sub(polled)
 }
 
 /// Sleeps for some nanoseconds; does nothing if that is 0. (If the program is interrupted before the
@@ -122,7 +123,7 @@ mod tests {
             (Wait::Adaptive, 1_000_000, 950_000),
             (Wait::Adaptive, 40_000, 0),
         ] {
-            assert_eq!(time_to_sleep(wait, left), asleep, "{wait:?}");
+            assert_eq!(time_to_sleep(wait, || left), asleep, "{wait:?}");
         }
         assert!(include_str!("../../README.md").contains("polls for the last 50 us"));
     }
