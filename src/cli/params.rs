@@ -10,7 +10,6 @@
 
 use core::ffi::CStr;
 use core::fmt;
-use core::num::IntErrorKind;
 
 use super::explain::{Explained, failed};
 use super::output::{self, Escaped, complain};
@@ -447,14 +446,13 @@ fn decimal(value: &[u8]) -> Result<u64, &'static str> {
     }
 }
 
-/// A number, or u64::MAX if it is larger. None if a character is not a digit.
+/// A number, or u64::MAX if it is larger. None if a character is not a digit, or there is none.
 fn from_digits(value: &[u8], radix: u32) -> Option<u64> {
-    let digits = str::from_utf8(value).ok().filter(|text| !text.starts_with('+'))?;
-    match u64::from_str_radix(digits, radix) {
-        Ok(number) => Some(number),
-        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(u64::MAX),
-        Err(_) => None,
-    }
+    value.first()?;
+    value.iter().try_fold(0, |number: u64, byte| {
+        let digit = char::from(*byte).to_digit(radix)?;
+        Some(number.saturating_mul(radix.into()).saturating_add(digit.into()))
+    })
 }
 
 #[cfg(test)]
