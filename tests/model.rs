@@ -5,7 +5,7 @@
 //! one call on the queue: a receive that takes the first message, or a send that appends one. (A
 //! poll of an empty queue is a step only after a look at a lock; else it changes nothing.) The test
 //! judges by a log and an md5 of its own. [`Side::call`] does what the module `conversation` does
-//! around a [`Dialogue`]: the tests in `real` let the programs themselves take the same steps.
+//! around a [`Dialogue`]: `wire` and `corruption` try that on the programs.
 //!
 //! Left alone, both programs finish in every order, and at most one message is in flight, so no two
 //! can change places. A program may look at its peer's lock at any moment, and never reports the end
@@ -33,12 +33,6 @@
 //! message may be longer than mq_msgsize.
 
 mod common;
-#[cfg(all(freestanding, target_arch = "x86_64", target_env = "gnu"))]
-#[path = "common/held.rs"]
-mod held;
-#[cfg(all(freestanding, target_arch = "x86_64", target_env = "gnu"))]
-#[path = "common/trace.rs"]
-mod trace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -523,174 +517,5 @@ fn an_intruder_that_calculates_md5_can_answer_in_conclusions_place() {
             state.after(step)
         });
         assert!(end.are_both_done() && !conversation.went_well(&end.sides[1]), "{end:#?}");
-    }
-}
-
-/// The programs themselves on the ways of the model. They are held before each call on the queue, so
-/// the test chooses the order of their calls, and is the intruder.
-#[cfg(all(freestanding, target_arch = "x86_64", target_env = "gnu"))]
-mod real {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-    use common::Place;
-    use held::{Held, Next};
-    use mq_sketch::mq::Queue;
-
-    use super::*;
-
-    struct Programs {
-        queue: Queue,
-        held: [Held; 2],
-        place: Place,
-    }
-
-    impl Programs {
-        fn start(wait: &str, iterations: usize) -> Programs {
-            static RUNS: AtomicUsize = AtomicUsize::new(0);
-            let place = Place::new(&format!("model-{}", RUNS.fetch_add(1, Relaxed)));
-            let iterations = format!("ITERATIONS={iterations}");
-            let held = ["premise", "conclusion"].map(|program| {
-                let mut command = place.command(program);
-                command.args([wait, &iterations, "TIMEOUT=0", "REPORT=json"]);
-                Held::start(command, START)
-            });
-            Programs { queue: place.open(), held, place }
-        }
-
-        fn take(&mut self, step: &Step) {
-            match step {
-                Calls(program) => self.held[*program].call(),
-                Intrudes(_, messages) => {
-                    self.take_messages();
-                    self.put(messages);
-                }
-                GivesUp(_) => {} // TIMEOUT=0: it waits on
-                Looks(_) | Polls(_) => unreachable!("not among the steps"),
-            }
-        }
-
-        fn take_messages(&self) -> Vec<String> {
-            let next = || {
-                let mut buffer = [0; 8192];
-                let length = self.queue.receive(&mut buffer).ok()?;
-                Some(text(&buffer[..length]))
-            };
-            std::iter::from_fn(next).collect()
-        }
-
-        fn put(&self, messages: &[String]) {
-            for message in messages {
-                self.queue.send(message.as_bytes()).unwrap();
-            }
-        }
-
-        /// Asserts that they are where the model is.
-        fn assert_state(&self, state: &State, way: &[Step]) {
-            for (side, held) in state.sides.iter().zip(&self.held) {
-                let expected = match side.phase {
-                    Sends | HandsBack => Next::Send,
-                    Receives | Silent | ChecksQueue => Next::Receive,
-                    Done => Next::Ended(0),
-                    Corrupted => Next::Ended(1),
-                    Bereaved => unreachable!("no look"),
-                };
-                assert_eq!(held.next, expected, "{way:#?}: {state:#?}");
-            }
-            let messages = self.take_messages();
-            assert_eq!(messages, state.queue, "{way:#?}: {state:#?}");
-            self.put(&messages);
-            // Premise removes its queue, whatever has happened.
-            let is_removed = matches!(self.held[PREMISE].next, Next::Ended(_));
-            assert_eq!(self.place.exists(), !is_removed, "{way:#?}");
-        }
-    }
-
-    /// The shortest way to each state that can be reached, with no other steps than wanted ones.
-    fn ways(
-        conversation: &Conversation,
-        begin: &State,
-        is_wanted: impl Fn(&Step) -> bool,
-    ) -> Vec<(State, Vec<Step>)> {
-        let mut ways = vec![(begin.clone(), Vec::new())];
-        let mut known = HashSet::from([begin.clone()]);
-        let mut index = 0;
-        while let Some((state, way)) = ways.get(index).cloned() {
-            for step in conversation.steps(&state).into_iter().filter(&is_wanted) {
-                let next = state.after(&step);
-                if known.insert(next.clone()) {
-                    ways.push((next, [&way[..], &[step]].concat()));
-                }
-            }
-            index += 1;
-        }
-        ways
-    }
-
-    /// Both programs go a way, and are where the model is after each step.
-    fn go(conversation: &Conversation, wait: &str, way: &[Step]) {
-        let iterations = conversation.chain.len() / 2;
-        let (mut programs, mut state) =
-            (Programs::start(wait, iterations), conversation.begin.clone());
-        programs.assert_state(&state, &[]);
-        for (step, so_far) in way.iter().zip(1..) {
-            programs.take(step);
-            state = state.after(step);
-            programs.assert_state(&state, &way[..so_far]);
-        }
-    }
-
-    fn calls(step: &Step) -> bool {
-        matches!(step, Calls(_))
-    }
-
-    #[test]
-    fn the_programs_take_every_step_of_the_model() {
-        for iterations in 1..=3 {
-            let conversation = Conversation::new(iterations, 0);
-            let mut steps = 0;
-            for (state, way) in ways(&conversation, &conversation.begin, calls) {
-                for step in conversation.steps(&state).into_iter().filter(calls) {
-                    let on = ways(&conversation, &state.after(&step), calls);
-                    let (_, to_an_end) =
-                        on.into_iter().find(|(state, _)| state.has_ended()).unwrap();
-                    let way = [way.clone(), vec![step], to_an_end].concat();
-                    for wait in common::WAITS {
-                        go(&conversation, wait, &way);
-                    }
-                    steps += 1;
-                }
-            }
-            assert_eq!(steps, 8 * iterations);
-        }
-    }
-
-    /// One way to each end in each cell of the tables.
-    #[test]
-    fn the_programs_end_as_the_tables_say() {
-        for (iterations, table) in [(1, TABLE_OF_ONE_ITERATION), (3, TABLE)] {
-            let conversation = Conversation::new(iterations, 1);
-            let mut examples = BTreeMap::new();
-            for (state, way) in ways(&conversation, &conversation.begin, calls) {
-                for step in conversation.steps(&state) {
-                    // A longer message cannot be put on the queue.
-                    let Intrudes(act, queue) = &step else { continue };
-                    if queue.iter().any(|message| message.len() > DIGEST_SIZE) {
-                        continue;
-                    }
-                    let is_wanted = |step: &Step| matches!(step, Calls(_) | GivesUp(_));
-                    for (last, on) in ways(&conversation, &state.after(&step), is_wanted) {
-                        if last.has_ended() {
-                            let cell = (*act, moment(&conversation, &state));
-                            let way = [way.clone(), vec![step.clone()], on].concat();
-                            examples.entry((cell, end(&conversation, &last))).or_insert(way);
-                        }
-                    }
-                }
-            }
-            let cells = table.lines().skip(2).flat_map(|row| row.split('|').skip(1));
-            let ends = cells.flat_map(str::split_whitespace).filter(|end| *end != "-").count();
-            assert_eq!(examples.len(), ends);
-            examples.values().for_each(|way| go(&conversation, "WAIT=poll", way));
-        }
     }
 }
