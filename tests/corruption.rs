@@ -163,19 +163,22 @@ fn programs_with_different_message_sizes_say_so() {
 #[test]
 fn an_intruder_that_flips_doubles_or_adds_a_message_is_noticed() {
     type Act = fn(&[u8]) -> Vec<Vec<u8>>;
+    // The longest error, which a child hands to its parent.
+    let unreadable = |message: &[u8]| vec![vec![0xff; message.len()]];
     let flipped = |message: &[u8]| vec![[&[message[0] ^ 1], &message[1..]].concat()];
     let doubled = |message: &[u8]| vec![message.to_vec(), message.to_vec()];
     let added = |message: &[u8]| vec![b"spam".to_vec(), message.to_vec()];
-    let acts: [Act; 3] = [flipped, doubled, added];
-    for (wait, act) in common::WAITS.iter().flat_map(|wait| acts.map(|act| (wait, act))) {
+    let acts: [(Act, usize); 4] = [(flipped, 32), (doubled, 32), (added, 32), (unreadable, 8192)];
+    for (wait, (act, size)) in common::WAITS.iter().flat_map(|wait| acts.map(|act| (wait, act))) {
         let place = Place::new("intruder");
+        let args = ["ITERATIONS=1000000000", "REPORT=json", "TIMEOUT=60", wait];
         let sketch =
-            place.start("sketch", &["ITERATIONS=1000000000", "REPORT=json", "TIMEOUT=60", wait]);
+            place.start("sketch", &[&args[..], &[&format!("MESSAGE_SIZE={size}")]].concat());
         let queue = place.open();
-        let mut buffer = [0; 32];
-        // 32 bytes: in mid-conversation. The first message has 24.
+        let mut buffer = vec![0; size];
+        // So long: in mid-conversation. The first message has 24 bytes.
         common::wait_until("a message is caught", || match queue.receive(&mut buffer) {
-            Ok(32) => Some(()),
+            Ok(length) if length == size => Some(()),
             Ok(length) => {
                 queue.send(&buffer[..length]).unwrap();
                 None
@@ -186,7 +189,9 @@ fn an_intruder_that_flips_doubles_or_adds_a_message_is_noticed() {
             queue.send(&message).unwrap();
         }
         let output = finish(sketch);
-        assert_eq!(code(&output), 1, "{}", String::from_utf8_lossy(&output.stderr));
+        let line = the_one_line(&output);
+        assert_eq!(code(&output), 1, "{line}");
+        assert!(line.contains("\": another program "), "{line}");
         assert!(!place.exists());
     }
 }
