@@ -184,6 +184,25 @@ fn the_json_report_is_one_object_a_program_and_nothing_else() {
     assert_eq!(programs, ["conclusion", "premise"]);
 }
 
+/// On a busy machine the two may miss each other: then it is tried again.
+#[test]
+fn the_distance_between_the_cpus_is_measured_before_and_after_the_timed_iterations() {
+    if emulator().is_some() || common::allowed_cpus().len() < 2 {
+        return;
+    }
+    for pace in ["PACE=0", "PACE=100"] {
+        let is_measured = (0..30).any(|_| {
+            let output = Place::new("distance")
+                .succeed("sketch", &["ITERATIONS=10000", "CPUS=0,1", "REPORT=json", pace]);
+            reports(&output).iter().all(|report| {
+                let distance = report["cpu_distance_ns"].as_array().unwrap();
+                distance.iter().all(|distance| distance.is_u64())
+            })
+        });
+        assert!(is_measured, "{pace}");
+    }
+}
+
 #[test]
 fn on_one_cpu_each_iteration_has_a_switch_and_without_cpus_the_page_says_so() {
     if emulator().is_some() {

@@ -326,7 +326,7 @@ impl<'a> Conversation<'a> {
         let end = timer(TIMER).and_then(|()| self.exchange());
         let _ = timer(0); // what follows is not to be interrupted
         self.clock.check();
-        self.stats.end(end.is_ok());
+        self.stats.end();
         let _ = (self.observer)(Event::Ended);
         end.err().unwrap_or(End::Done)
     }

@@ -197,9 +197,9 @@ impl Stats {
 
     /// The conversation is over. (With a pace, premise has measured the distance before it waited to
     /// send the last answer.)
-    pub fn end(&mut self, is_done: bool) {
+    pub fn end(&mut self) {
         self.usage[1] = Usage::now();
-        if is_done && self.timing != Timing::FromDue {
+        if self.timing != Timing::FromDue {
             self.distance.measure(1);
         }
     }
@@ -300,6 +300,9 @@ mod tests {
             assert_eq!(stats.last_answer, 6);
             if timing == Timing::FromReply {
                 assert_eq!((stats.start, stats.round_trips.min()), (4, Some(1)));
+            }
+            if timing == Timing::FromDue {
+                assert_eq!(stats.start, 0, "the answer was due before the counter began");
             }
         }
     }

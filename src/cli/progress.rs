@@ -48,8 +48,8 @@ impl Progress {
         }
         let (then, before) = *self.begin.get_or_insert((now, replies));
         if self.is_due(now) {
-            let per_mille = mul_div(replies, 1000, iterations).min(999);
-            let mut line = formatted(format_args!("{}: {}", self.program, Decimal(per_mille, 1)));
+            let done = Decimal(per_mille(replies, iterations), 1);
+            let mut line = formatted(format_args!("{}: {done}", self.program));
             let _ = match seconds_left(iterations - replies, replies - before, now - then) {
                 Some(left) => write!(line, " %, {left} s left, {replies} of {iterations}"),
                 None => write!(line, " %, {replies} of {iterations}"),
@@ -83,6 +83,11 @@ impl Progress {
     }
 }
 
+/// How much is done. What is not over is not shown as 100.0 %.
+fn per_mille(replies: u64, iterations: u64) -> u64 {
+    mul_div(replies, 1000, iterations).min(999)
+}
+
 /// How long `left` iterations take, if `done` took `elapsed` nanoseconds. None if none were done.
 fn seconds_left(left: u64, done: u64, elapsed: u64) -> Option<u64> {
     (done > 0).then(|| mul_div(left, elapsed, done.saturating_mul(SECOND)))
@@ -98,6 +103,12 @@ mod tests {
         assert_eq!(seconds_left(4_000, 1_000, 2 * SECOND), Some(8));
         assert_eq!(seconds_left(9_000 << 50, 1_000, SECOND), Some(9 << 50));
         assert_eq!(seconds_left(4_000, 0, SECOND), None);
+    }
+
+    #[test]
+    fn a_conversation_that_is_not_over_is_not_shown_as_done() {
+        let done = [1, 500_000, 999_999].map(|replies| per_mille(replies, 1_000_000));
+        assert_eq!(done, [0, 500, 999]);
     }
 
     #[test]
