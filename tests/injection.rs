@@ -34,6 +34,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
+use serde_json::Value;
 use trace::{Call, Verdict, trace};
 
 const ENDLESS: &str = "ITERATIONS=9223372036854775807";
@@ -453,56 +454,66 @@ fn an_ignored_signal_is_ignored_at_every_moment() {
 
 /// A machine that sleeps, emulated: both programs are held for two seconds in the middle of the
 /// conversation, and afterwards CLOCK_MONOTONIC does not contain these, while the cycle counter does.
+/// On a busy machine the tracer may hold a program for long between its readings of the two: then it
+/// is tried again.
 #[test]
 #[cfg_attr(not(freestanding), ignore = "the C library reads the clock without a call")]
 fn the_time_in_which_a_machine_slept_is_part_of_no_figure() {
-    const ASLEEP: i64 = 2;
-    // The rate of the counter must be known: after 1,024 iterations, or 10 ms.
-    // While a program sleeps, nothing but the counter tells it the time.
-    let (sent, slept) = (libc::SYS_mq_timedsend, libc::SYS_nanosleep);
-    for (args, before, middle) in [
-        (["ITERATIONS=3000", "PACE=0", "WAIT=poll"], sent, 1500),
-        (["ITERATIONS=300", "PACE=2000", "WAIT=poll"], sent, 150),
-        (["ITERATIONS=300", "PACE=2000", "WAIT=block"], sent, 150),
-        (["ITERATIONS=300", "PACE=2000", "WAIT=block"], slept, 150),
+    // The rate of the counter must be known: after 1,024 iterations, or 10 ms. A program that wakes up
+    // has only the counter to tell how long it has slept.
+    let (send, wake_up) = ((libc::SYS_mq_timedsend, None), (libc::SYS_nanosleep, Some(0)));
+    for (args, moment, count) in [
+        (["ITERATIONS=3000", "PACE=0", "WAIT=poll"], send, 1500),
+        (["ITERATIONS=300", "PACE=2000", "WAIT=poll"], send, 150),
+        (["ITERATIONS=300", "PACE=2000", "WAIT=block"], send, 150),
+        (["ITERATIONS=300", "PACE=2000", "WAIT=block"], wake_up, 150),
     ] {
-        let place = place();
-        let (mut calls, mut has_slept) = (0, false);
-        let mut command = place.command("sketch");
-        let output = trace(command.args(args).arg("REPORT=json"), |call, result| {
-            match (call.number, result) {
-                (number, None) if (call.process, number) == (1, before) => {
-                    calls += 1;
-                    if calls == middle {
-                        thread::sleep(Duration::from_secs(ASLEEP as u64));
-                        has_slept = true;
-                    }
-                }
-                (libc::SYS_clock_gettime, Some(0))
-                    if has_slept && call.args[0] == libc::CLOCK_MONOTONIC as u64 =>
-                {
-                    let seconds = call.args[1] as ptrace::AddressType;
-                    let read = ptrace::read(call.pid, seconds).unwrap();
-                    ptrace::write(call.pid, seconds, read - ASLEEP).unwrap();
-                }
-                _ => {}
-            }
-            Verdict::Pass
+        let mut wrong = Vec::new();
+        let is_right = (0..5).any(|_| {
+            wrong = reports(&run_on_a_machine_that_sleeps(&args, moment, count));
+            wrong.retain(|report| !leaves_the_sleep_out(report));
+            wrong.is_empty()
         });
-        assert_done(&output);
-        for report in reports(&output) {
-            let number = |name: &str| report[name].as_f64().unwrap();
-            assert!((1.9..2.5).contains(&number("skipped_seconds")), "{report}");
-            assert_eq!(report["remarks"][0], "clock_jumped", "{report}");
-            if report["pace_us"] == 2000 && report["program"] == "premise" {
-                // About 500. With the two seconds it would be 115.
-                assert!((200.0..=520.0).contains(&number("iterations_per_second")), "{report}");
-            }
-            for longest in [&report["round_trip_ns"]["max"], &report["max_lateness_ns"]] {
-                assert!(longest.as_u64().is_none_or(|longest| longest < 1_000_000_000), "{report}");
+        assert!(is_right, "{args:?}, asleep at {moment:?}: {wrong:?}");
+    }
+}
+
+const ASLEEP: i64 = 2;
+
+fn run_on_a_machine_that_sleeps(args: &[&str], moment: (i64, Option<i64>), count: usize) -> Output {
+    let place = place();
+    let (mut calls, mut has_slept) = (0, false);
+    let mut command = place.command("sketch");
+    let output = trace(command.args(args).arg("REPORT=json"), |call, result| {
+        if (call.process, call.number, result) == (1, moment.0, moment.1) {
+            calls += 1;
+            if calls == count {
+                thread::sleep(Duration::from_secs(ASLEEP as u64));
+                has_slept = true;
             }
         }
-    }
+        let is_clock = call.args[0] == libc::CLOCK_MONOTONIC as u64;
+        if has_slept && (call.number, result) == (libc::SYS_clock_gettime, Some(0)) && is_clock {
+            let seconds = call.args[1] as ptrace::AddressType;
+            let read = ptrace::read(call.pid, seconds).unwrap();
+            ptrace::write(call.pid, seconds, read - ASLEEP).unwrap();
+        }
+        Verdict::Pass
+    });
+    assert_done(&output);
+    output
+}
+
+fn leaves_the_sleep_out(report: &Value) -> bool {
+    let is_short = |time: &Value| time.as_f64().is_none_or(|time| time < 1e9);
+    // About 500 a second. With the two seconds it would be 115.
+    let rate = report["iterations_per_second"].as_f64().unwrap();
+    let has_pace = report["pace_us"] == 2000 && report["program"] == "premise";
+    (1.9..2.5).contains(&report["skipped_seconds"].as_f64().unwrap())
+        && report["remarks"][0] == "clock_jumped"
+        && (!has_pace || (200.0..=520.0).contains(&rate))
+        && is_short(&report["round_trip_ns"]["max"])
+        && is_short(&report["max_lateness_ns"])
 }
 
 /// With WAIT=block or adaptive SIGALRM only wakes a program, from the moment at which it has a handler.
