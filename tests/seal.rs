@@ -360,9 +360,16 @@ fn a_child_that_does_not_end_at_a_signal_is_killed() {
 }
 
 /// The signals of the parent do not reach its children, and it gets one more each second until it exits:
-/// only SIGKILL ends them, five seconds after the first.
+/// only SIGKILL ends them, five seconds after the first. (SIGALRM is none of these signals where a
+/// program may sleep: another sketch that gets it goes on.)
 #[test]
 fn further_signals_do_not_protect_a_child_that_does_not_end() {
+    let place = Place::new("seal-alarm");
+    let args = ["WAIT=block", "REPORT=json", "TIMEOUT=0", "ITERATIONS=9223372036854775807"];
+    let mut other = place.start("sketch", &args);
+    common::wait_until("its programs run", || place.exists().then_some(()));
+    common::signal(&other, Signal::SIGALRM);
+
     let place = Place::new("seal-repeated");
     let mut command = place.command("sketch");
     command.args(["SEALED=1", "REPORT=json", "TIMEOUT=0", "ITERATIONS=9223372036854775807"]);
@@ -389,6 +396,9 @@ fn further_signals_do_not_protect_a_child_that_does_not_end() {
     assert!(!place.exists());
     let signals = signals.load(Relaxed);
     assert!((4..15).contains(&signals), "one a second, up to the fifth: {signals}");
+    assert!(other.try_wait().unwrap().is_none(), "SIGALRM has ended a sketch with WAIT=block");
+    common::signal(&other, Signal::SIGTERM);
+    assert_eq!(code(&common::finish(other)), 143);
 }
 
 /// How the kernel finds out which calls a filter allows with any arguments: it runs the filter with

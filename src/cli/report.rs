@@ -66,8 +66,7 @@ impl Run<'_> {
     /// The distance between the CPUs, before (0) and after (1).
     #[inline(never)] // two callers
     fn distance(&self, when: usize) -> Option<u64> {
-        let ticks = self.stats.distance.ticks[when]?;
-        Some((self.clock.to_nanoseconds(ticks) + BOUNCES / 2) / BOUNCES)
+        self.nanoseconds(self.stats.distance.ticks[when].map(|ticks| ticks / BOUNCES))
     }
 
     /// A figure that only premise with a pace has.
