@@ -269,11 +269,14 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
     }
 }
 
-/// conclusion sends a wrong message, and claims that a signal ended it.
+/// conclusion sends a wrong message, and claims that a signal ended it, or that it has found one itself.
 #[test]
 fn a_corrupted_message_is_shown_whatever_the_other_child_claims() {
-    for _ in 0..5 {
+    let harmless = u64::from_le_bytes(*b"harmless") as i64;
+    let found = vec![(1 + Figure::Corrupted as usize, 1), (1 + NUMBERS, harmless), (0, 1)];
+    for (claim, words) in [(143, vec![]), (1, found)].into_iter().cycle().take(10) {
         let (place, mut sent, mut is_found) = (Place::new("seal-claims"), 0, false);
+        let mut slots = Vec::new();
         let output = trace(place.command("sketch").arg("SEALED=1"), |call, result| {
             match (call.process, call.number, result) {
                 (2, libc::SYS_mq_timedsend, None) => {
@@ -283,9 +286,13 @@ fn a_corrupted_message_is_shown_whatever_the_other_child_claims() {
                         ptrace::write(call.pid, call.args[1] as _, wrong).unwrap();
                     }
                 }
+                (0, libc::SYS_mmap, Some(address)) => slots.push(address as usize),
                 (1, libc::SYS_mq_unlink, None) => is_found = true,
                 (2, _, None) if is_found => {
-                    return Verdict::Replace(libc::SYS_exit_group, [143; 6]);
+                    for (index, value) in &words {
+                        ptrace::write(call.pid, (slots[1] + 8 * index) as _, *value).unwrap();
+                    }
+                    return Verdict::Replace(libc::SYS_exit_group, [claim; 6]);
                 }
                 _ => {}
             }
@@ -294,6 +301,7 @@ fn a_corrupted_message_is_shown_whatever_the_other_child_claims() {
         let error = String::from_utf8(output.stderr.clone()).unwrap();
         assert_eq!(code(&output), 1, "{error}");
         assert!(error.starts_with("premise: ") && error.contains("message corrupted"), "{error}");
+        assert_eq!(error.contains("\nconclusion: harmless\n"), claim == 1, "{error}");
     }
 }
 

@@ -64,7 +64,6 @@ impl Run<'_> {
     }
 
     /// The distance between the CPUs, before (0) and after (1).
-    #[inline(never)] // two callers
     fn distance(&self, when: usize) -> Option<u64> {
         self.nanoseconds(self.stats.distance.ticks[when].map(|ticks| ticks / BOUNCES))
     }

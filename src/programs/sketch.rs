@@ -115,9 +115,14 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         _ => print_report(params, &slots),
     };
     let supervised = started.and(waited);
-    // The error of the other child is a consequence.
-    if let (Some(side), Ok(())) = (children.cause, supervised) {
-        slots[side as usize].complain(side);
+    for side in Side::BOTH {
+        // The error of the other child is a consequence. But a corrupted message is shown, whatever that
+        // child claims.
+        let slot = &slots[side as usize];
+        let is_shown = children.cause == Some(side) || slot.has_found_corruption();
+        if is_shown && supervised.is_ok() {
+            slot.complain(side);
+        }
     }
     if let Some(side) = children.contradicted {
         complain(side.name(), format_args!("internal error: figures contradict exit status"));
@@ -180,15 +185,22 @@ impl Slot {
         self.is_filled().then(|| Figures { numbers: core::array::from_fn(number) })
     }
 
+    fn number(&self, figure: Figure) -> u64 {
+        self.0[1 + figure as usize].load(Relaxed)
+    }
+
+    fn has_found_corruption(&self) -> bool {
+        self.is_filled() && self.number(Figure::Corrupted) == 1
+    }
+
     /// Whether the figures and the exit status show the same end.
     fn agrees(&self, status: ExitCode, iterations: u64) -> bool {
-        let number = |figure| self.0[1 + figure as usize].load(Relaxed);
-        let (is_filled, corrupted) = (self.is_filled(), number(Figure::Corrupted));
+        let (is_filled, corrupted) = (self.is_filled(), self.number(Figure::Corrupted));
         match status {
             ExitCode::DONE => {
-                is_filled && corrupted == 0 && number(Figure::Iterations) == iterations
+                is_filled && corrupted == 0 && self.number(Figure::Iterations) == iterations
             }
-            ExitCode::CORRUPTED => is_filled && corrupted == 1,
+            ExitCode::CORRUPTED => self.has_found_corruption(),
             ExitCode::FAILED | ExitCode::SILENT => !is_filled || corrupted == 0,
             _ if status == ExitCode::signal(libc::SIGABRT) => !is_filled, // a panic
             // A handled signal, of which 64 is none.
@@ -331,7 +343,6 @@ impl Children<'_> {
             // A program that has lost its peer is not the cause, unless the parent ended the peer.
             let is_consequence =
                 self.status == ExitCode::SILENT && status != ExitCode::signal(libc::SIGTERM);
-            // A corrupted message is shown, whatever the other child claims.
             let is_proof = status == ExitCode::CORRUPTED && self.status != status;
             if self.status == ExitCode::DONE || is_consequence || is_proof {
                 (self.status, self.cause) = (status, Some(side));

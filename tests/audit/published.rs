@@ -179,9 +179,13 @@ fn build(target: &str) -> Option<PathBuf> {
 }
 
 /// What git says of the files that the build of the programs reads.
+/// Files by which cargo may build something else from the same sources. The repository has none.
+const CARGO_SETTINGS: [&str; 3] = [".cargo", "rust-toolchain", "rust-toolchain.toml"];
+
 fn git(args: &[&str]) -> String {
     let mut git = Command::new("git");
     git.current_dir(HERE).args(args).args(["--", "Cargo.toml", "Cargo.lock", "build.rs", "src"]);
+    git.args(CARGO_SETTINGS);
     String::from_utf8(git.output().unwrap().stdout).unwrap()
 }
 
