@@ -251,14 +251,16 @@ fn any_bytes_are_a_file_that_does_what_its_lines_do() {
 
 #[test]
 fn an_answer_is_the_md5_for_any_bytes() {
-    for_any(vec(any::<u8>(), 0..9000), |received| {
+    // md5 takes 64 bytes at a time.
+    for_any(vec(any::<u8>(), 0..400), |received| {
         assert_eq!(Message::answer_to(&received, DIGEST_SIZE).text(), md5_hex(&received));
     });
 }
 
-/// The calendar day by day, and all seconds of a day.
+/// All days of the first and the last of 400 years, after which the calendar repeats itself, the ends of
+/// every month between, and all seconds of a day.
 #[test]
-fn every_day_up_to_the_year_9999_is_written_as_asctime_does() {
+fn every_month_up_to_the_year_9999_is_written_as_asctime_does() {
     let months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(' ');
     let mut days_of_week = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"].into_iter().cycle();
     let mut days_since_1970 = 0;
@@ -267,15 +269,19 @@ fn every_day_up_to_the_year_9999_is_written_as_asctime_does() {
         let february = if is_leap_year { 29 } else { 28 };
         let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         let days = months.clone().zip(lengths);
-        for (month, day) in days.flat_map(|(month, last)| (1..=last).map(move |day| (month, day))) {
+        let days = days.flat_map(|(month, last)| (1..=last).map(move |day| (month, day, last)));
+        for (month, day, last) in days {
             let day_of_week = days_of_week.next().unwrap();
+            days_since_1970 += 1;
+            if (2370..9600).contains(&year) && ![1, last].contains(&day) {
+                continue;
+            }
             // In steps without a common factor with the length of a day.
-            let second = days_since_1970 * 50_021 % 86_400;
+            let days = days_since_1970 - 1;
+            let second = days * 50_021 % 86_400;
             let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
             let text = format!("{day_of_week} {month} {day:2} {h:02}:{m:02}:{s:02} {year}");
-            let time = Message::time(days_since_1970 * 86_400 + second);
-            assert_eq!(time.text(), text.as_bytes());
-            days_since_1970 += 1;
+            assert_eq!(Message::time(days * 86_400 + second).text(), text.as_bytes());
         }
     }
     assert_eq!(days_since_1970 * 86_400 - 1, 253_402_300_799);
