@@ -14,8 +14,8 @@
 //!
 //! The pitfalls of a port:
 //!
-//! - Newer processors have fewer system calls, so `os/raw.rs` uses the calls that all have: openat for
-//!   open, ppoll for poll, clone for fork. The numbers come from the crate `libc`.
+//! - Newer processors have fewer system calls, so `os/calls.rs` uses the calls that all have: openat
+//!   for open, ppoll for poll, clone for fork. The numbers come from the crate `libc`.
 //! - The stack pointer must be a multiple of 16 where a function begins (on x86_64, before the call
 //!   pushes 8 bytes), or the first aligned access to the stack fails.
 //! - x86_64 lets a function use 128 bytes below the stack pointer, which a signal handler spares. On

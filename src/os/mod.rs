@@ -1,42 +1,9 @@
 //! Every system call except those on message queues: files, clocks, signals, processes.
 //!
-//! There are two backends with the same functions in the same order: [`raw`] calls the kernel by
-//! number, [`ffi`] calls the C library. The active one is re-exported here. A function makes one
-//! call and decodes its result; it retries nothing and remembers nothing. `tests/backends.rs` runs
-//! one set of tests through both.
-//!
-//! | function | what it does | errors worth knowing |
-//! | --- | --- | --- |
-//! | [`open`] | opens a file for reading, perhaps with O_NONBLOCK: without it, the open of a FIFO waits | ENOENT, EACCES, EMFILE |
-//! | [`read`], [`write()`] | may transfer fewer bytes than given | EINTR, EISDIR, EPIPE, ENOSPC, EFBIG |
-//! | [`close`] | | EBADF |
-//! | [`poll_output`] | waits at most `seconds` until write(2) would return at once; returns POLLOUT, POLLERR (a pipe without a reader), or 0 | EINTR |
-//! | [`is_terminal`] | whether `fd` is a terminal | |
-//! | [`fstat`] | what a file is: see [`link_count`] and [`is_regular`] | EBADF |
-//! | [`lock_byte`] | takes a write lock on one byte of a file, without waiting; it is released when the process exits or closes any descriptor of the file | EAGAIN: another process holds the lock; ENOLCK |
-//! | [`byte_owner`] | the process that holds a lock on the byte, 0 if it is in another pid namespace; None if no other process holds one | ENOLCK |
-//! | [`umask`] | sets the mask and returns the previous one | |
-//! | [`clock_gettime`] | the time of a clock | EINVAL: no such clock |
-//! | [`nanosleep`] | sleeps for `duration` | EINTR, EINVAL |
-//! | [`set_alarm_interval`] | SIGALRM arrives every `microseconds`; 0: never | EINVAL: a second or more |
-//! | [`sched_yield`] | offers the CPU to other processes | |
-//! | [`set_cpu`] | sets the only CPU on which this process may run | EINVAL: it may not run there |
-//! | [`cpus`] | the CPUs on which this process may run | EINVAL: the machine may have more than [`CPUS`] |
-//! | [`getrusage`] | times and counters of this process | |
-//! | [`uname`] | the kernel's names | |
-//! | [`mmap`] | maps zeroed memory that later children share: see [`map_shared`] | ENOMEM; EINVAL: the length is 0 |
-//! | [`munmap`] | unmaps what [`mmap`] has mapped, in this process alone: see [`Shared::unmap`] | EINVAL: the length is 0 |
-//! | [`sigaction`] | sets what a signal does; a handler blocks only its own signal | EINVAL: the signal cannot be caught |
-//! | [`is_ignored`] | whether a signal is ignored | EINVAL |
-//! | [`sigprocmask`] | `how` is SIG_BLOCK or SIG_UNBLOCK | |
-//! | [`sigwait`] | waits at most `nanoseconds`, or without a limit if that is None, for one of the signals of `set`, which must be blocked; returns its number | EINTR; EAGAIN: none came in time |
-//! | [`fork`] | starts a child process; returns its process id, and 0 in the child | EAGAIN: RLIMIT_NPROC; ENOMEM |
-//! | [`process_id`] | the process id of this process | |
-//! | [`parent`] | the parent's process id; 0 if it is in another pid namespace | |
-//! | [`wait_child`] | the status of this child if it has exited; None while it is running | ECHILD: it is not a child of this process |
-//! | [`kill`] | sends a signal to a process | ESRCH, EPERM |
-//! | [`prctl`] | sets an option of this process: see the functions below | EINVAL, EACCES |
-//! | [`exit`] | ends the process | |
+//! There are two backends: [`raw`] calls the kernel by number, [`ffi`] calls the C library. The
+//! functions are in `calls.rs`, which both compile, each with its own meaning of `call!`. Those of
+//! the active backend are re-exported here. A function makes one call and decodes its result; it
+//! retries nothing and remembers nothing. `tests/backends.rs` runs one set of tests through both.
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
@@ -96,16 +63,6 @@ pub enum Disposition {
     Handler(extern "C" fn(c_int)),
 }
 
-impl Disposition {
-    /// The disposition as `struct sigaction` holds it.
-    fn address(self) -> usize {
-        match self {
-            Disposition::Ignore => libc::SIG_IGN,
-            Disposition::Handler(handler) => handler as usize,
-        }
-    }
-}
-
 /// Returns the value that `call` writes through its pointer.
 ///
 /// # Safety
@@ -115,17 +72,6 @@ unsafe fn written<T, R>(call: impl FnOnce(*mut T) -> Result<R, Errno>) -> Result
     call(value.as_mut_ptr())?;
     // SAFETY: the caller's promise.
     Ok(unsafe { value.assume_init() })
-}
-
-/// The flags of [`open`].
-fn open_flags(is_nonblocking: bool) -> c_int {
-    libc::O_RDONLY | libc::O_CLOEXEC | if is_nonblocking { libc::O_NONBLOCK } else { 0 }
-}
-
-/// A timer that expires every `microseconds`; 0: never.
-fn alarm_timer(microseconds: u32) -> libc::itimerval {
-    let time = libc::timeval { tv_sec: 0, tv_usec: microseconds as _ };
-    libc::itimerval { it_interval: time, it_value: time }
 }
 
 /// Nanoseconds in a second.
@@ -167,14 +113,6 @@ pub const CPUS: usize = 768;
 
 /// A set of CPUs: CPU N is bit N, as in sched_setaffinity(2).
 pub type CpuSet = [c_ulong; CPUS / c_ulong::BITS as usize];
-
-/// The set that contains only `cpu`.
-fn cpu_set(cpu: usize) -> CpuSet {
-    const BITS: usize = c_ulong::BITS as usize;
-    let mut set = [0; CPUS / BITS];
-    set[cpu / BITS] = 1 << (cpu % BITS);
-    set
-}
 
 /// Memory that the children of a later fork(2) share. It stays mapped until the process exits, or
 /// unmaps it.

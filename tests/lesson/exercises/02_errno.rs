@@ -4,7 +4,7 @@
 //! call may change it. Open an existing queue for reading and writing; return the descriptor or the
 //! error number. If it fails, tell it to `log`, which is a function that makes calls of its own.
 //!
-//! Read: errno(3), and `check` and `last_error` in src/os/ffi.rs.
+//! Read: errno(3), and `check` in src/os/ffi.rs.
 
 use std::ffi::{CStr, c_int};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -8,7 +8,7 @@
 //! `stop as extern "C" fn(c_int) as usize`; begin with `zeroed()`. (A signal between the look at STOP and
 //! the wait is missed until the next one: the programs here have a timer for that.)
 //!
-//! Read: signal(7), "Interruption of system calls"; sigaction(2); `sigaction` in src/os/ffi.rs.
+//! Read: signal(7), "Interruption of system calls"; sigaction(2); `sigaction` in src/os/calls.rs.
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
