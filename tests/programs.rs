@@ -266,7 +266,7 @@ fn assert_unwinds(folder: &Path) {
         assert!(last.ends_with("in _start ()"), "{text}");
     };
     let callers = ["Conversation::exchange", "premise::run", "start::from_kernel", "_start"];
-    let receive = "mq_sketch::mq::raw::mq_timedreceive";
+    let receive = "mq_sketch::mq::raw::calls::mq_timedreceive";
     let text = backtrace(receive, &[]);
     assert_order(&text, &[&[receive][..], &callers].concat());
 

@@ -84,7 +84,7 @@ impl Wait {
 }
 
 /// How one program waits: after each event it yields, naps, or makes the queue blocking. The errors
-/// of its functions are those of [mq_setattr](crate::mq#mq_setattr); `Ok(true)` means that the caller
+/// of its functions are those of [`mq_setattr`](crate::mq::mq_setattr); `Ok(true)` means that the caller
 /// must check the clock.
 pub struct Waiting {
     wait: Wait,

@@ -6,15 +6,13 @@
 //! constant below makes the compiler compare these declarations with that crate's.
 //!
 //! A function that fails returns -1 and stores the reason in `errno`, a variable of the thread. Read
-//! it at once, because any later call may change it. [`check`], in `os/ffi.rs`, does that for these
-//! calls and all others.
+//! it at once, because any later call may change it. [`check`](crate::os::ffi::check) does that for
+//! these calls and all others.
 
-use core::ffi::{CStr, c_int, c_uint};
-use core::ptr::{from_ref, null, null_mut};
+use core::ffi::{CStr, c_char};
 
-use super::{Mqd, pointer_to_copy};
 use crate::os::Errno;
-use crate::os::ffi::check;
+use crate::os::ffi::call;
 
 /// The name of this backend in reports.
 pub const BACKEND: &str = "ffi";
@@ -74,71 +72,12 @@ const _: () = {
     let _ = [libc::mq_timedreceive, c::mq_timedreceive];
 };
 
-/// [mq_open](super#mq_open)
-#[inline]
-pub fn mq_open(
-    name: &CStr,
-    oflag: c_int,
-    mode: libc::mode_t,
-    attributes: Option<&libc::mq_attr>,
-) -> Result<Mqd, Errno> {
-    let attributes = attributes.map_or(null(), from_ref);
-    // SAFETY: `name` is read up to its NUL; `attributes` is null or lives through the call. The
-    // variadic arguments are as wide as C's.
-    let mqd = unsafe { c::mq_open(name.as_ptr(), oflag, mode as c_uint, attributes) };
-    check(mqd as isize).map(|mqd| Mqd(mqd as libc::mqd_t))
-}
+#[allow(clippy::duplicate_mod)] // it is compiled for each backend
+#[path = "calls.rs"]
+mod calls;
+pub use calls::*;
 
-/// [mq_close](super#mq_close)
-#[inline]
-pub fn mq_close(mqd: Mqd) -> Result<(), Errno> {
-    // SAFETY: no memory is involved.
-    check(unsafe { c::mq_close(mqd.0) } as isize).map(drop)
-}
-
-/// [mq_unlink](super#mq_unlink)
-#[inline]
-pub fn mq_unlink(name: &CStr) -> Result<(), Errno> {
-    // SAFETY: `name` is read up to its NUL.
-    check(unsafe { c::mq_unlink(name.as_ptr()) } as isize).map(drop)
-}
-
-/// [mq_setattr](super#mq_setattr)
-#[inline]
-pub fn mq_setattr(mqd: &Mqd, attributes: &libc::mq_attr) -> Result<(), Errno> {
-    let old = null_mut(); // not asked for
-    // SAFETY: `attributes` is read.
-    check(unsafe { c::mq_setattr(mqd.0, attributes, old) } as isize).map(drop)
-}
-
-/// [mq_timedsend](super#mq_timedsend)
-#[inline]
-pub fn mq_timedsend(
-    mqd: &Mqd,
-    message: &[u8],
-    priority: u32,
-    deadline: Option<&libc::timespec>,
-) -> Result<(), Errno> {
-    let (bytes, length) = (message.as_ptr().cast(), message.len());
-    let mut deadline = deadline.copied();
-    let deadline = pointer_to_copy(&mut deadline);
-    // SAFETY: `message` is read, given with its length; `deadline` is read, and is null or lives
-    // through the call.
-    check(unsafe { c::mq_timedsend(mqd.0, bytes, length, priority, deadline) } as isize).map(drop)
-}
-
-/// [mq_timedreceive](super#mq_timedreceive)
-#[inline]
-pub fn mq_timedreceive(
-    mqd: &Mqd,
-    buffer: &mut [u8],
-    deadline: Option<&libc::timespec>,
-) -> Result<usize, Errno> {
-    let (bytes, length) = (buffer.as_mut_ptr().cast(), buffer.len());
-    let priority = null_mut(); // not asked for
-    let mut deadline = deadline.copied();
-    let deadline = pointer_to_copy(&mut deadline);
-    // SAFETY: at most `length` bytes are written, into `buffer`, which is borrowed for the call;
-    // `deadline` is read, and is null or lives through the call.
-    check(unsafe { c::mq_timedreceive(mqd.0, bytes, length, priority, deadline) })
+/// The name with its slash. The C library fails with EINVAL if there is none.
+fn address(name: &CStr) -> Result<*const c_char, Errno> {
+    Ok(name.as_ptr())
 }

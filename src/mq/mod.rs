@@ -2,9 +2,9 @@
 //! mq_timedreceive.
 //!
 //! This module shows FFI to POSIX IPC. [`ffi`] declares the six functions of the C library by hand,
-//! as `extern "C"`; [`raw`] makes the same six calls by number. Both contain the same safe functions
-//! in the same order, so they can be read side by side. The sections below document both. [`Queue`]
-//! is the safe handle on top of them. In the exercises of `tests/lesson` you write all of this.
+//! as `extern "C"`; [`raw`] makes the same six calls by number. `calls.rs` has a safe function for each
+//! call, which both backends compile, and says what the call does and how it fails. [`Queue`] is the
+//! safe handle on top of them. In the exercises of `tests/lesson` you write all of this.
 //!
 //! A queue has no direction and no end of file. A program that sends and receives on one queue may
 //! receive its own message, as this one does:
@@ -26,72 +26,6 @@
 //! Queue::unlink(&name)?;
 //! # Ok::<(), Errno>(())
 //! ```
-//!
-//! # mq_open
-//!
-//! Opens the queue `name` and returns a descriptor. `oflag` is O_RDONLY, O_WRONLY or O_RDWR, with
-//! O_CREAT, O_EXCL and O_NONBLOCK as in open(2). With O_CREAT, a new queue gets `mode`, less the
-//! umask, and `attributes`: at most mq_maxmsg messages of at most mq_msgsize bytes. Without
-//! attributes it gets the system's defaults. O_CREAT without O_EXCL opens an existing queue and
-//! ignores mode and attributes. mq_open(3).
-//!
-//! - EACCES: the mode does not permit it. ENOENT: there is no such queue.
-//! - EEXIST: the queue exists, and O_EXCL is set.
-//! - EINVAL: the name does not begin with a slash; or the attributes exceed
-//!   /proc/sys/fs/mqueue/msg_max or msgsize_max.
-//! - EMFILE: no descriptor is left, **or** the user's queues would exceed RLIMIT_MSGQUEUE. A new
-//!   queue is charged maxmsg*(msgsize+96) bytes, on 64-bit processors.
-//! - ENOSPC: /proc/sys/fs/mqueue/queues_max is reached. ENFILE, ENOMEM, ENOSYS.
-//!
-//! # mq_close
-//!
-//! Closes a descriptor. The queue stays. EBADF: the descriptor is not open. mq_close(3).
-//!
-//! # mq_unlink
-//!
-//! Removes the name. Processes that have the queue open can go on using it, and waiting processes
-//! are not woken. The kernel destroys the queue when its last descriptor is closed. A new queue of
-//! the same name is a different queue. mq_unlink(3).
-//!
-//! - ENOENT: there is no such queue. EINVAL: the name does not begin with a slash.
-//! - EACCES, EPERM: the queue belongs to another user.
-//!
-//! # mq_setattr
-//!
-//! Sets O_NONBLOCK of an open queue if `attributes` has it in mq_flags, and clears it otherwise. No
-//! other attribute can be changed after mq_open. The flag belongs to the open queue description, so
-//! a process that inherited the descriptor shares it. mq_setattr(3).
-//!
-//! - EINVAL: another bit is set in mq_flags. EBADF.
-//!
-//! # mq_timedsend
-//!
-//! Adds a message of 0 to mq_msgsize bytes to the queue, after those of the same priority (0 to
-//! 32767; the highest is received first). Waits while the queue is full, until `deadline`, a point
-//! of CLOCK_REALTIME. mq_timedsend(3).
-//!
-//! A deadline in the past means: do not wait. The kernel takes a short cut for exactly {0, 0}
-//! (schedule_hrtimeout_range_clock, kernel/time/sleep_timeout.c), and sets up a timer for any other
-//! time in the past.
-//!
-//! Without a deadline the call is mq_send(3): it waits without a limit, and the kernel sets up no
-//! timer. The pointer is then null, which POSIX does not define and glibc's header excludes. But
-//! Linux, glibc and musl accept it, and glibc's mq_send itself passes it.
-//!
-//! - EAGAIN: the queue is full, and O_NONBLOCK is set.
-//! - ETIMEDOUT: the queue was full until the deadline. EINTR: a signal came first.
-//! - EMSGSIZE: the message is longer than mq_msgsize.
-//! - EINVAL: the priority is too high; or tv_nsec is not 0 to 999,999,999, even where no wait is
-//!   needed. EBADF.
-//!
-//! # mq_timedreceive
-//!
-//! Takes the oldest message of the highest priority, copies it to the beginning of `buffer`, and
-//! returns its length. Waits while the queue is empty; the deadline is as above. mq_timedreceive(3).
-//!
-//! - EAGAIN, ETIMEDOUT, EINTR: as above, for an empty queue.
-//! - EMSGSIZE: `buffer` is shorter than mq_msgsize, even if the message would fit.
-//! - EINVAL: the deadline, as above. EBADF.
 //!
 //! # A queue is a file
 //!

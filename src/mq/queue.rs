@@ -71,7 +71,7 @@ impl Queue {
     /// Creates a queue for messages of at most `message_size` bytes, and opens it. As with open(2),
     /// its mode is `mode` less the umask of the process.
     ///
-    /// Errors: those of [mq_open](super#mq_open); EEXIST if the queue exists.
+    /// Errors: those of [`mq_open`]; EEXIST if the queue exists.
     pub fn create(
         name: &QueueName,
         mode: u32,
@@ -85,7 +85,7 @@ impl Queue {
 
     /// Opens an existing queue.
     ///
-    /// Errors: those of [mq_open](super#mq_open).
+    /// Errors: those of [`mq_open`].
     pub fn open(name: &QueueName, is_nonblocking: bool) -> Result<Queue, Errno> {
         let flags = libc::O_RDWR | o_nonblock(is_nonblocking);
         mq_open(name.as_c_str(), flags, 0, None).map(Queue)
@@ -93,14 +93,14 @@ impl Queue {
 
     /// Sets O_NONBLOCK (later calls do not wait) or clears it (they wait).
     ///
-    /// Errors: those of [mq_setattr](super#mq_setattr).
+    /// Errors: those of [`mq_setattr`].
     pub fn set_nonblocking(&self, is_nonblocking: bool) -> Result<(), Errno> {
         mq_setattr(&self.0, &nonblocking(is_nonblocking))
     }
 
     /// Sends `message` with priority 0.
     ///
-    /// Errors: those of [mq_timedsend](super#mq_timedsend) without a deadline.
+    /// Errors: those of [`mq_timedsend`] without a deadline.
     #[inline]
     pub fn send(&self, message: &[u8]) -> Result<(), Errno> {
         mq_timedsend(&self.0, message, 0, None)
@@ -108,7 +108,7 @@ impl Queue {
 
     /// Receives the next message into the beginning of `buffer`, and returns its length.
     ///
-    /// Errors: those of [mq_timedreceive](super#mq_timedreceive) without a deadline.
+    /// Errors: those of [`mq_timedreceive`] without a deadline.
     #[inline]
     pub fn receive(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         mq_timedreceive(&self.0, buffer, None)
@@ -116,7 +116,7 @@ impl Queue {
 
     /// Removes the name.
     ///
-    /// Errors: those of [mq_unlink](super#mq_unlink).
+    /// Errors: those of [`mq_unlink`].
     pub fn unlink(name: &QueueName) -> Result<(), Errno> {
         mq_unlink(name.as_c_str())
     }
@@ -126,7 +126,7 @@ impl Queue {
     ///
     /// Errors: ENOENT if another process has already removed the name, even if there is a new queue
     /// of that name. Otherwise those of [`os::link_count`], after which nothing is removed, and those of
-    /// [mq_unlink](super#mq_unlink).
+    /// [`mq_unlink`].
     pub fn unlink_own(&self, name: &QueueName) -> Result<(), Errno> {
         if os::link_count(&self.fd())? == 0 {
             return Err(Errno::ENOENT);

@@ -12,7 +12,7 @@
 //! Declare both yourself. A null pointer is `std::ptr::null()`; `.as_ptr().cast()` makes a `*const c_char`
 //! of bytes. Then uncomment the end: the compiler compares your types with those of the crate `libc`.
 //!
-//! Read: mq_receive(3), and "mq_timedreceive" in src/mq/mod.rs.
+//! Read: mq_receive(3), and `mq_timedreceive` in src/mq/calls.rs.
 
 use std::ffi::{c_char, c_int, c_uint};
 
