@@ -31,7 +31,7 @@ pub fn say(program: &str, text: fmt::Arguments<'_>) -> Result<(), Errno> {
 /// /dev/null is opened for reading, a write fails with EBADF.
 pub fn occupy_standard_descriptors() {
     while let Ok(fd) = os::open(c"/dev/null", false) {
-        if !fd.is_standard() {
+        if fd.number() > STDERR.number() {
             let _ = os::close(fd);
             break;
         }

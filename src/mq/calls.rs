@@ -32,16 +32,18 @@ pub fn mq_open(
 ) -> Result<Mqd, Errno> {
     let (name, attributes) = (address(name)?, attributes.map_or(null(), from_ref));
     // SAFETY: `name` is read up to its NUL; `attributes` is null or lives through the call. The
-    // variadic arguments are as wide as C's.
-    unsafe { call!(mq_open, SYS_mq_open, name, oflag, mode as c_uint, attributes) }
-        .map(|mqd| Mqd(mqd as libc::mqd_t))
+    // variadic arguments are as wide as C's. Nothing else has the new descriptor.
+    unsafe {
+        let mqd = call!(mq_open, SYS_mq_open, name, oflag, mode as c_uint, attributes)?;
+        Ok(Mqd::from_raw(mqd as libc::mqd_t))
+    }
 }
 
 /// Closes a descriptor. The queue stays. EBADF: the descriptor is not open. mq_close(3).
 #[inline]
 pub fn mq_close(mqd: Mqd) -> Result<(), Errno> {
     // SAFETY: no memory is involved.
-    unsafe { call!(mq_close, SYS_close, mqd.0) }.map(drop)
+    unsafe { call!(mq_close, SYS_close, mqd.number()) }.map(drop)
 }
 
 /// Removes the name. Processes that have the queue open can go on using it, and waiting processes
@@ -66,7 +68,8 @@ pub fn mq_unlink(name: &CStr) -> Result<(), Errno> {
 pub fn mq_setattr(mqd: &Mqd, attributes: &libc::mq_attr) -> Result<(), Errno> {
     let old = null_mut::<libc::mq_attr>(); // not asked for
     // SAFETY: `attributes` is read.
-    unsafe { call!(mq_setattr, SYS_mq_getsetattr, mqd.0, from_ref(attributes), old) }.map(drop)
+    unsafe { call!(mq_setattr, SYS_mq_getsetattr, mqd.number(), from_ref(attributes), old) }
+        .map(drop)
 }
 
 /// Adds a message of 0 to mq_msgsize bytes to the queue, after those of the same priority (0 to
@@ -98,8 +101,10 @@ pub fn mq_timedsend(
     let deadline = pointer_to_copy(&mut deadline);
     // SAFETY: `message` is read, given with its length; `deadline` is read, and is null or lives
     // through the call.
-    unsafe { call!(mq_timedsend, SYS_mq_timedsend, mqd.0, bytes, length, priority, deadline) }
-        .map(drop)
+    unsafe {
+        call!(mq_timedsend, SYS_mq_timedsend, mqd.number(), bytes, length, priority, deadline)
+    }
+    .map(drop)
 }
 
 /// Takes the oldest message of the highest priority, copies it to the beginning of `buffer`, and
@@ -121,5 +126,7 @@ pub fn mq_timedreceive(
     let deadline = pointer_to_copy(&mut deadline);
     // SAFETY: at most `length` bytes are written, into `buffer`, which is borrowed for the call;
     // `deadline` is read, and is null or lives through the call.
-    unsafe { call!(mq_timedreceive, SYS_mq_timedreceive, mqd.0, bytes, length, priority, deadline) }
+    unsafe {
+        call!(mq_timedreceive, SYS_mq_timedreceive, mqd.number(), bytes, length, priority, deadline)
+    }
 }

@@ -54,22 +54,8 @@ pub use backend::{
 };
 pub use queue::{Queue, QueueName};
 
-/// A message queue descriptor: `mqd_t`, an int.
-///
-/// Safe code gets one only from [`mq_open`] and gives it up to [`mq_close`], so it cannot use a
-/// descriptor that it does not own. Dropping an `Mqd` does not close it; dropping a [`Queue`] does.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Mqd(libc::mqd_t);
-
-impl Mqd {
-    /// Wraps a descriptor from another source.
-    ///
-    /// # Safety
-    /// Nothing else may close `mqd` while the result is in use.
-    pub const unsafe fn from_raw(mqd: libc::mqd_t) -> Mqd {
-        Mqd(mqd)
-    }
-}
+/// A message queue descriptor: `mqd_t`, on Linux a file descriptor. Dropping a [`Queue`] closes it.
+pub use crate::os::Fd as Mqd;
 
 /// A pointer to a copy of a deadline, or null. A copy, because qemu-user writes the deadline back: a
 /// constant is in read-only memory, so the call would take the message and then fail with EFAULT.

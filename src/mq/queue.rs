@@ -128,7 +128,7 @@ impl Queue {
     /// of that name. Otherwise those of [`os::link_count`], after which nothing is removed, and those of
     /// [`mq_unlink`].
     pub fn unlink_own(&self, name: &QueueName) -> Result<(), Errno> {
-        if os::link_count(&self.fd())? == 0 {
+        if os::link_count(&self.0)? == 0 {
             return Err(Errno::ENOENT);
         }
         Queue::unlink(name)
@@ -137,24 +137,18 @@ impl Queue {
     /// Locks a byte of the queue for this process: see [`os::lock_byte`]. False if another process
     /// holds the lock. True also where a sandbox forbids locks.
     pub fn lock_byte(&self, offset: u8) -> bool {
-        os::lock_byte(&self.fd(), offset) != Err(Errno::EAGAIN)
+        os::lock_byte(&self.0, offset) != Err(Errno::EAGAIN)
     }
 
     /// The process that holds the lock on a byte of the queue: see [`os::byte_owner`]. None also where
     /// a sandbox forbids locks.
     pub fn byte_owner(&self, offset: u8) -> Option<libc::pid_t> {
-        os::byte_owner(&self.fd(), offset).ok().flatten()
+        os::byte_owner(&self.0, offset).ok().flatten()
     }
 
     /// Closes the descriptor early. Every later call fails with EBADF.
     pub fn close(&mut self) {
-        let _ = mq_close(replace(&mut self.0, Mqd(-1))); // only EBADF is possible
-    }
-
-    fn fd(&self) -> os::Fd {
-        // SAFETY: an mqd_t is a file descriptor. The callers use it for one call, during which
-        // `self` keeps it open.
-        unsafe { os::Fd::from_raw(self.0.0) }
+        let _ = mq_close(replace(&mut self.0, Mqd::NONE)); // only EBADF is possible
     }
 }
 

@@ -7,9 +7,8 @@
 //! fails with EACCES otherwise. close(2) closes a queue. One call gets and sets attributes. And a
 //! call that fails returns a negated error number; there is no `errno`.
 
-use core::ffi::{CStr, c_int, c_long};
+use core::ffi::{CStr, c_long};
 
-use super::Mqd;
 use crate::os::Errno;
 use crate::os::raw::call;
 
@@ -17,11 +16,8 @@ use crate::os::raw::call;
 pub const BACKEND: &str = "raw";
 
 // os/raw.rs asserts the layout of a timespec.
-const _: () = {
-    // include/uapi/linux/mqueue.h: four longs and four reserved ones.
-    assert!(size_of::<libc::mq_attr>() == size_of::<[c_long; 8]>());
-    assert!(size_of::<Mqd>() == size_of::<c_int>());
-};
+// include/uapi/linux/mqueue.h: four longs and four reserved ones.
+const _: () = assert!(size_of::<libc::mq_attr>() == size_of::<[c_long; 8]>());
 
 #[allow(clippy::duplicate_mod)] // it is compiled for each backend
 #[path = "calls.rs"]

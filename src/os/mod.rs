@@ -27,22 +27,25 @@ pub use raw::*;
 
 /// A file descriptor.
 ///
-/// It is not closed when dropped. The only safe sources are [`open`] and the statics below, so safe
-/// code cannot use or close a descriptor that it does not own.
-#[derive(Debug)]
+/// It is not closed when dropped. The only safe sources are [`open`],
+/// [`mq_open`](crate::mq::mq_open) and the statics below, so safe code cannot use or close a
+/// descriptor that it does not own.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Fd(c_int);
 
-/// Standard input.
-pub static STDIN: Fd = Fd(0);
 /// Standard output.
 pub static STDOUT: Fd = Fd(1);
 /// Standard error.
 pub static STDERR: Fd = Fd(2);
 
 impl Fd {
-    /// True for standard input, output and error.
-    pub fn is_standard(&self) -> bool {
-        self.0 <= 2
+    /// Never open: a call with it fails with EBADF.
+    pub const NONE: Fd = Fd(-1);
+
+    /// The number. Those of standard input, output and error are 0, 1 and 2.
+    #[inline]
+    pub const fn number(&self) -> c_int {
+        self.0
     }
 
     /// Wraps a descriptor from another source.
