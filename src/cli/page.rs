@@ -25,18 +25,16 @@ const MAX_ROWS: usize = 8;
 const ROWS_OF_LATENESS: usize = 2;
 
 /// The report of one program, or of both.
+#[allow(missing_docs)]
 pub struct Page<'a> {
-    params: &'a Params,
-    kernel: &'a str,
-    sides: &'a [(Side, &'a Figures)],
+    pub params: &'a Params,
+    /// Its release.
+    pub kernel: &'a str,
+    /// One column each.
+    pub sides: &'a [(Side, &'a Figures)],
 }
 
-impl<'a> Page<'a> {
-    /// A page with a column for each of `sides`, and the release of the kernel.
-    pub fn new(params: &'a Params, kernel: &'a str, sides: &'a [(Side, &'a Figures)]) -> Page<'a> {
-        Page { params, kernel, sides }
-    }
-
+impl Page<'_> {
     /// Prints it, in one write(2). Without a side it is empty.
     ///
     /// Errors: those of write(2).
@@ -221,9 +219,13 @@ mod tests {
         Figures::new(&held.run(end))
     }
 
+    fn text(params: &Params, sides: &[(Side, &Figures)]) -> String {
+        Page { params, kernel: "6.1.0", sides }.to_string()
+    }
+
     /// The page of one program.
     fn page(params: &Params, held: &Held, end: End) -> String {
-        Page::new(params, "6.1.0", &[(Side::Premise, &figures(held, end))]).to_string()
+        text(params, &[(Side::Premise, &figures(held, end))])
     }
 
     /// The page of two programs, the second one changed so.
@@ -233,7 +235,7 @@ mod tests {
         change(&mut conclusion);
         let figures = [figures(&premise, End::Done), figures(&conclusion, End::Done)];
         let sides = [(Side::Premise, &figures[0]), (Side::Conclusion, &figures[1])];
-        Page::new(params, "6.1.0", &sides).to_string()
+        text(params, &sides)
     }
 
     #[test]
@@ -247,7 +249,7 @@ mod tests {
                 figures.numbers[Figure::WarmUp as usize] = number;
                 figures.numbers[Figure::DistanceAfter as usize] = 1;
                 let sides = [(Side::Premise, &figures), (Side::Conclusion, &figures)];
-                assert!(!Page::new(&params, "6.1.0", &sides).to_string().is_empty());
+                assert!(!text(&params, &sides).is_empty());
             }
         }
     }
@@ -315,7 +317,7 @@ The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
         for ends in [[End::Corrupted(32), End::Done], [End::Done, End::Corrupted(32)]] {
             let [premise, conclusion] = ends.map(|end| figures(&held, end));
             let sides = [(Side::Premise, &premise), (Side::Conclusion, &conclusion)];
-            let page = Page::new(&params(), "6.1.0", &sides).to_string();
+            let page = text(&params(), &sides);
             assert!(page.contains("\n1,001 iterations, then corruption\n"), "{page}");
         }
         // The remarks are those of the first program that has any.
@@ -327,7 +329,7 @@ The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
         let moved = figures(&apart, End::Done);
         for (sides, is_said) in [([&calm, &calm], false), ([&calm, &moved], true)] {
             let sides = [(Side::Premise, sides[0]), (Side::Conclusion, sides[1])];
-            let page = Page::new(&params(), "6.1.0", &sides).to_string();
+            let page = text(&params(), &sides);
             assert_eq!(page.contains("The CPUs moved"), is_said, "{page}");
         }
     }
@@ -355,7 +357,7 @@ The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
             let remarks = Remark::all(&params, &figures).len();
             assert_eq!(remarks, if iterations == 1001 { 4 } else { 1 });
             let sides = [(Side::Premise, &figures), (Side::Conclusion, &figures)];
-            let page = Page::new(&params, kernel, &sides).to_string();
+            let page = Page { params: &params, kernel, sides: &sides }.to_string();
             assert!(page.lines().all(|line| line.len() <= 80), "{page}");
             assert!(page.lines().count() <= 40, "{page}");
             assert!(page.contains("\n10,000-100,000 us "), "{page}");

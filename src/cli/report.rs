@@ -336,26 +336,18 @@ impl fmt::Display for Remark {
 }
 
 /// The report of one program as a json object on one line.
+#[allow(missing_docs)]
 pub struct Json<'a> {
-    params: &'a Params,
-    kernel: &'a str,
-    run: &'a Run<'a>,
-    figures: &'a Figures,
-    /// How many neighbours of the histogram make a bucket.
-    merged: usize,
+    pub params: &'a Params,
+    /// Its release.
+    pub kernel: &'a str,
+    pub run: &'a Run<'a>,
+    pub figures: &'a Figures,
+    /// How many neighbours of the histogram make a bucket: 1 at first.
+    pub merged: usize,
 }
 
-impl<'a> Json<'a> {
-    /// The report on a kernel of this release.
-    pub fn new(
-        params: &'a Params,
-        kernel: &'a str,
-        run: &'a Run<'_>,
-        figures: &'a Figures,
-    ) -> Json<'a> {
-        Json { params, kernel, run, figures, merged: 1 }
-    }
-
+impl Json<'_> {
     /// The line. Its histogram is as fine as one [`Text`] allows.
     pub fn line(&mut self) -> Text {
         loop {
@@ -525,7 +517,8 @@ pub(super) mod tests {
 
     fn json(held: &Held, end: End) -> String {
         let (run, params) = (held.run(end), params());
-        Json::new(&params, "6.1.0", &run, &Figures::new(&run)).to_string()
+        let figures = &Figures::new(&run);
+        Json { params: &params, kernel: "6.1.0", run: &run, figures, merged: 1 }.to_string()
     }
 
     #[test]
@@ -587,7 +580,8 @@ pub(super) mod tests {
         (1..2000).for_each(|i| held.stats.round_trips.record(i * i * 1000));
         let run = held.run(End::Done);
         let figures = Figures::new(&run);
-        let mut json = Json::new(&params, "6.1.0", &run, &figures);
+        let (params, run, figures) = (&params, &run, &figures);
+        let mut json = Json { params, kernel: "6.1.0", run, figures, merged: 1 };
         let line = json.line();
         assert!((2..64).contains(&json.merged), "{}", json.merged);
         let json = json.to_string();

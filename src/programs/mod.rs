@@ -163,12 +163,13 @@ fn report(
     let printed = match params.report {
         Report::Json => {
             let kernel = os::kernel_release();
-            write_all(&STDOUT, &Json::new(params, &kernel, &run, &figures).line())
+            let (kernel, run, figures) = (&kernel, &run, &figures);
+            write_all(&STDOUT, &Json { params, kernel, run, figures, merged: 1 }.line())
         }
         Report::Text if child.is_some() => Ok(()),
         Report::Text => {
             let sides = [(dialogue.side(), &figures)];
-            Page::new(params, &os::kernel_release(), &sides).print()
+            Page { params, kernel: &os::kernel_release(), sides: &sides }.print()
         }
     };
     let end = match printed {

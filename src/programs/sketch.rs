@@ -151,7 +151,7 @@ fn print_report(params: &Params, slots: &[Slot; 2]) -> Result<(), Errno> {
             sides.push((side, figures));
         }
     }
-    Page::new(params, &os::kernel_release(), &sides).print()
+    Page { params, kernel: &os::kernel_release(), sides: &sides }.print()
 }
 
 /// Shared memory that one child fills before it exits, and the parent reads afterwards. The other child
