@@ -112,7 +112,7 @@ impl Side {
     /// Looks at the lock of its peer, which has ended.
     fn look(&mut self) {
         let rounds = *self.rounds_since.get_or_insert(0);
-        if self.watch.check(None, self.dialogue.replies(), rounds).is_some() {
+        if self.watch.check(None, self.dialogue.replies, rounds).is_some() {
             self.phase = Bereaved;
         }
     }
@@ -250,8 +250,8 @@ impl Conversation {
     /// The side has received and sent all that it had to, and nothing else.
     fn went_well(&self, side: &Side) -> bool {
         // Conclusion does not receive the last answer.
-        let length = self.chain.len() - usize::from(side.dialogue.side() == Of::Conclusion);
-        side.log == self.chain[..length] && side.dialogue.replies() == self.chain.len() as u64 / 2
+        let length = self.chain.len() - usize::from(side.dialogue.side == Of::Conclusion);
+        side.log == self.chain[..length] && side.dialogue.replies == self.chain.len() as u64 / 2
     }
 
     /// All that can happen now.
@@ -339,7 +339,7 @@ impl Conversation {
         let [premise, conclusion] = &state.sides;
         for side in &state.sides {
             let is_verified = side.log.windows(2).all(|pair| pair[1] == answer_to(&pair[0]))
-                && side.log.len().max(side.dialogue.replies() as usize) <= self.chain.len();
+                && side.log.len().max(side.dialogue.replies as usize) <= self.chain.len();
             assert!(is_verified, "an answer to what was not verified: {state:#?}");
         }
         if premise.phase == Done {

@@ -41,7 +41,7 @@ impl Conversation<'_> {
     /// Exchanges messages until the answer to the last reply has been sent.
     #[inline(never)]
     fn exchange(&mut self) -> Result<(), End> {
-        if self.dialogue.side() == Side::Premise {
+        if self.dialogue.side == Side::Premise {
             self.measure_rate()?;
             self.send()?; // the first message
             self.dialogue.calculate_ahead();
@@ -84,7 +84,7 @@ impl Conversation<'_> {
     /// Answers a reply: at once, or when the answer is due.
     #[inline]
     fn answer(&mut self) -> Result<(), End> {
-        let replies = self.dialogue.replies();
+        let replies = self.dialogue.replies;
         self.waiting.after_reply();
         if replies == 1 {
             self.watchdog.meet_peer(self.queue);
@@ -105,7 +105,7 @@ impl Conversation<'_> {
     /// Checks for a signal and, in every 1,024th iteration, the clock. Yields if the peer may need it.
     #[inline]
     fn after_answer(&mut self) -> Result<(), End> {
-        if self.dialogue.replies().is_multiple_of(REPLIES_PER_CHECK) {
+        if self.dialogue.replies.is_multiple_of(REPLIES_PER_CHECK) {
             self.check_clock()?;
         }
         check_signal()?;
@@ -180,7 +180,7 @@ impl Conversation<'_> {
     #[cold]
     fn check_clock(&mut self) -> Result<(), End> {
         let (now, dialogue) = (self.clock.check(), &self.dialogue);
-        let (replies, misses) = (dialogue.replies(), self.waiting.misses);
+        let (replies, misses) = (dialogue.replies, self.waiting.misses);
         self.watchdog.check(self.queue, now, replies, misses).map_err(End::Lost)?;
         if self.stats.timing == Timing::FromDue {
             self.pace.correct(&self.clock);
@@ -299,11 +299,11 @@ impl<'a> Conversation<'a> {
         lines: Option<Lines>,
         observer: Observer<'a>,
     ) -> Conversation<'a> {
-        let (side, start) = (dialogue.side(), Moment::now());
+        let (side, start) = (dialogue.side, Moment::now());
         let (timing, distance) = (Timing::of(side, settings.pace), Distance::new(side, lines));
         Conversation {
             queue,
-            stats: Stats::new(timing, dialogue.iterations(), distance),
+            stats: Stats::new(timing, dialogue.iterations, distance),
             dialogue,
             waiting: Waiting::new(settings.wait),
             clock: Clock::new(start),

@@ -67,15 +67,18 @@ pub enum Received {
 /// The state of one side of the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dialogue {
-    side: Side,
+    /// Which side this is.
+    pub side: Side,
     /// The message sent last, or to be sent next.
     own: Message,
     /// The reply to it; None for conclusion before its first message.
     expected: Option<Message>,
     /// The answer to that reply.
     answer: Message,
-    replies: u64,
-    iterations: u64,
+    /// Replies so far.
+    pub replies: u64,
+    /// Replies in the whole conversation.
+    pub iterations: u64,
     /// Bytes per answer, on both sides.
     message_size: usize,
 }
@@ -126,24 +129,9 @@ impl Dialogue {
         if self.is_over() { None } else { self.expected.as_ref() }
     }
 
-    /// Replies so far.
-    pub fn replies(&self) -> u64 {
-        self.replies
-    }
-
-    /// Replies in the whole conversation.
-    pub fn iterations(&self) -> u64 {
-        self.iterations
-    }
-
     /// True if all replies have come. The last answer must still be sent; no reply follows it.
     pub fn is_over(&self) -> bool {
         self.replies >= self.iterations
-    }
-
-    /// Which side this is.
-    pub fn side(&self) -> Side {
-        self.side
     }
 
     /// True for premise before its last answer. The queue must be empty then: a message that was

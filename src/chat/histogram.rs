@@ -17,18 +17,14 @@ const BUCKETS: usize = (64 - LINEAR_BITS as usize + 1) * LINEAR;
 #[derive(Clone)]
 pub struct Histogram {
     buckets: [u64; BUCKETS],
-    count: u64,
+    /// How many numbers have been counted.
+    pub count: u64,
     sum: u64,
     min: u64,
     max: u64,
 }
 
 impl Histogram {
-    /// An empty one.
-    pub const fn new() -> Histogram {
-        Histogram { buckets: [0; BUCKETS], count: 0, sum: 0, min: u64::MAX, max: 0 }
-    }
-
     /// Counts `value`.
     #[inline]
     pub fn record(&mut self, value: u64) {
@@ -43,11 +39,6 @@ impl Histogram {
     pub fn clear(&mut self) {
         self.buckets.fill(0);
         (self.count, self.sum, self.min, self.max) = (0, 0, u64::MAX, 0);
-    }
-
-    /// How many numbers have been counted.
-    pub fn count(&self) -> u64 {
-        self.count
     }
 
     /// The mean, rounded down; None if nothing was counted.
@@ -69,7 +60,7 @@ impl Histogram {
     /// off. None if there are too few numbers for one to lie above this percentile: p99 needs 100.
     ///
     /// ```
-    /// let mut histogram = mq_sketch::chat::histogram::Histogram::new();
+    /// let mut histogram = mq_sketch::chat::histogram::Histogram::default();
     /// (1..=100).for_each(|value| histogram.record(value));
     /// assert_eq!(histogram.percentile(50, 100), Some(50));
     /// assert_eq!(histogram.percentile(99, 100), Some(99));
@@ -107,9 +98,10 @@ impl Histogram {
     }
 }
 
+/// An empty one.
 impl Default for Histogram {
     fn default() -> Histogram {
-        Histogram::new()
+        Histogram { buckets: [0; BUCKETS], count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 }
 
@@ -165,7 +157,7 @@ mod tests {
 
     #[test]
     fn merged_buckets_span_their_neighbours_without_a_gap() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         let values = [0, 1, 127, 128, 5_000, 5_001, 1 << 40, u64::MAX];
         values.iter().for_each(|value| histogram.record(*value));
         for merged in [1, 2, 4, 8, 16, 32, 64] {
@@ -181,19 +173,19 @@ mod tests {
 
     #[test]
     fn no_middle_is_below_the_minimum_or_above_the_maximum() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         [2_047, 5_121].into_iter().for_each(|value| histogram.record(value));
         assert_eq!(histogram.middles().collect::<std::vec::Vec<_>>(), [(2_047, 1), (5_121, 1)]);
     }
 
     #[test]
     fn a_cleared_histogram_is_as_a_new_one() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         histogram.record(7);
         histogram.clear();
-        assert_eq!((histogram.count(), histogram.min(), histogram.max()), (0, None, None));
+        assert_eq!((histogram.count, histogram.min(), histogram.max()), (0, None, None));
         histogram.record(9);
-        assert_eq!((histogram.count(), histogram.min(), histogram.max()), (1, Some(9), Some(9)));
+        assert_eq!((histogram.count, histogram.min(), histogram.max()), (1, Some(9), Some(9)));
         assert_eq!(histogram.buckets(1).count(), 1);
     }
 }

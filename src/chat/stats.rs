@@ -99,7 +99,7 @@ impl Stats {
         let now = ticks();
         Stats {
             timing,
-            round_trips: Histogram::new(),
+            round_trips: Histogram::default(),
             replies_at_start: 0,
             next_start: 1,
             end_of_warm_up: 1 + warm_up(iterations),
@@ -253,7 +253,7 @@ mod tests {
             stats.answered(3, now, &mut clock);
             stats.answered(4, now.wrapping_add(600), &mut clock);
             assert_eq!(stats.last_answer.wrapping_sub(stats.start), 1_500 + 600);
-            assert_eq!((stats.round_trips.count(), stats.round_trips.max()), (2, Some(600)));
+            assert_eq!((stats.round_trips.count, stats.round_trips.max()), (2, Some(600)));
             assert_eq!(stats.skipped_round_trips, 1);
             // A long round trip in which they agree is one.
             stats.answered(5, now.wrapping_add(20_600), &mut clock);
@@ -288,7 +288,7 @@ mod tests {
                     assert_eq!(stats.max_lateness, lateness);
                 }
                 stats.answered(replies, now, &mut clock);
-                (stats.replies_at_start, stats.round_trips.count(), stats.late)
+                (stats.replies_at_start, stats.round_trips.count, stats.late)
             };
             let timed = |count| if timing == Timing::None { 0 } else { count };
             let late = |count| if timing == Timing::FromDue { count } else { 0 };

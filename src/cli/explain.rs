@@ -221,7 +221,7 @@ impl Ending<'_> {
                 None => break,
             }
         }
-        let replies = self.dialogue.replies();
+        let replies = self.dialogue.replies;
         write!(f, "message corrupted after {replies} iterations: expected ")?;
         match expected {
             Some(expected) => write!(f, "{}", Shown(expected.size(), text))?,
@@ -239,8 +239,8 @@ impl Ending<'_> {
 impl fmt::Display for Ending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, timeout, dialogue) = (self.queue, self.timeout, self.dialogue);
-        let (replies, iterations) = (dialogue.replies(), dialogue.iterations());
-        let peer = dialogue.side().peer().name();
+        let (replies, iterations) = (dialogue.replies, dialogue.iterations);
+        let peer = dialogue.side.peer().name();
         match self.end {
             End::Done => Ok(()),
             End::Corrupted(length) => {
@@ -259,7 +259,7 @@ impl fmt::Display for Ending<'_> {
                      iterations: check that {peer} is running with the same parameters, and not in \
                      another container"
                 )?;
-                match dialogue.side() {
+                match dialogue.side {
                     Side::Premise => Ok(()),
                     Side::Conclusion => f.write_str(", or run cleanup if it died"),
                 }

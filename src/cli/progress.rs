@@ -41,7 +41,7 @@ impl Progress {
 
     /// Shows how far a dialogue has come.
     pub fn show(&mut self, now: u64, dialogue: &Dialogue) {
-        let (replies, iterations) = (dialogue.replies(), dialogue.iterations());
+        let (replies, iterations) = (dialogue.replies, dialogue.iterations);
         if replies == 0 {
             self.begin = Some((now, 0));
             return self.show_waiting(now);

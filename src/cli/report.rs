@@ -131,7 +131,7 @@ figures! { run:
     AllowedCpus "allowed_cpus" "" Count, run.start.allowed_cpus, "";
     DistanceBefore "cpu_distance_ns.0" "CPUs apart, before" Nanoseconds, run.distance(0), "";
     DistanceAfter "cpu_distance_ns.1" "CPUs apart, after" Nanoseconds, run.distance(1), "";
-    Iterations "iterations" "" Count, Some(run.dialogue.replies()), "";
+    Iterations "iterations" "" Count, Some(run.dialogue.replies), "";
     Corrupted "corrupted" "" Count, Some(matches!(run.end, End::Corrupted(_)).into()), "";
     WarmUp "warm_up_iterations" "" Count, Some(run.stats.replies_at_start.saturating_sub(1)), "";
     Time "seconds" "" Seconds, Some(run.time()), "";
@@ -371,7 +371,7 @@ impl fmt::Display for Json<'_> {
             End::Failed(..) => "failed",
         };
         let (side, version, backend) =
-            (run.dialogue.side().name(), env!("CARGO_PKG_VERSION"), mq::BACKEND);
+            (run.dialogue.side.name(), env!("CARGO_PKG_VERSION"), mq::BACKEND);
         let (kernel, queue) = (Quoted(kernel.as_bytes()), Quoted(params.queue_name.as_bytes()));
         let Params { settings, sealed, cpus, .. } = params;
         let (size, wait, pace) = (settings.message_size, settings.wait.name(), settings.pace);

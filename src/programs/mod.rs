@@ -168,7 +168,7 @@ fn report(
         }
         Report::Text if child.is_some() => Ok(()),
         Report::Text => {
-            let sides = [(dialogue.side(), &figures)];
+            let sides = [(dialogue.side, &figures)];
             Page { params, kernel: &os::kernel_release(), sides: &sides }.print()
         }
     };
@@ -190,7 +190,7 @@ fn report(
 /// Prints the error of a conversation, if there is one, and returns its exit status.
 fn print_ending(ending: &Ending<'_>) -> ExitCode {
     if ending.end != End::Done {
-        complain(ending.dialogue.side().name(), format_args!("{ending}"));
+        complain(ending.dialogue.side.name(), format_args!("{ending}"));
     }
     ending.status()
 }

@@ -16,6 +16,7 @@ use super::{
     status_of,
 };
 use crate::chat::clock::SECOND;
+use crate::chat::conversation::Settings;
 use crate::chat::dialogue::Side;
 use crate::chat::distance::LINE;
 use crate::chat::stats::warm_up;
@@ -90,10 +91,9 @@ fn run(process: &Process, params: &Params) -> Result<ExitCode, CallError> {
         cause: None,
         killed: None,
         contradicted: None,
-        alarm_ends: !params.settings.wait.may_sleep(),
         deadline: None,
         slots: &slots,
-        iterations: params.settings.iterations,
+        settings: &params.settings,
     };
     let started = premise
         .and(conclusion)
@@ -268,14 +268,11 @@ struct Children<'a> {
     killed: Option<(Side, c_int)>,
     /// The latest child whose figures contradicted its exit status.
     contradicted: Option<Side>,
-    /// True if SIGALRM ends the programs. False if they may sleep: SIGALRM then only wakes them.
-    alarm_ends: bool,
     /// When they are killed: [`GRACE`] after the first signal that should end them.
     deadline: Option<u64>,
     /// By [`Side`].
     slots: &'a [Slot; 2],
-    /// The replies of a program that has done all.
-    iterations: u64,
+    settings: &'a Settings,
 }
 
 /// Nanoseconds after a signal in which a child must end: then it is killed. Further signals change
@@ -311,7 +308,7 @@ impl Children<'_> {
                     self.signal(libc::SIGKILL);
                 }
                 Ok(signal) => {
-                    if signal != libc::SIGALRM || self.alarm_ends {
+                    if self.ends(signal) {
                         signals::note(signal);
                     }
                     self.signal(signal);
@@ -325,7 +322,7 @@ impl Children<'_> {
     fn exited(&mut self, side: Side, status: c_int) {
         let (code, slot) = (ExitCode(libc::WEXITSTATUS(status) as u8), &self.slots[side as usize]);
         let is_killed = libc::WIFSIGNALED(status);
-        let is_known = !is_killed && slot.agrees(code, self.iterations);
+        let is_known = !is_killed && slot.agrees(code, self.settings.iterations);
         if !is_known {
             slot.0[0].store(0, Relaxed); // neither the figures nor the error is shown
         }
@@ -351,11 +348,16 @@ impl Children<'_> {
         }
     }
 
+    /// False for SIGALRM if the programs may sleep: it then only wakes them.
+    fn ends(&self, signal: c_int) -> bool {
+        signal != libc::SIGALRM || !self.settings.wait.may_sleep()
+    }
+
     /// Sends a signal to those that are running. SIGCONT follows, because a stopped process
     /// receives no other signal.
     #[inline(never)] // it has several callers
     fn signal(&mut self, signal: c_int) {
-        if self.deadline.is_none() && (signal != libc::SIGALRM || self.alarm_ends) {
+        if self.deadline.is_none() && self.ends(signal) {
             self.deadline = Some(os::monotonic_nanoseconds() + GRACE);
         }
         for pid in self.running.into_iter().flatten() {
