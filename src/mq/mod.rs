@@ -30,8 +30,8 @@
 //! # A queue is a file
 //!
 //! On Linux a queue's descriptor is a file descriptor. So close(2), fstat(2), poll(2) and the record
-//! locks of fcntl(2) work on it, which POSIX does not promise. [`Queue::unlink_own`] and
-//! [`Queue::lock_byte`] depend on that. A child of fork(2) inherits the descriptor, and execve(2)
+//! locks of fcntl(2) work on it, which POSIX does not promise. [`Queue::unlink_own`] depends on that,
+//! and so does the [watchdog](crate::chat::watchdog). A child of fork(2) inherits the descriptor, and execve(2)
 //! closes it: mq_open sets FD_CLOEXEC.
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side

@@ -134,16 +134,9 @@ impl Queue {
         Queue::unlink(name)
     }
 
-    /// Locks a byte of the queue for this process: see [`os::lock_byte`]. False if another process
-    /// holds the lock. True also where a sandbox forbids locks.
-    pub fn lock_byte(&self, offset: u8) -> bool {
-        os::lock_byte(&self.0, offset) != Err(Errno::EAGAIN)
-    }
-
-    /// The process that holds the lock on a byte of the queue: see [`os::byte_owner`]. None also where
-    /// a sandbox forbids locks.
-    pub fn byte_owner(&self, offset: u8) -> Option<libc::pid_t> {
-        os::byte_owner(&self.0, offset).ok().flatten()
+    /// The descriptor, for calls on a file.
+    pub fn mqd(&self) -> &Mqd {
+        &self.0
     }
 
     /// Closes the descriptor early. Every later call fails with EBADF.

@@ -219,32 +219,3 @@ pub fn set_least_timer_slack() -> Result<(), Errno> {
     // SAFETY: this option takes a number and touches no memory.
     unsafe { prctl(libc::PR_SET_TIMERSLACK, 1, 0) }
 }
-
-/// PR_SET_NO_NEW_PRIVS: execve(2) can no longer give this process privileges. Without privileges,
-/// [`set_seccomp_filter`] requires it.
-///
-/// Errors: EINVAL before Linux 3.5.
-pub fn set_no_new_privileges() -> Result<(), Errno> {
-    // SAFETY: this option takes a number and touches no memory.
-    unsafe { prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0) }
-}
-
-/// PR_SET_SECCOMP: the kernel runs `filter` before each further system call of this process.
-/// seccomp(2) describes filters.
-///
-/// # Safety
-/// The filter must allow a call or kill the process. A call that is skipped or made to fail
-/// (SECCOMP_RET_ERRNO) breaks what this module relies on.
-///
-/// Errors: EINVAL if the filter is malformed or the kernel has no filters; EACCES without
-/// [`set_no_new_privileges`]; ENOMEM.
-pub unsafe fn set_seccomp_filter(filter: &[libc::sock_filter]) -> Result<(), Errno> {
-    let program = libc::sock_fprog {
-        len: u16::try_from(filter.len()).map_err(|_| Errno::EINVAL)?,
-        filter: filter.as_ptr().cast_mut(), // only read
-    };
-    let (mode, address) = (libc::SECCOMP_MODE_FILTER as usize, &raw const program as usize);
-    // SAFETY: `program` and the filter live through the call; the kernel reads and copies them. The
-    // caller promises what the filter does.
-    unsafe { prctl(libc::PR_SET_SECCOMP, mode, address) }
-}

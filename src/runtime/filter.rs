@@ -21,8 +21,9 @@ use core::ops::RangeInclusive;
 
 use arrayvec::ArrayVec;
 use libc::{
-    BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
-    SECCOMP_RET_KILL_PROCESS, seccomp_data, sock_filter,
+    BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W,
+    PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, SECCOMP_RET_ALLOW,
+    SECCOMP_RET_KILL_PROCESS, seccomp_data, sock_filter, sock_fprog,
 };
 
 use crate::arch::AUDIT_ARCH;
@@ -43,12 +44,20 @@ pub struct Rule {
 
 /// Installs the filter of a list, for good.
 ///
-/// Errors: EINVAL if the kernel has no filters; EPERM and the like from a sandbox that forbids
-/// them; ENOMEM.
+/// Errors: EINVAL if the kernel has no filters, or, before Linux 3.5, no PR_SET_NO_NEW_PRIVS; EPERM
+/// and the like from a sandbox that forbids them; ENOMEM.
 pub fn install(list: &List) -> Result<(), Errno> {
-    os::set_no_new_privileges()?;
-    // SAFETY: the filter ends every path with SECCOMP_RET_ALLOW or SECCOMP_RET_KILL_PROCESS.
-    unsafe { os::set_seccomp_filter(&filter(list)) }
+    let filter = filter(list);
+    let filter = sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    let (mode, address) = (SECCOMP_MODE_FILTER as usize, &raw const filter as usize);
+    // SAFETY: the first call takes a number: execve(2) can no longer give this process privileges,
+    // without which the second call requires that. The second reads and copies the filter, which
+    // lives through the call. The filter ends every path with SECCOMP_RET_ALLOW or
+    // SECCOMP_RET_KILL_PROCESS, so no call is skipped or made to fail.
+    unsafe {
+        os::prctl(PR_SET_NO_NEW_PRIVS, 1, 0)?;
+        os::prctl(PR_SET_SECCOMP, mode, address)
+    }
 }
 
 /// The filter that allows the calls of `list` and kills the process at any other.

@@ -3,7 +3,6 @@
 #![allow(unsafe_code)] // the kernel's pointers to the arguments; fork(2)
 
 use core::ffi::{CStr, c_char, c_int};
-use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::os::{self, Errno};
@@ -35,11 +34,10 @@ impl ExitCode {
     }
 }
 
-/// This process: its arguments, and the guarantee that it has only one thread.
+/// This process: its arguments, and the guarantee that it has only one thread. (The pointers make it
+/// neither Send nor Sync.)
 pub struct Process {
     arguments: &'static [*const c_char],
-    /// Not Send and not Sync.
-    single_thread: PhantomData<*const ()>,
 }
 
 impl Process {
@@ -82,7 +80,7 @@ pub unsafe fn from_c(argc: c_int, argv: *const *const c_char, main: fn(Process) 
     let all = unsafe { core::slice::from_raw_parts(argv, argc as usize) };
     // Before Linux 5.18 execve(2) permitted argc 0, without the program's name.
     let arguments = all.get(1..).unwrap_or(&[]);
-    os::exit(main(Process { arguments, single_thread: PhantomData }).0.into())
+    os::exit(main(Process { arguments }).0.into())
 }
 
 /// Ends a program that has panicked: calls `report`, and exits with 134, the status of an abort. A
