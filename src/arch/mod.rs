@@ -36,5 +36,5 @@ mod processor;
 #[cfg(raw_backend)]
 pub use processor::*;
 
-#[cfg(all(raw_backend, any(test, not(target_arch = "x86_64"))))]
-pub(crate) mod bytes;
+#[cfg(raw_backend)]
+pub mod bytes;

@@ -14,6 +14,8 @@
 use core::arch::{asm, naked_asm, x86_64};
 use core::ffi::c_ulong;
 
+pub use super::bytes::copy_backward;
+
 /// AUDIT_ARCH_X86_64 of include/uapi/linux/audit.h: the ELF machine, 64 bits wide, little-endian.
 pub const AUDIT_ARCH: u32 = libc::EM_X86_64 as u32 | 0x8000_0000 | 0x4000_0000;
 
@@ -109,23 +111,6 @@ pub unsafe fn copy_forward(to: *mut u8, from: *const u8, length: usize) {
     unsafe {
         asm!("rep movsb", inout("rcx") length => _, inout("rdi") to => _, inout("rsi") from => _,
              options(nostack, preserves_flags));
-    }
-}
-
-/// Copies `length` bytes, the highest first.
-///
-/// # Safety
-/// As for `copy_backward` in `bytes.rs`.
-#[inline]
-pub unsafe fn copy_backward(to: *mut u8, from: *const u8, length: usize) {
-    // SAFETY: the caller's promise; the direction flag is clear again at the end. With a length of
-    // 0 the addresses are not used.
-    unsafe {
-        asm!("std", "rep movsb", "cld",
-             inout("rcx") length => _,
-             inout("rdi") to.wrapping_add(length).wrapping_sub(1) => _,
-             inout("rsi") from.wrapping_add(length).wrapping_sub(1) => _,
-             options(nostack));
     }
 }
 
