@@ -52,7 +52,9 @@ impl Conversation<'_> {
                 Received::Reply => {
                     self.answer()?; // the dialogue's own message is the answer now
                     if self.dialogue.is_over() {
-                        self.waiting.after_last_answer();
+                        // A peer that shares the CPU runs before this process exits, or the exit
+                        // would be a part of the peer's last round trip.
+                        self.waiting.step_aside();
                         return Ok(());
                     }
                     self.dialogue.calculate_ahead();

@@ -131,12 +131,6 @@ impl Waiting {
         Ok(())
     }
 
-    /// The last reply has been answered. The peer may share the CPU: then it runs before this process
-    /// exits, or the exit would be a part of the peer's last round trip.
-    pub fn after_last_answer(&mut self) {
-        self.step_aside();
-    }
-
     /// A miss: a call has found the queue empty, or full, and did not wait.
     pub fn after_empty_poll(&mut self, queue: &Queue) -> Result<bool, Errno> {
         self.empty_polls += 1;
@@ -178,7 +172,7 @@ impl Waiting {
     }
 
     /// Lets other programs run, above all the peer. Returns true if the caller must check the clock.
-    fn step_aside(&mut self) -> bool {
+    pub fn step_aside(&mut self) -> bool {
         if self.misses <= MISSES_BEFORE_NAP {
             self.is_starving = false;
         } else if self.wait.may_sleep()

@@ -252,8 +252,10 @@ fn read_file(about: &About, params: &mut Params, file: Option<&CStr>) -> Result<
     let shown = Escaped(path.to_bytes());
     let mut buffer = [0; MAX_FILE + 1];
     let fd = os::open(path, file.is_none());
+    let is_regular =
+        |fd| os::fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG);
     // Anybody may have put a FIFO or a device there.
-    if file.is_none() && fd.as_ref().is_ok_and(|fd| !os::is_regular(fd)) {
+    if file.is_none() && fd.as_ref().is_ok_and(|fd| !is_regular(fd)) {
         let remedy = "it is not a regular file: remove it, or give another file";
         return Err(refuse(about, format_args!("{shown}: {remedy}")));
     }

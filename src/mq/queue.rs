@@ -125,10 +125,10 @@ impl Queue {
     /// mq_unlink(3). (Another process may replace the queue between the check and the removal.)
     ///
     /// Errors: ENOENT if another process has already removed the name, even if there is a new queue
-    /// of that name. Otherwise those of [`os::link_count`], after which nothing is removed, and those of
+    /// of that name. Otherwise those of [`os::fstat`], after which nothing is removed, and those of
     /// [`mq_unlink`].
     pub fn unlink_own(&self, name: &QueueName) -> Result<(), Errno> {
-        if os::link_count(&self.0)? == 0 {
+        if os::fstat(&self.0)?.st_nlink == 0 {
             return Err(Errno::ENOENT);
         }
         Queue::unlink(name)

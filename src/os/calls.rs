@@ -69,8 +69,7 @@ pub fn is_terminal(fd: &Fd) -> bool {
     unsafe { call!(ioctl, SYS_ioctl, fd.0, libc::TIOCGWINSZ, size.as_mut_ptr()) }.is_ok()
 }
 
-/// fstat(2). What a file is: see [`link_count`](crate::os::link_count) and
-/// [`is_regular`](crate::os::is_regular).
+/// fstat(2). What a file is.
 ///
 /// Errors: EBADF.
 pub fn fstat(fd: &Fd) -> Result<libc::stat, Errno> {

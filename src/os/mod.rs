@@ -165,19 +165,6 @@ pub fn can_open(path: &CStr) -> Result<(), Errno> {
     open(path, false).and_then(close)
 }
 
-/// How many names a file has (st_nlink).
-///
-/// Errors: those of [`fstat`].
-pub fn link_count(fd: &Fd) -> Result<u64, Errno> {
-    #[allow(clippy::unnecessary_cast)] // its width differs by processor
-    fstat(fd).map(|stat| stat.st_nlink as u64)
-}
-
-/// True for a regular file. False also if [`fstat`] fails.
-pub fn is_regular(fd: &Fd) -> bool {
-    fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
-}
-
 /// CLOCK_MONOTONIC in nanoseconds: for durations. This clock cannot be set.
 pub fn monotonic_nanoseconds() -> u64 {
     nanoseconds(libc::CLOCK_MONOTONIC)
