@@ -5,8 +5,8 @@
 //! # The layers, in the order in which to read them
 //!
 //! 1. [`mq`]: the calls of POSIX message queues, by number and by hand-written `extern "C"`, and a
-//!    safe handle. For FFI to POSIX IPC alone, read this and [`os::ffi::check`], which turns -1 and
-//!    `errno` into a `Result`. In the course, `tests/lesson/README.md`, you write it yourself.
+//!    safe handle. For FFI to POSIX IPC alone, read this and `call!` in `os/ffi.rs`, which turns -1
+//!    and `errno` into a `Result`. In the course, `tests/lesson/README.md`, you write it yourself.
 //! 2. [`chat`]: the conversation. [`message`](chat::message) is what is said,
 //!    [`dialogue`](chat::dialogue) the protocol as a state machine, and
 //!    [`conversation`](chat::conversation) the hot loop. This layer prints nothing.

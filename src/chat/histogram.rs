@@ -37,8 +37,7 @@ impl Histogram {
 
     /// Forgets all that was counted.
     pub fn clear(&mut self) {
-        self.buckets.fill(0);
-        (self.count, self.sum, self.min, self.max) = (0, 0, u64::MAX, 0);
+        *self = Histogram::default();
     }
 
     /// The mean, rounded down; None if nothing was counted.

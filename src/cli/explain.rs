@@ -157,14 +157,9 @@ impl fmt::Display for Explained<'_> {
         let Explained(error, object) = self;
         let (CallError { call, errno, cause }, object) = (*error, Escaped(object));
         match call {
-            Call::open => write!(f, "{object}: ")?,
-            Call::write => f.write_str("write to standard output: ")?,
-            Call::mq_open
-            | Call::fcntl
-            | Call::mq_unlink
-            | Call::mq_timedsend
-            | Call::mq_timedreceive
-            | Call::mq_setattr => {
+            open => write!(f, "{object}: ")?,
+            write => f.write_str("write to standard output: ")?,
+            mq_open | mq_unlink | mq_timedsend | mq_timedreceive | mq_setattr | fcntl => {
                 write!(f, "{call:?} {object}: ")?;
             }
             _ => write!(f, "{call:?}: ")?,

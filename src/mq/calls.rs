@@ -1,7 +1,8 @@
 //! The six functions, written once for both backends.
 //!
 //! `call!(mq_open, SYS_mq_open, ...)` calls the C library's `mq_open` in `ffi`, and makes the system
-//! call SYS_mq_open in `raw`, with the same arguments in the same order.
+//! call SYS_mq_open in `raw`, with the same arguments in the same order. Both return the value of the
+//! call, or its error. `os/ffi.rs` and `os/raw.rs` define it.
 
 use core::ffi::{CStr, c_char, c_int, c_uint};
 use core::ptr::{from_ref, null, null_mut};
