@@ -55,8 +55,8 @@ fn run(_: &Process, params: &Params) -> Result<ExitCode, CallError> {
         Err(Errno::EACCES) => {
             return refuse(format_args!(
                 "mq_open {name}: EACCES: this user may not open the queue, so cleanup cannot see \
-                 whether it is in use: run cleanup as root, or remove it with rm /dev/mqueue{name} \
-                 where /dev/mqueue is mounted"
+                 whether it is in use: run cleanup as root, or remove its file where \
+                 /dev/mqueue is mounted"
             ));
         }
         Err(errno) => Err(failed(Call::mq_open)(errno)),

@@ -78,8 +78,7 @@ fn cleanup_leaves_a_queue_alone_that_it_may_not_open() {
     wait_for_queue(&place);
     let text = format!(
         "mq_open {name}: EACCES: this user may not open the queue, so cleanup cannot see whether it \
-         is in use: run cleanup as root, or remove it with rm /dev/mqueue{name} where /dev/mqueue is \
-         mounted",
+         is in use: run cleanup as root, or remove its file where /dev/mqueue is mounted",
         name = place.text
     );
     let cleanup = || finish(start(&mut place.command_of_nobody(folder.path(), "cleanup")));
