@@ -49,6 +49,10 @@ fn main() {
                 assert!(length >= 0, "receive failed: {error}");
                 let sent = message.len();
                 assert!(length as usize == sent, "{length} bytes came, {sent} were sent");
+                assert!(
+                    sent == 0 || buffer.iter().any(|byte| *byte != 0xaa),
+                    "nothing was written into `buffer`: did C get the address of a copy?"
+                );
                 let is_right = buffer[..sent] == *message;
                 assert!(
                     is_right,
@@ -64,9 +68,25 @@ fn main() {
             let none = receive(mqd, &mut [0; 256]);
             assert!(none == -1, "there is no message: {none}, but C returned -1");
         }),
-        ("a descriptor that is not open", || {
+        ("errors", || {
             let found = (send(-1, b"tea") as isize, receive(-1, &mut [0]));
             assert!(found == (-1, -1), "{found:?}: return what C returns, here -1 and -1");
+            for error in [libc::EBADF, libc::EINTR, libc::EAGAIN, libc::ETIMEDOUT] {
+                let mut left = 2; // so that code that calls again ends
+                spy::answer(move |_| {
+                    left -= 1;
+                    Some(if left < 0 { Ok(0) } else { Err(error) })
+                });
+                spy::calls();
+                let found = (send(7, b"") as isize, receive(7, &mut []));
+                let (number, calls) = (errno(), spy::calls().len());
+                assert!(
+                    (found, calls, number) == ((-1, -1), 2, error),
+                    "C was to return -1 twice, with {}, and you returned {found:?} after {calls} calls: \
+                     call it once, whatever the arguments are, and return its result",
+                    name(error)
+                );
+            }
         }),
         ("the arguments", || {
             let mqd = queue(libc::O_NONBLOCK, 256);

@@ -9,6 +9,7 @@
 
 use std::ffi::c_int;
 
+use lesson::heap::kept;
 use lesson::judge::{code, errno, has_none, judge, show};
 use lesson::learned::{queue, remove, send};
 use lesson::{libc, spy};
@@ -49,7 +50,9 @@ fn check(found: Result<Vec<u8>, c_int>, sent: &[u8], msgsize: usize) {
             "{message:?} came back, {sent:?} were sent: only the length that is returned tells \
              where a message ends"
         ),
-        Err(_) => panic!("{}", show(&found)),
+        Err(_) => {
+            panic!("{}, where a message of {} bytes was sent", show(&found), sent.len())
+        }
     }
 }
 
@@ -84,14 +87,19 @@ fn main() {
                 "mq_receive" if call.arguments[2] < 2_000_000 => Some(Err(libc::EMSGSIZE)),
                 _ => None,
             });
-            let limit = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
-            // SAFETY: the limit of this process's memory is read.
-            unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
             check(receive(mqd), b"tea", 2_000_000);
-            for i in 1..150 {
-                send(mqd, b"tea");
-                let is_received = receive(mqd).is_ok();
-                assert!(is_received, "after {i} messages no memory is left: it is never freed");
+            for message in [true, false] {
+                let kept = kept(|| {
+                    (0..i32::from(message)).for_each(|_| send(mqd, b"tea"));
+                    let is_ok = receive(mqd).is_ok();
+                    assert!(is_ok || !message, "a message was sent, and none came");
+                    assert!(
+                        !is_ok || message,
+                        "a message, not EAGAIN: -1 is no length: look before you use it"
+                    );
+                });
+                let what = if message { "a message" } else { "an error" };
+                assert!(kept == 0, "after {what} {kept} bytes of memory are not freed");
             }
         }),
         ("no message", || {

@@ -11,7 +11,7 @@
 
 use std::ffi::{CStr, c_int};
 
-use lesson::judge::{errno, if_it_hangs, judge, queue_name, show};
+use lesson::judge::{errno, if_it_hangs, judge, queue_name, show, trying};
 use lesson::learned;
 use lesson::{libc, spy};
 
@@ -49,7 +49,9 @@ fn is_open(mqd: c_int) -> bool {
 }
 
 fn open() -> Queue {
-    Queue::open(&queue_name()).unwrap_or_else(|number| panic!("{}", show::<()>(&Err(number))))
+    Queue::open(&queue_name()).unwrap_or_else(|number| {
+        panic!("open: {}. A descriptor may be 0: only -1 is an error", show::<()>(&Err(number)))
+    })
 }
 
 fn main() {
@@ -58,6 +60,12 @@ fn main() {
             let (first, second) = (open(), open());
             // SAFETY: reads flags.
             let flags = unsafe { libc::fcntl(second.0, libc::F_GETFL) };
+            let calls = spy::count("mq_open");
+            assert!(
+                calls == 2,
+                "opened twice, with {calls} calls: in between another program may create or remove it. \
+                 O_CREAT does both in one"
+            );
             let mode = spy::calls().into_iter().map(|call| call.arguments);
             let mode = mode.filter(|all| all[1] as c_int & libc::O_CREAT != 0).map(|all| all[2]);
             let mode = mode.last().unwrap_or(0);
@@ -93,7 +101,8 @@ fn main() {
         ("close", || {
             let queue = open();
             let number = queue.0;
-            assert!(queue.close() == Ok(()), "close failed");
+            let found = queue.close();
+            assert!(found == Ok(()), "mq_close returned 0, and you returned {}", show(&found));
             assert!(!is_open(number), "after close the descriptor is still open");
             let closes = spy::count("mq_close");
             assert!(closes == 1, "closed {closes} times: the next may hit a stranger's file");
@@ -114,7 +123,9 @@ fn main() {
             spy::answer(|call| (call.name == "mq_close").then_some(Err(libc::EINTR)));
             let found = Queue(1000).close();
             assert!(found == Err(libc::EINTR), "{}, not EINTR", show(&found));
-            assert!(spy::count("mq_close") == 1, "{why}");
+            trying("a close in Drop that is interrupted");
+            drop(Queue(1000));
+            assert!(spy::count("mq_close") == 2, "{why}");
         }),
         ("one owner", || {
             assert!(!Is::<Queue>::CLONE, "a clone is a second owner, and closes it a second time");

@@ -49,6 +49,8 @@ fn main() {
             for (name, error) in [
                 (&b"tea"[..], NO_SLASH),
                 (b"", NO_SLASH),
+                (b"a", NO_SLASH),
+                (b" /tea", NO_SLASH),
                 (b"tea/", NO_SLASH),
                 (b"/", EMPTY),
                 (b"/a/b", SLASH),

@@ -14,9 +14,9 @@
 use std::arch::asm;
 use std::ffi::{CStr, c_int};
 
-use lesson::judge::{code, code_of, has_none, if_it_hangs, judge, queue_name, show};
+use lesson::judge::{code, code_of, has_none, if_it_hangs, judge, queue_name, show, trying};
 use lesson::learned::{open, queue};
-use lesson::libc;
+use lesson::{libc, spy};
 
 // ---- your code ----
 /// Enters the kernel, and returns what it returns, undecoded.
@@ -39,12 +39,16 @@ fn receive(mqd: c_int, buffer: &mut [u8], priority: &mut u32) -> Result<usize, c
 
 fn main() {
     judge(&[
-        ("values in rcx and r11: the compiler must know that `syscall` overwrites them", || {
-            let is_hidden = code().contains("movr10") && !code().contains("(\"r10\")");
-            assert!(
-                !is_hidden,
-                "your `mov` overwrites r10, and the compiler, which may use it, is not told: in(\"r10\")"
-            );
+        ("registers", || {
+            for name in ["rdi", "rsi", "rdx", "r10", "r8", "r9", "rax"] {
+                let is_named = ["clobber_abi", &format!("(\"{name}\")")]
+                    .map(|word| code().contains(word))
+                    != [false; 2];
+                let why = format!(
+                    "your `mov` overwrites {name}, and the compiler is not told: in(\"{name}\")"
+                );
+                assert!(is_named || !code().contains(&format!("mov{name},")), "{why}");
+            }
             let (a, b, c, d): (u64, u64, u64, u64);
             // SAFETY: these touch their operands only; getpid(2) has no arguments.
             unsafe {
@@ -52,7 +56,11 @@ fn main() {
                 syscall(libc::SYS_getpid as usize, [0; 5]);
                 asm!("mov {0}, rcx", "mov {1}, r11", out(reg) c, out(reg) d, in("rcx") a, in("r11") b);
             }
-            assert!((c, d) == (17, 18), "they were 0x11 and 0x12, and are {c:#x} and {d:#x}");
+            assert!(
+                (c, d) == (17, 18),
+                "rcx and r11 were 0x11 and 0x12, and are {c:#x} and {d:#x}: the compiler must know that \
+                 `syscall` overwrites them"
+            );
         }),
         ("unlink", || {
             queue(libc::O_NONBLOCK, 8192);
@@ -75,12 +83,18 @@ fn main() {
             has_none(&code(), &["libc::syscall("], "that is a function of the C library: use asm!");
             let why = "the kernel writes through it: `as_mut_ptr`, `&raw mut`";
             has_none(&code_of("receive"), &[".as_ptr()", "&rawconst*", "priorityas*const"], why);
-            let again = unlink(&queue_name());
-            assert!(
-                again == Err(libc::ENOENT),
-                "{}: the error is the negated result",
-                show(&again)
-            );
+            for name in [queue_name().as_c_str(), c"/\xff"] {
+                trying(&format!("the name {name:?}"));
+                let again = unlink(name);
+                let is_right = again == Err(libc::ENOENT);
+                assert!(is_right, "{name:?}: {}: the error is the negated result", show(&again));
+            }
+            for error in [4095, 1] {
+                if spy::refuse(libc::SYS_mq_unlink, error) {
+                    let found = unlink(&queue_name());
+                    assert!(found == Err(error), "a result of -{error}: {}", show(&found));
+                }
+            }
         }),
         ("receive", || {
             let (mqd, mut buffer, mut priority) = (queue(0, 100), [0_u8; 100], 1);

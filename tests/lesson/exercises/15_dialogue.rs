@@ -44,7 +44,8 @@ fn show(message: &[u8]) -> String {
 }
 
 fn check(dialogue: &mut Dialogue, message: &[u8], expected: Received, why: &str) {
-    assert!(dialogue.receive(message) == expected, "{why}");
+    let found = dialogue.receive(message);
+    assert!(found == expected, "{found:?}, not {expected:?}: {why}");
 }
 
 fn main() {
@@ -58,11 +59,21 @@ fn main() {
             let (line, string) = ([&reply[..], b"\n"].concat(), [&reply[..], b"\0"].concat());
             let mut near = reply.clone();
             near[31] ^= 1;
-            let wrong: [&[u8]; 9] =
-                [&line, &string, &near, b"tea", b"", b"tim", &upper, &longer, &reply[..31]];
+            let wrong: [&[u8]; 10] = [
+                &line,
+                &string,
+                &near,
+                b"tea",
+                b"",
+                b"tim",
+                b"time0",
+                &upper,
+                &longer,
+                &reply[..31],
+            ];
             for message in wrong {
                 let why = format!(
-                    "only the md5 of its last message is the reply, not {:?}",
+                    "only the md5 of its last message is the reply, and {:?} is neither",
                     show(message)
                 );
                 check(&mut it, message, Corrupted, &why);
@@ -71,13 +82,12 @@ fn main() {
             check(&mut it, &reply, Reply, "the md5 of its last message is the reply");
             assert!(it.own == hex(&reply), "the answer to a reply is its md5");
             check(&mut it, b"time", Corrupted, "only what was sent last is its own message");
-            let mut empty = Dialogue::premise(b"");
-            check(
-                &mut empty,
-                b"x",
-                Corrupted,
-                "premise does not accept any message, even if its first is empty",
-            );
+            // As a value that only conclusion can have before its first message.
+            for first in [b"", &Dialogue::conclusion().own[..]] {
+                let why =
+                    format!("premise does not accept any message, even if its first is {first:?}");
+                check(&mut Dialogue::premise(first), b"x", Corrupted, &why);
+            }
             let mut bytes = Dialogue::premise(b"\xff");
             check(&mut bytes, b"\xfe", Corrupted, "messages are bytes, no text");
             check(&mut it, &reply, Corrupted, "a reply that came twice was accepted twice");
@@ -90,6 +100,12 @@ fn main() {
             check(&mut it, &hex(b"time"), Own, "its own message is no reply");
             check(&mut it, &hex(&hex(b"time")), Reply, "the md5 of its last message is the reply");
             check(&mut Dialogue::conclusion(), b"", Reply, "the first message may be empty");
+            for replies in 3..70_000 {
+                let why = format!("after {replies} messages");
+                check(&mut it, b"time", Corrupted, &why);
+                let reply = hex(&it.own);
+                check(&mut it, &reply, Reply, &why);
+            }
         }),
         ("both, in every order of 14 steps", || {
             for order in 0..1 << 14 {

@@ -95,7 +95,8 @@ fn main() {
             let own = hex(&time);
             let (mut near, line) = (hex(&own), [&hex(&own)[..], b"\n"].concat());
             near[31] ^= 1;
-            for wrong in [b"nonsense".to_vec(), other, vec![], time.clone(), near, line] {
+            let upper = hex(&own).to_ascii_uppercase();
+            for wrong in [b"nonsense".to_vec(), other, vec![], time.clone(), near, line, upper] {
                 let (is_good, sent) = rehearse(vec![time.clone(), wrong, hex(&own)], 2);
                 assert!(!is_good, "nonsense was accepted: compare it with the md5 of yours");
                 assert!(
@@ -110,16 +111,16 @@ fn main() {
             let (is_good, _) = rehearse(vec![time, reply, own], 3);
             assert!(!is_good, "only what was sent last is its own message");
         }),
-        ("70,000 iterations, and an own message that comes 1,000 times", || {
+        ("70,000 iterations, and an own message that comes 20,000 times", || {
             let mut messages = vec![b"the time".to_vec()];
             for i in 1..70_000 {
                 messages.push(hex(&hex(&messages[i - 1])));
             }
             let own = hex(&messages[0]);
-            messages.splice(1..1, vec![own; 1000]);
+            messages.splice(1..1, vec![own; 20_000]);
             let (is_good, sent) = rehearse(messages, 70_000);
             assert!(is_good, "a right message was refused: an own message may come often");
-            assert!(sent.len() == 71_000, "{} messages were sent, not 71000", sent.len());
+            assert!(sent.len() == 90_000, "{} messages were sent, not 90000", sent.len());
         }),
     ]);
     PREMISE.set(program("premise")).unwrap(); // not in a test, because it may have to be compiled

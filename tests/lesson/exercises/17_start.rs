@@ -41,8 +41,8 @@ fn main() {
         code, command, has_none, if_it_hangs, judge, long_name, name, other_name, queue_name,
     };
     use lesson::learned::{queue, receive, remove, send};
-    use lesson::{libc, stack, toolchain};
-    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use lesson::{libc, spy, stack, toolchain};
+    use std::os::unix::process::ExitStatusExt;
     use std::sync::OnceLock;
     static PROGRAM: OnceLock<Result<std::path::PathBuf, String>> = OnceLock::new();
     PROGRAM.set(toolchain::build_freestanding(file!())).unwrap(); // not in a test: it takes time
@@ -52,10 +52,12 @@ fn main() {
             let program =
                 program.as_ref().unwrap_or_else(|errors| panic!("it does not compile:\n{errors}"));
             let mqd = queue(libc::O_NONBLOCK, 8192);
-            if_it_hangs("it does not end: exit_group");
-            let run = |name: &str| {
+            let run = |name: &str, when: &str| {
+                let hangs =
+                    format!("it does not end{when}: a loop, a call that waits, or no exit_group");
+                if_it_hangs(&hangs);
                 let status = command(program).arg(name).status().expect("it can be started");
-                assert!(status.signal() != Some(libc::SIGXCPU), "it does not end: exit_group");
+                assert!(status.signal() != Some(libc::SIGXCPU), "{hangs}");
                 if let Some(signal) = status.signal() {
                     panic!(
                         "it was killed by signal {signal}: `_start` is not yet implemented, or its \
@@ -65,7 +67,7 @@ fn main() {
                 status.code().unwrap()
             };
             let own_name = queue_name().into_string().unwrap();
-            let status = run(&own_name[1..]);
+            let status = run(&own_name[1..], "");
             assert!(
                 status == 0,
                 "it ended with status {status}: a call failed, or the status was not passed. The name \
@@ -79,75 +81,73 @@ fn main() {
             let message = String::from_utf8_lossy(&buffer[..length as usize]).into_owned();
             assert!(message == "Oooo 'ello!", "{message:?} came");
             assert!(priority == 0, "its priority is {priority}, not 0: argument 4");
-            let status = run(&other_name().to_str().unwrap()[1..]);
+            let status = run(&other_name().to_str().unwrap()[1..], " where there is no queue");
             // SAFETY: the name is a string.
             let is_there = unsafe { libc::mq_unlink(other_name().as_ptr()) } == 0;
             assert!(!is_there, "a queue that did not exist was created: leave O_CREAT out");
-            assert!(
-                status == 1,
-                "without a queue its status is {status}, not 1: a call that failed returns -4095 \
-                 to -1"
-            );
-            let mut closed = command(program);
-            // SAFETY: one system call, which signal-safety(7) allows.
-            unsafe {
-                closed.pre_exec(|| {
-                    libc::close(0);
-                    Ok(())
-                });
-            }
-            let status = closed.arg(&own_name[1..]).status().expect("it can be started");
-            assert!(status.success(), "a descriptor may be 0: only -4095 to -1 is an error");
+            assert!(status == 1, "without a queue its status is {status}, not 1: -2 is a failure");
+            // SAFETY: closes standard input, so that the program's next descriptor is 0.
+            unsafe { libc::close(0) };
+            let status = run(&own_name[1..], "");
+            assert!(status == 0, "a descriptor may be 0: only -4095 to -1 is an error");
             (0..3).for_each(|_| send(mqd, b"tea"));
             let mut waiting =
                 command(program).arg(&own_name[1..]).spawn().expect("it can be started");
             std::thread::sleep(std::time::Duration::from_millis(50));
             assert!(receive(mqd).is_ok(), "the queue was full, and is empty");
             let status = waiting.wait().expect("it ends");
-            assert!(
-                status.success(),
-                "the queue was full, and it did not wait: leave O_NONBLOCK out"
-            );
+            assert!(status.success(), "it did not wait at a full queue: no O_NONBLOCK");
             let long = long_name();
             // SAFETY: the name is a string, and the attributes are the system's.
             let long_mqd = unsafe {
                 let flags = libc::O_RDWR | libc::O_CREAT;
                 libc::mq_open(long.as_ptr(), flags, 0o600, std::ptr::null::<libc::mq_attr>())
             };
-            let status = run(&long.to_str().unwrap()[1..]);
+            let status = run(&long.to_str().unwrap()[1..], " with a name of 200 bytes");
             assert!(long_mqd == -1 || status == 0, "a name of 200 bytes: its status is {status}");
             remove();
             queue(libc::O_NONBLOCK, 4);
-            let status = run(&own_name[1..]);
+            let status = run(&own_name[1..], " where its message is too long");
             assert!(
                 status == 1,
                 "the message could not be sent, and its status is {status}, not 1"
             );
-            if let Some(stack) = stack::at_first_function(program) {
+            remove();
+            queue(libc::O_NONBLOCK, 8192);
+            if let Some((status, stack)) = stack::run(program, &own_name[1..]) {
                 assert!(
-                    stack % 16 == 8,
+                    stack.is_none_or(|stack| stack % 16 == 8),
                     "the first function of Rust begins with rsp % 16 = {}: align rsp to 16 bytes, and \
                      `call`, which pushes 8",
-                    stack % 16
+                    stack.unwrap_or(0) % 16
                 );
+                assert!(
+                    status.success(),
+                    "{status}, where the registers were not 0 at its start: set one for each argument"
+                );
+            }
+            if spy::refuse(libc::SYS_mq_timedsend, libc::EPERM) {
+                let status = run(&own_name[1..], "");
+                assert!(status == 1, "mq_timedsend returned -1, and its status is {status}, not 1");
             }
         }),
         ("what no run shows for sure", || {
             let why = "the kernel reads and writes memory: no `nomem`, no `readonly`";
             has_none(&code(), &["nomem", "readonly"], why);
-            let needed = [
-                (&["\"rcx\"", "clobber_abi"][..], "`syscall` overwrites rcx: tell the compiler"),
-                (&["\"r11\"", "clobber_abi"], "`syscall` overwrites r11: tell the compiler"),
-                (&["231", "0xe7"], "exit_group is 231: 60 ends one thread"),
-                (&["\"r10\""], "argument 4 goes into r10: in(\"r10\")"),
-                (
-                    &["-16", "!15", "~15", "!0xf", "f0", "-0x10"],
-                    "align the stack pointer to 16 bytes: and rsp, -16",
-                ),
-            ];
-            for (words, why) in needed {
-                let is_there = words.iter().any(|word| code().contains(word));
-                assert!(is_there || cfg!(not(target_arch = "x86_64")), "{why}");
+            if cfg!(target_arch = "x86_64") {
+                for asm in code().split("asm!(").skip(1).filter(|asm| asm.contains("syscall\"")) {
+                    for register in ["rcx", "r11"] {
+                        let named = format!("\"{register}\"");
+                        let is_told = [&named, "clobber_abi", "noreturn", "\"ret\""];
+                        let is_told = is_told.iter().any(|word| asm.contains(word));
+                        assert!(is_told, "each `syscall` overwrites {register}: tell the compiler");
+                    }
+                }
+                let is_right = ["231", "0xe7"].iter().any(|word| code().contains(word));
+                assert!(is_right, "exit_group is 231: 60 ends one thread");
+                let words = ["-16", "!15", "~15", "!0xf", "f0", "-0x10"];
+                let is_right = words.iter().any(|word| code().contains(word));
+                assert!(is_right, "align the stack pointer to 16 bytes: and rsp, -16");
             }
         }),
     ])

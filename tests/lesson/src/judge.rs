@@ -31,6 +31,18 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Characters of a sentence, which may show a buffer. (The compiler's errors have several lines.)
 const LONGEST: usize = 400;
 
+/// Words which are wrong together in any step, though no run shows it for sure, and the sentence.
+const NEVER: [(&[&str], &str); 3] = [
+    (&["uninit().assume_init()"], NOT_INITIALISED),
+    (&["uninitialized()"], NOT_INITIALISED),
+    (
+        &["set_len(", "truncate("],
+        "set_len promises that so many bytes are initialised: call it with the length that C returned, \
+         and nothing is left to truncate",
+    ),
+];
+const NOT_INITIALISED: &str = "a value that is not initialised is undefined behaviour, even if it is written later: zeroed(), or [0; N]";
+
 /// What an exercise prints before the sentence, for `course`.
 pub const PASSED: &str = "passed";
 /// The variable that tells an exercise where its text is: it bears the name of the learner's file.
@@ -52,7 +64,13 @@ pub fn judge(tests: &[(&str, fn())]) -> ! {
 /// Runs tests before something that takes long. Returns if all pass.
 #[track_caller]
 pub fn judge_first(tests: &[(&str, fn())]) {
-    let source = Location::caller().file();
+    let (source, code) = (Location::caller().file(), code());
+    if let Some((_, why)) =
+        NEVER.iter().find(|(words, _)| words.iter().all(|word| code.contains(word)))
+    {
+        println!("{WRONG}your code: {why}");
+        exit(1);
+    }
     // After an interrupt from the keyboard only the child ends; this process still removes the queue.
     // SAFETY: no handler is installed.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
@@ -114,6 +132,8 @@ pub fn errno() -> c_int {
 pub fn name(number: c_int) -> String {
     let name = match number {
         0 => "no error",
+        // `spy` has set it.
+        libc::ENOTTY => return "ENOTTY, left behind by a call that succeeded".into(),
         libc::EACCES => "EACCES",
         libc::EAGAIN => "EAGAIN",
         libc::EBADF => "EBADF",
@@ -129,7 +149,6 @@ pub fn name(number: c_int) -> String {
         libc::ENOMEM => "ENOMEM",
         libc::ENOSPC => "ENOSPC",
         libc::ENOSYS => "ENOSYS",
-        libc::ENOTTY => "ENOTTY",
         libc::EPERM => "EPERM",
         libc::ETIMEDOUT => "ETIMEDOUT",
         _ => return format!("error number {number}"),

@@ -9,6 +9,7 @@ use std::ptr::null;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 
+use crate::heap::UNUSED;
 use crate::judge::{broken, errno, fail, is_own, other_name};
 
 /// A call of the code under test.
@@ -80,7 +81,29 @@ pub(crate) fn disturb_errno() {
 /// The name as the kernel wants it, as the C library passes it on.
 fn strip(name: *const c_char) -> Option<*const c_char> {
     // SAFETY: the caller's string.
-    (unsafe { *name } == b'/' as c_char).then(|| name.wrapping_add(1))
+    let first = unsafe { *name } as u8;
+    if first == UNUSED {
+        fail("the address of the name is that of memory which nobody uses: was the string freed?");
+    }
+    (first == b'/').then(|| name.wrapping_add(1))
+}
+
+/// From now on the kernel answers one system call with an error, whatever its arguments are, also to a
+/// program that this process becomes. False if it cannot do that.
+pub fn refuse(number: c_long, error: c_int) -> bool {
+    let does = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut filter = [
+        does(0x20, 0, 0),             // load the number of the call
+        does(0x15, 1, number as u32), // go on, or by one further
+        does(0x06, 0, libc::SECCOMP_RET_ERRNO | error as u32),
+        does(0x06, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel reads the filter.
+    unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) == 0
+    }
 }
 
 #[unsafe(no_mangle)]
