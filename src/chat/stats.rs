@@ -262,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_late_if_it_is_sent_more_than_5_us_after_it_was_due() {
+        let (mut stats, mut clock) = (stats(Timing::FromDue, 10), Clock::new(Moment::default()));
+        clock.update(Moment { ticks: 2 * os::SECOND, nanoseconds: os::SECOND }); // 2 GHz
+        for (lateness, late) in [(10_000, 0), (10_001, 1)] {
+            stats.sent_due(1, 0, lateness, &clock);
+            assert_eq!((stats.late, stats.max_lateness), (late, lateness));
+        }
+    }
+
+    #[test]
     fn the_warm_up_is_a_tenth_of_a_long_conversation_and_at_most_100_000_iterations() {
         for (iterations, expected) in [
             (1, 0),

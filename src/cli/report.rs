@@ -564,6 +564,14 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_round_trip_that_is_not_timed_is_not_in_the_rate() {
+        let mut held = Held::new(Timing::FromReply);
+        held.stats.skipped_round_trips = 400; // so 600 took 5,527 us
+        let json = json(&held, End::Done);
+        assert!(json.contains("\"iterations_per_second\":108558,"), "{json}");
+    }
+
+    #[test]
     fn without_a_round_trip_the_rate_and_the_round_trips_are_null() {
         let json = json(&Held::empty(), End::Done);
         assert!(

@@ -80,6 +80,21 @@ fn premise_sleeps_until_a_message_is_due_although_a_timer_interrupts_it() {
     }
 }
 
+/// The peer, which the test plays, keeps each message for a while.
+#[test]
+fn at_a_pace_a_round_trip_lasts_until_the_reply_comes() {
+    let place = Place::new("slow-peer");
+    let premise = place.start("premise", &["PACE=50000", "ITERATIONS=3", "REPORT=json"]);
+    let mut peer = Peer::new(place.open());
+    for _ in 0..3 {
+        let heard = peer.receive();
+        sleep(Duration::from_millis(5));
+        peer.send(&common::md5_hex(&heard));
+    }
+    let shortest = &report(&finish(premise))["round_trip_ns"]["min"];
+    assert!(shortest.as_u64() >= Some(5_000_000), "{shortest}");
+}
+
 /// premise is stopped for a tenth of a second. Every message that was due then has waited.
 #[test]
 fn a_delay_counts_in_every_round_trip_that_it_delays() {

@@ -88,6 +88,23 @@ fn a_program_that_may_sleep_uses_little_of_a_cpu_while_its_peer_is_stopped() {
     assert!(used[1..].iter().all(|one| *one < little), "{WAITS:?}: {used:?}");
 }
 
+/// By proc(5), in hundredths of a second. Each of the two times has its own figure, and a second counts.
+#[test]
+fn the_cpu_time_in_the_report_is_that_of_the_program() {
+    let place = Place::new("cpu-time");
+    let premise = start(&mut endless(&place, "premise"));
+    let times = wait_until("one of its times is a second", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", premise.id())).unwrap();
+        let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2);
+        let times: Vec<f64> = fields.map(|time| time.parse::<f64>().unwrap() / 100.0).collect();
+        times.iter().any(|time| *time > 1.0).then_some(times)
+    });
+    let report = report(&end(premise));
+    for (name, time) in ["user_seconds", "system_seconds"].into_iter().zip(times) {
+        assert!(report[name].as_f64().unwrap() > time - 0.05, "{name}, {time}: {report}");
+    }
+}
+
 #[test]
 fn the_time_while_a_program_was_stopped_itself_is_no_silence() {
     at_once(WAITS, |wait| {
