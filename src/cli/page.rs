@@ -312,6 +312,17 @@ The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
     }
 
     #[test]
+    fn with_a_pace_conclusion_has_dashes_and_no_zeros_in_the_histogram() {
+        let mut params = params();
+        params.settings.pace = 1000;
+        let page = page_of_both(&params, |held| held.stats.round_trips.clear());
+        assert!(
+            page.contains("\n1-2 us                              998              -  ##"),
+            "{page}"
+        );
+    }
+
+    #[test]
     fn what_only_conclusion_found_is_said_in_the_last_lines() {
         let held = Held::new(Timing::FromReply);
         for ends in [[End::Corrupted(32), End::Done], [End::Done, End::Corrupted(32)]] {
@@ -386,6 +397,22 @@ The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
     }
 
     #[test]
+    fn iterations_are_counted_in_the_number_that_stands_before_them() {
+        let mut params = params();
+        for (done, wanted, words) in [
+            (1, 1, "\n1 iteration, no corruption\n"),
+            (0, 1, "\n0 of 1 iteration, no corruption\n"),
+            (1, 2, "\n1 of 2 iterations, no corruption\n"),
+        ] {
+            let mut held = Held::empty();
+            params.settings.iterations = wanted;
+            (0..done).for_each(|_| _ = held.dialogue.receive(Message::time(0).text()));
+            let page = page(&params, &held, End::Lost(Loss::Silent));
+            assert!(page.contains(words), "{page}");
+        }
+    }
+
+    #[test]
     fn switches_and_a_mean_far_from_p50_get_a_remark_each() {
         let (mut params, mut held) = (params(), Held::new(Timing::FromReply));
         held.stats.usage[1].switches = 17 + 980;
@@ -411,6 +438,11 @@ The mean is far from p50, perhaps due to load or a CPU quota: repeat the run.
             assert_eq!(said.unwrap_or_default(), remark, "{page}");
         }
         (params.settings.wait, params.cpus) = (Wait::Poll, None);
+        for (switches, is_said) in [(99, false), (100, true)] {
+            held.stats.usage[1].switches = 17 + switches;
+            let page = page(&params, &held, End::Done);
+            assert_eq!(page.contains(" % of iterations "), is_said, "{page}");
+        }
         // In nanoseconds; p50 is 1,496, the middle of its bucket, or 1,500, the minimum.
         for (mean, is_far) in
             [(1_195, true), (1_196, false), (1_650, false), (1_875, false), (1_876, true)]
