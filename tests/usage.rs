@@ -4,14 +4,17 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::process::{Output, Stdio};
 
 use common::{
-    ALL, Place, assert_done, code, command_of, finish, program, start, stdout, the_one_line,
+    ALL, Place, assert_done, code, command_of, emulator, finish, program, start, state, stdout,
+    the_one_line, wait_until,
 };
 use mq_sketch::cli::params::{PARAMETERS, Params};
 use mq_sketch::mq::Queue;
 use nix::sys::stat::Mode;
+use seccompiler::SeccompAction;
 
 /// Runs a program, which must refuse, create no queue and print nothing else. Returns the reason. The
 /// first argument is the name of the queue.
@@ -114,6 +117,7 @@ fn every_program_names_itself_and_says_what_to_give_instead() {
         (&[""], "argument 2: '' is empty: give a parameter file, or NAME=VALUE"),
         (&["a", "b"], "argument 3: 'b' is a second parameter file: give one, or NAME=VALUE"),
         (&["/"], "/: EISDIR: it is a directory: give the parameter file in it"),
+        (&["/dev/null/x"], "/dev/null/x: ENOTDIR: unexpected error: see errno(3)"),
         (&["\u{e9}=5"], &unknown),
     ] {
         ALL.iter().for_each(|program| assert_eq!(refused_by(program, args), words, "{program}"));
@@ -179,6 +183,15 @@ fn the_file_is_read_the_command_line_wins_and_a_later_line_wins() {
     };
     let path = path.to_str().unwrap();
     assert_eq!(iterations(&[path]), 4);
+    // A named file may be a pipe, which is waited for: `sketch <(make_parameters)`.
+    let place = Place::new("pipe");
+    let mut sketch = start(place.command("sketch").arg("/dev/stdin").stdin(Stdio::piped()));
+    let waits = || "SZ".contains(state(sketch.id())).then_some(());
+    wait_until("it reads, or has ended", waits);
+    let _ = sketch.stdin.take().unwrap().write_all(content.as_bytes());
+    let output = finish(sketch);
+    assert_done(&output);
+    assert_eq!(common::reports(&output)[0]["iterations"], 4);
     assert_eq!(iterations(&["ITERATIONS=6", path, " iterations = 5 "]), 5);
 }
 
@@ -234,6 +247,15 @@ fn params_txt_must_be_a_regular_file_and_cleanup_says_if_the_queue_is_named_ther
     let removed = format!("message queue {} removed\nAll clean!\n", place.text);
     assert_eq!((code(&output), stdout(&output)), (0, removed));
     assert_done(&run("cleanup", &[&name]));
+    if emulator().is_some() {
+        return; // it has no filters
+    }
+    // Nothing is said of the default name. A queue of that name may be somebody's: none is opened.
+    std::fs::write(&file, "MESSAGE_QUEUE_NAME=/my_message_queue").unwrap();
+    let (mut cleanup, none) = (command_of(&program("cleanup")), libc::ENOENT as u32);
+    cleanup.current_dir(&folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let (none, allow) = (SeccompAction::Errno(none), SeccompAction::Allow);
+    assert_done(&finish(start(common::filtered(&mut cleanup, [libc::SYS_mq_open], none, allow))));
 }
 
 #[test]
