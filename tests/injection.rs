@@ -644,6 +644,19 @@ fn a_child_of_a_sketch_that_is_killed_before_prctl_ends_too() {
     }
 }
 
+/// So it is for the children of a sketch under `unshare --pid`.
+#[test]
+fn a_parent_in_another_pid_namespace_is_one() {
+    let (place, mut calls) = (Place::new("injection-namespace"), 0);
+    let output = trace(&mut place.command("sketch"), |call, result| {
+        let is_getppid = (call.number, result) == (libc::SYS_getppid, None);
+        calls += u32::from(is_getppid);
+        if is_getppid { Verdict::Return(0) } else { Verdict::Pass }
+    });
+    assert_done(&output);
+    assert_eq!(calls, 2);
+}
+
 fn parent(pid: Pid) -> Pid {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(") ").unwrap();

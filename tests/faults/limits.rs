@@ -39,6 +39,15 @@ fn a_queue_that_another_program_removed_is_told_in_the_end() {
         place.text
     );
     assert_says(&finish(premise), 3, "premise", &text);
+    // The exit status is that of the first failure.
+    let corrupted = Place::new("unlinked-corrupted");
+    let premise = corrupted.start("premise", &["REPORT=json"]);
+    let mut peer = Peer::new(corrupted.open());
+    Queue::unlink(&corrupted.name).unwrap();
+    peer.receive();
+    peer.send(b"wrong");
+    let error = error(&finish(premise), 1);
+    assert!(error.contains("corrupted") && error.contains("mq_unlink"), "{error}");
     assert_eq!(another.unlink_own(&place.name), Ok(()), "the new queue is not premise's to remove");
 }
 

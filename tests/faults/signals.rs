@@ -205,6 +205,16 @@ fn a_call_that_a_sandbox_traps_ends_the_program_and_is_no_success() {
         assert_eq!(code(&output), 1000 + libc::SIGSYS, "{output:?}");
         assert_eq!(stdout(&output), "");
     }
+    // A sketch does not take the filter for its own, which SEALED=1 would be.
+    let place = Place::new("trap");
+    let mut command = place.command("sketch");
+    command.arg("REPORT=json");
+    let (trap, allow) = (SeccompAction::Trap, SeccompAction::Allow);
+    let receive = [libc::SYS_mq_timedreceive];
+    let output = finish(start(filtered(&mut command, receive, trap, allow)));
+    let end = format!(" was killed by signal {}", libc::SIGSYS);
+    assert!(the_one_line(&output).ends_with(&end), "{output:?}");
+    assert_eq!(code(&output), 128 + libc::SIGSYS);
 }
 
 #[test]
