@@ -286,7 +286,9 @@ fn a_corrupted_message_is_shown_whatever_the_other_child_claims() {
                         ptrace::write(call.pid, call.args[1] as _, wrong).unwrap();
                     }
                 }
-                (0, libc::SYS_mmap, Some(address)) => slots.push(address as usize),
+                (0, libc::SYS_mmap, Some(address)) if call.args[3] & 1 == 1 => {
+                    slots.push(address as usize); // MAP_SHARED
+                }
                 (1, libc::SYS_mq_unlink, None) => is_found = true,
                 (2, _, None) if is_found => {
                     for (index, value) in &words {
