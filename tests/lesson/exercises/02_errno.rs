@@ -81,15 +81,20 @@ fn main() {
             trying("the name \"/\\xff\"");
             let found = open(c"/\xff");
             assert!(found == Err(libc::ENOENT), "that name: {}, not ENOENT", show(&found));
-            spy::answer(|call| (call.name == "mq_open").then_some(Err(libc::EMFILE)));
-            let found = open(c"/tea");
-            assert!(
-                found == Err(libc::EMFILE),
-                "{}, not EMFILE: return errno, whatever it is",
-                show(&found)
-            );
+            for error in [libc::EMFILE, libc::EACCES] {
+                let before = spy::count("mq_open");
+                spy::answer(move |call| (call.name == "mq_open").then_some(Err(error)));
+                let (found, shown) = (open(c"/tea"), name(error));
+                assert!(
+                    found == Err(error),
+                    "{}, not {shown}: return errno, whatever it is",
+                    show(&found)
+                );
+                let calls = spy::count("mq_open") - before;
+                assert!(calls == 1, "after {shown} it was called again: {calls} calls");
+            }
             let logged = LOGGED.load(SeqCst);
-            assert!(logged == 4, "it failed 4 times, and `log` was called {logged} times");
+            assert!(logged == 5, "it failed 5 times, and `log` was called {logged} times");
         }),
     ])
 }

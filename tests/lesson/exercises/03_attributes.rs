@@ -112,6 +112,15 @@ fn main() {
             let kept =
                 kept(|| assert!(create(&queue_name(), 1000, 100_000) == asked, "its result"));
             assert!(kept == 0, "each call leaves {kept} bytes of memory behind: free them");
+            let before = spy::count("mq_open");
+            spy::answer(|_| Some(Err(libc::EINVAL)));
+            let refused = create(&queue_name(), 1000, 100_000);
+            let calls = spy::count("mq_open") - before;
+            assert!(
+                (refused, calls) == (-1, 1),
+                "after EINVAL: {calls} calls, and {refused} returned, not 1 and -1: the caller would get \
+                 another queue than it asked for"
+            );
             spy::answer(|_| None);
             let again = create(&queue_name(), 5, 100);
             assert!(

@@ -59,6 +59,12 @@ fn main() {
                     assert!(early <= 0, "deadline({milliseconds}) is {early} ns too early");
                 }
             }
+            let far = deadline_at(1_700_000_000_000_000_000, 1 << 50).tv_sec;
+            let right = 1_700_000_000 + (1 << 50) / 1000;
+            assert!(
+                far.abs_diff(right) <= 1,
+                "deadline(1 << 50) has tv_sec {far}, not {right}: so many nanoseconds overflow an i64"
+            );
             spy::set_clock(0);
         }),
         ("a wait on an empty queue", || {

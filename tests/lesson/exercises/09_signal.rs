@@ -44,7 +44,10 @@ fn raise(signal: c_int) {
 fn main() {
     judge(&[
         ("the handler", || {
+            install(libc::SIGUSR1);
+            STOP.store(true, SeqCst);
             install(libc::SIGUSR2);
+            assert!(STOP.load(SeqCst), "a signal that came before is forgotten: leave STOP alone");
             // SAFETY: a sigaction is made of integers; sigaction(2) writes the one that is installed.
             let action = unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();

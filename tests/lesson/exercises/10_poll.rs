@@ -117,6 +117,8 @@ fn main() {
                 begin.elapsed() > Duration::from_millis(150),
                 "it did not wait 200 milliseconds"
             );
+            if_it_hangs("a timeout of 0 means: look, and do not wait");
+            check(wait(mqd, reader.as_raw_fd(), 0), [false; 3], "a timeout of 0");
             drop(writer);
         }),
         ("errors", || {

@@ -14,7 +14,9 @@
 use std::arch::asm;
 use std::ffi::{CStr, c_int};
 
-use lesson::judge::{code, code_of, has_none, if_it_hangs, judge, queue_name, show, trying};
+use lesson::judge::{
+    code, code_of, has_none, if_it_hangs, judge, long_name, queue_name, show, trying,
+};
 use lesson::learned::{open, queue};
 use lesson::{libc, spy};
 
@@ -89,6 +91,11 @@ fn main() {
                 let is_right = again == Err(libc::ENOENT);
                 assert!(is_right, "{name:?}: {}: the error is the negated result", show(&again));
             }
+            let long = long_name();
+            // SAFETY: the name is a string, and the attributes are the system's.
+            unsafe { libc::mq_open(long.as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o600, 0_usize) };
+            let found = unlink(&long);
+            assert!(found == Ok(()), "a name of 200 bytes: {}", show(&found));
             for error in [4095, 1] {
                 if spy::refuse(libc::SYS_mq_unlink, error) {
                     let found = unlink(&queue_name());
@@ -113,12 +120,8 @@ fn main() {
                 libc::mq_send(mqd, b"tea".as_ptr().cast(), 3, 0x707);
             }
             let short = receive(mqd, &mut [0; 99], &mut 0);
-            let is_right = short == Err(libc::EMSGSIZE);
-            assert!(
-                is_right,
-                "a buffer of 99 bytes: {}, not EMSGSIZE: a wrong length",
-                show(&short)
-            );
+            let (is_right, shown) = (short == Err(libc::EMSGSIZE), show(&short));
+            assert!(is_right, "a buffer of 99 bytes: {shown}, not EMSGSIZE: a wrong length");
             let mut fresh = [0_u8; 100];
             // Nothing may stand between these two: it might write to the buffer, for all that is known.
             let (found, first) = (receive(mqd, &mut fresh, &mut priority), fresh[0]);

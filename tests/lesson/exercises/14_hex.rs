@@ -26,10 +26,12 @@ fn main() {
                 (b"tea \n", b"90fbb5ad47e600cc922fd35cf3bbe9d7"),
                 (b"\xff\xfe", b"f3b25701fe362ec84616a93a45ce9998"),
                 (&[b'x'; 200], b"30a83621ce5422fbdfdd539777458c78"),
+                (&[b'x'; 8192], b"94303bc70972121e4f1c88deb6521f1b"),
                 (b"d41d8cd98f00b204e9800998ecf8427e", b"74be16979710d4c4e7c6647856088456"),
             ] {
                 let expected = str::from_utf8(expected).unwrap();
-                trying(&format!("{:?}", message.escape_ascii().to_string()));
+                let start = &message[..message.len().min(80)];
+                trying(&format!("{:?}, {} bytes", start.escape_ascii().to_string(), message.len()));
                 let found = answer(message);
                 let found = String::from_utf8_lossy(&found).into_owned();
                 assert!(

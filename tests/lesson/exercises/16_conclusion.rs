@@ -69,10 +69,11 @@ fn main() {
             let [time, a, b, c, d, e, _] = &digests[..] else { return };
             let messages = [time, a, a, b, c, c, d].map(Vec::clone).to_vec();
             let (is_good, sent) = rehearse(messages, 3);
-            let yields = spy::count("sched_yield");
+            let (yields, closes) = (spy::count("sched_yield"), spy::count("mq_close"));
             let calls: Vec<_> = spy::calls().iter().map(|call| call.name).collect();
             let too_early = calls.windows(2).any(|two| two == ["mq_receive", "sched_yield"]);
             let right = [a, a, a, c, c, c, e].map(Vec::clone);
+            assert!(closes == 0, "it closed the descriptor, which is its caller's");
             assert!(sent.starts_with(&right[..1]), "the first answer is not the md5 of the time");
             assert!(is_good, "a right message was refused");
             assert!(sent.starts_with(&right[..3]), "an own message was not sent again as it is");
@@ -112,7 +113,7 @@ fn main() {
             assert!(!is_good, "only what was sent last is its own message");
         }),
         ("70,000 iterations, and an own message that comes 20,000 times", || {
-            let mut messages = vec![b"the time".to_vec()];
+            let mut messages = vec![b"a time that is no text: \xff".to_vec()];
             for i in 1..70_000 {
                 messages.push(hex(&hex(&messages[i - 1])));
             }

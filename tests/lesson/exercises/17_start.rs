@@ -81,6 +81,9 @@ fn main() {
             let message = String::from_utf8_lossy(&buffer[..length as usize]).into_owned();
             assert!(message == "Oooo 'ello!", "{message:?} came");
             assert!(priority == 0, "its priority is {priority}, not 0: argument 4");
+            let two = command(program).args([&own_name[1..], "tea"]).status();
+            let is_right = two.expect("it can be started").success() && receive(mqd).is_ok();
+            assert!(is_right, "with two arguments it takes another one for the name than argv[1]");
             let status = run(&other_name().to_str().unwrap()[1..], " where there is no queue");
             // SAFETY: the name is a string.
             let is_there = unsafe { libc::mq_unlink(other_name().as_ptr()) } == 0;
@@ -108,10 +111,7 @@ fn main() {
             remove();
             queue(libc::O_NONBLOCK, 4);
             let status = run(&own_name[1..], " where its message is too long");
-            assert!(
-                status == 1,
-                "the message could not be sent, and its status is {status}, not 1"
-            );
+            assert!(status == 1, "the message could not be sent, and its status is {status}");
             remove();
             queue(libc::O_NONBLOCK, 8192);
             if let Some((status, stack)) = stack::run(program, &own_name[1..]) {
