@@ -23,7 +23,7 @@ struct MqAttr {
 }
 
 /// Creates a queue for `maxmsg` messages of at most `msgsize` bytes, to be read and written, with
-/// mode 0o600. Returns the descriptor; -1 if the queue exists already: its attributes would be others.
+/// mode 0o600. Returns the descriptor; -1 if the queue exists already, whatever its attributes.
 fn create(name: &CStr, maxmsg: c_long, msgsize: c_long) -> c_int {
     todo!("create")
 }

@@ -35,7 +35,7 @@ struct Ready {
 
 // ---- your code ----
 /// Waits until something is ready, but not longer than `milliseconds`. Takes nothing away. Error: errno,
-/// and EBADF if one of the two is not open (poll ignores a negative one, so here none is).
+/// and EBADF if one of the two is not open (neither is negative: poll ignores such a one).
 fn wait(mqd: c_int, pipe: c_int, milliseconds: c_int) -> Result<Ready, c_int> {
     todo!("wait")
 }

@@ -5,7 +5,7 @@
 //! queue's name has another lifetime: it stays until mq_unlink, like a file's.
 //!
 //! `close` must say how it ended, so it closes itself; then Drop must not run: `std::mem::forget`, or
-//! `ManuallyDrop`. (A type without Drop needs neither: it is just not closed.)
+//! `ManuallyDrop`. (A type without Drop would need neither, and would never be closed.)
 //!
 //! Read: mq_close(3), mq_unlink(3), and src/mq/queue.rs.
 

@@ -4,7 +4,7 @@
 //! NUL, so a NUL inside would cut the name off in silence: another queue. CString::new finds it.
 //!
 //! Make a name from what a user typed. Each error names the cause and the way out: they are constants
-//! below the hole. (`/.` and `/..` are reserved too; leave them out here.) A byte is `b'/'`.
+//! below the hole. (`/.` and `/..` are reserved, too; you need not refuse them here.) A byte is `b'/'`.
 //!
 //! Read: mq_overview(7), and `QueueName` in src/mq/queue.rs.
 
