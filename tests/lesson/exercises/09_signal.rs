@@ -30,7 +30,7 @@ fn install(signal: c_int) {
 }
 
 /// The next message, from `receive(mqd)`: one call of mq_receive(3), whose error is errno. None if STOP is
-/// set before a message was received; one that was received is returned in any case. An error but EINTR is a bug: panics.
+/// set before a message was received; what was received is returned. An error but EINTR is a bug: panics.
 fn receive_or_stop(mqd: c_int) -> Option<Vec<u8>> {
     todo!("receive_or_stop")
 }
