@@ -342,7 +342,7 @@ fn every_package_is_from_the_registry_with_a_licence_compatible_with_mit() {
     }
     // They may name another registry, or a copy of a package.
     let mut git = Command::new("git");
-    git.args(["ls-files", ".cargo", "rust-toolchain*"]).current_dir(HERE);
+    git.arg("ls-files").args(common::CARGO_SETTINGS).current_dir(HERE);
     assert_eq!(String::from_utf8_lossy(&git.output().unwrap().stdout), "", "settings of cargo");
     // Cargo.lock has the packages for all processors and systems. One without a source is ours.
     let lock = std::fs::read_to_string(Path::new(HERE).join("Cargo.lock")).unwrap();

@@ -30,7 +30,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, Signal::SIGSYS, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use trace::{FILTERS, Verdict, installs_filter, trace};
+use trace::{Call, FILTERS, Verdict, installs_filter, trace};
 
 /// Runs a sealed program, with getpid(2) in place of the first call of process `process` after its
 /// `nth` filter. No filter allows getpid.
@@ -205,6 +205,18 @@ fn a_call_that_is_not_on_the_list_kills_the_program_and_a_sketch_removes_the_que
     }
 }
 
+/// A slot of a sketch, or the lines of its distance.
+fn is_shared_mapping(call: &Call) -> bool {
+    call.number == libc::SYS_mmap && call.args[3] & libc::MAP_SHARED as u64 != 0
+}
+
+/// Writes words to a slot: pairs of an index and a number.
+fn write_words(pid: Pid, slot: usize, words: &[(usize, u64)]) {
+    for (index, value) in words {
+        ptrace::write(pid, (slot + 8 * index) as _, *value as i64).unwrap();
+    }
+}
+
 /// A child that has been taken over: just before its exit it writes these words into its slot, and its
 /// exit status is another.
 #[test]
@@ -235,16 +247,11 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
             let mut complaints = 0;
             let output = trace(place.command("sketch").arg("SEALED=1"), |call, result| {
                 match (call.number, result) {
-                    (libc::SYS_mmap, Some(address)) if call.args[3] & 1 == 1 => {
-                        slots.push(address as usize); // MAP_SHARED
-                    }
+                    (_, Some(address)) if is_shared_mapping(call) => slots.push(address as usize),
                     (libc::SYS_exit_group, None) if call.process == child => {
                         let [own, other] = [slots[child - 1], slots[2 - child]];
                         assert!(ptrace::read(call.pid, other as _).is_err(), "it is mapped");
-                        for (index, value) in &words {
-                            let address = (own + 8 * index) as _;
-                            ptrace::write(call.pid, address, *value as i64).unwrap();
-                        }
+                        write_words(call.pid, own, &words);
                         return Verdict::Replace(call.number, [exits; 6]);
                     }
                     // If nobody reads the complaint, a signal must be able to end the parent.
@@ -272,7 +279,7 @@ fn a_child_can_neither_forge_the_others_figures_nor_contradict_its_exit_status()
 /// conclusion sends a wrong message, and claims that a signal ended it, or that it has found one itself.
 #[test]
 fn a_corrupted_message_is_shown_whatever_the_other_child_claims() {
-    let harmless = u64::from_le_bytes(*b"harmless") as i64;
+    let harmless = u64::from_le_bytes(*b"harmless");
     let found = vec![(1 + Figure::Corrupted as usize, 1), (1 + NUMBERS, harmless), (0, 1)];
     for (claim, words) in [(143, vec![]), (1, found)].into_iter().cycle().take(10) {
         let (place, mut sent, mut is_found) = (Place::new("seal-claims"), 0, false);
@@ -286,14 +293,10 @@ fn a_corrupted_message_is_shown_whatever_the_other_child_claims() {
                         ptrace::write(call.pid, call.args[1] as _, wrong).unwrap();
                     }
                 }
-                (0, libc::SYS_mmap, Some(address)) if call.args[3] & 1 == 1 => {
-                    slots.push(address as usize); // MAP_SHARED
-                }
+                (0, _, Some(address)) if is_shared_mapping(call) => slots.push(address as usize),
                 (1, libc::SYS_mq_unlink, None) => is_found = true,
                 (2, _, None) if is_found => {
-                    for (index, value) in &words {
-                        ptrace::write(call.pid, (slots[1] + 8 * index) as _, *value).unwrap();
-                    }
+                    write_words(call.pid, slots[1], &words);
                     return Verdict::Replace(libc::SYS_exit_group, [claim; 6]);
                 }
                 _ => {}

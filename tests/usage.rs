@@ -8,13 +8,12 @@ use std::io::Write;
 use std::process::{Output, Stdio};
 
 use common::{
-    ALL, Place, assert_done, code, command_of, emulator, finish, program, start, state, stdout,
-    the_one_line, wait_until,
+    ALL, Place, assert_done, code, command_of, emulator, finish, program, refusing, start, state,
+    stdout, the_one_line, wait_until,
 };
 use mq_sketch::cli::params::{PARAMETERS, Params};
 use mq_sketch::mq::Queue;
 use nix::sys::stat::Mode;
-use seccompiler::SeccompAction;
 
 /// Runs a program, which must refuse, create no queue and print nothing else. Returns the reason. The
 /// first argument is the name of the queue.
@@ -252,10 +251,9 @@ fn params_txt_must_be_a_regular_file_and_cleanup_says_if_the_queue_is_named_ther
     }
     // Nothing is said of the default name. A queue of that name may be somebody's: none is opened.
     std::fs::write(&file, "MESSAGE_QUEUE_NAME=/my_message_queue").unwrap();
-    let (mut cleanup, none) = (command_of(&program("cleanup")), libc::ENOENT as u32);
+    let mut cleanup = command_of(&program("cleanup"));
     cleanup.current_dir(&folder).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let (none, allow) = (SeccompAction::Errno(none), SeccompAction::Allow);
-    assert_done(&finish(start(common::filtered(&mut cleanup, [libc::SYS_mq_open], none, allow))));
+    assert_done(&finish(start(refusing(&mut cleanup, libc::SYS_mq_open, libc::ENOENT))));
 }
 
 #[test]

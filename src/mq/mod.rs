@@ -31,8 +31,8 @@
 //!
 //! On Linux a queue's descriptor is a file descriptor. So close(2), fstat(2), poll(2) and the record
 //! locks of fcntl(2) work on it, which POSIX does not promise. [`Queue::unlink_own`] depends on that,
-//! and so does the [watchdog](crate::chat::watchdog). A child of fork(2) inherits the descriptor, and execve(2)
-//! closes it: mq_open sets FD_CLOEXEC.
+//! and so does the [watchdog](crate::chat::watchdog). A child of fork(2) inherits the descriptor, and
+//! execve(2) closes it: mq_open sets FD_CLOEXEC.
 
 #![allow(unsafe_code)] // the kernel and the C library are on the other side
 
@@ -76,6 +76,6 @@ pub fn attributes(maxmsg: usize, msgsize: usize) -> libc::mq_attr {
 /// The attributes for [`mq_setattr`]: O_NONBLOCK or not.
 pub fn nonblocking(is_nonblocking: bool) -> libc::mq_attr {
     let mut nonblocking = attributes(0, 0); // mq_setattr does not read these two
-    nonblocking.mq_flags = if is_nonblocking { libc::O_NONBLOCK as _ } else { 0 };
+    nonblocking.mq_flags = crate::os::o_nonblock(is_nonblocking) as _;
     nonblocking
 }

@@ -4,7 +4,7 @@
 //! O_NONBLOCK, `send` and `receive` wait without a limit, and the caller must handle EINTR. With it
 //! they never wait, and the caller must handle EAGAIN. [`mq_timedreceive`] takes a deadline.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::CStr;
 use core::fmt;
 use core::mem::replace;
 
@@ -79,7 +79,7 @@ impl Queue {
         is_nonblocking: bool,
     ) -> Result<Queue, Errno> {
         let attributes = attributes(Queue::MAXMSG, message_size);
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | o_nonblock(is_nonblocking);
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | os::o_nonblock(is_nonblocking);
         mq_open(name.as_c_str(), flags, mode as libc::mode_t, Some(&attributes)).map(Queue)
     }
 
@@ -87,7 +87,7 @@ impl Queue {
     ///
     /// Errors: those of [`mq_open`].
     pub fn open(name: &QueueName, is_nonblocking: bool) -> Result<Queue, Errno> {
-        let flags = libc::O_RDWR | o_nonblock(is_nonblocking);
+        let flags = libc::O_RDWR | os::o_nonblock(is_nonblocking);
         mq_open(name.as_c_str(), flags, 0, None).map(Queue)
     }
 
@@ -149,8 +149,4 @@ impl Drop for Queue {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn o_nonblock(is_nonblocking: bool) -> c_int {
-    if is_nonblocking { libc::O_NONBLOCK } else { 0 }
 }

@@ -10,14 +10,16 @@ use core::mem::MaybeUninit;
 use core::ptr::{from_ref, null, null_mut};
 
 use super::{Action, SigSet, action, call, signal_set};
-use crate::os::{CPUS, CpuSet, Disposition, Errno, Fd, SignalSet, timespec, write_lock, written};
+use crate::os::{
+    CPUS, CpuSet, Disposition, Errno, Fd, SignalSet, o_nonblock, timespec, write_lock, written,
+};
 
 /// open(2) for reading, perhaps with O_NONBLOCK: without it, the open of a FIFO waits.
 ///
 /// Errors: ENOENT, EACCES, EMFILE.
 pub fn open(path: &CStr, is_nonblocking: bool) -> Result<Fd, Errno> {
-    let nonblock = if is_nonblocking { libc::O_NONBLOCK } else { 0 };
-    let (path, flags) = (path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | nonblock);
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | o_nonblock(is_nonblocking);
+    let path = path.as_ptr();
     // SAFETY: `path` is read up to its NUL; these flags need no mode.
     unsafe { call!(openat, SYS_openat, libc::AT_FDCWD, path, flags) }.map(|fd| Fd(fd as c_int))
 }

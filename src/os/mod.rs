@@ -77,6 +77,11 @@ unsafe fn written<T, R>(call: impl FnOnce(*mut T) -> Result<R, Errno>) -> Result
     Ok(unsafe { value.assume_init() })
 }
 
+/// O_NONBLOCK or no flag.
+pub fn o_nonblock(is_nonblocking: bool) -> c_int {
+    if is_nonblocking { libc::O_NONBLOCK } else { 0 }
+}
+
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
 

@@ -15,7 +15,7 @@ use object::{Object, ObjectSection, ObjectSegment};
 use serde_json::{Value, json};
 
 use crate::calls;
-use crate::common::{ALL, assert_same_lines, leave_out, programs};
+use crate::common::{ALL, CARGO_SETTINGS, assert_same_lines, leave_out, programs};
 use crate::pattern::{self, Run, installed_filter, walk};
 use crate::scribe::call_in;
 use crate::trace::FILTERS;
@@ -179,9 +179,6 @@ fn build(target: &str) -> Option<PathBuf> {
 }
 
 /// What git says of the files that the build of the programs reads.
-/// Files by which cargo may build something else from the same sources. The repository has none.
-const CARGO_SETTINGS: [&str; 3] = [".cargo", "rust-toolchain", "rust-toolchain.toml"];
-
 fn git(args: &[&str]) -> String {
     let mut git = Command::new("git");
     git.current_dir(HERE).args(args).args(["--", "Cargo.toml", "Cargo.lock", "build.rs", "src"]);

@@ -236,6 +236,9 @@ pub fn with_standard_descriptors(command: &mut Command) -> &mut Command {
     })
 }
 
+/// Files by which cargo may build something else from the same sources. The repository has none.
+pub const CARGO_SETTINGS: [&str; 3] = [".cargo", "rust-toolchain", "rust-toolchain.toml"];
+
 /// A program under a seccomp(2) filter with one action for these calls and another for the rest.
 #[cfg(target_os = "linux")]
 pub fn filtered(
@@ -250,6 +253,12 @@ pub fn filtered(
     let filter = BpfProgram::try_from(filter).unwrap();
     // Its errors are those of the two system calls that it makes.
     before_exec(command, move || seccompiler::apply_filter(&filter).map_err(|_| nix::Error::last()))
+}
+
+/// A program for which this call fails.
+#[cfg(target_os = "linux")]
+pub fn refusing(command: &mut Command, number: libc::c_long, errno: libc::c_int) -> &mut Command {
+    filtered(command, [number], SeccompAction::Errno(errno as u32), SeccompAction::Allow)
 }
 
 /// A program that is started with this signal ignored.

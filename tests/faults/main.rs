@@ -22,13 +22,13 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-#[cfg(target_os = "linux")]
-use common::filtered;
 use common::{
     Peer, Place, Running, WAITS, assert_done, before_exec, code, command_of, emulator, finish,
     ignoring, program, report, reports, signal, start, state, status_of, stdout, stop,
     the_one_line, wait_for_state, wait_until,
 };
+#[cfg(target_os = "linux")]
+use common::{filtered, refusing};
 use mq_sketch::chat::dialogue::Side;
 use mq_sketch::mq::Queue;
 use mq_sketch::os::Errno;
@@ -139,12 +139,6 @@ fn error(output: &Output, status: i32) -> String {
 fn limited(command: &mut Command, limit: Resource, value: u64) -> &mut Command {
     common::with_standard_descriptors(command);
     before_exec(command, move || setrlimit(limit, value, value))
-}
-
-/// A program for which this call fails.
-#[cfg(target_os = "linux")]
-fn refusing(command: &mut Command, number: libc::c_long, errno: libc::c_int) -> &mut Command {
-    filtered(command, [number], SeccompAction::Errno(errno as u32), SeccompAction::Allow)
 }
 
 /// A command that runs another one: these words, and then those of the other.

@@ -17,7 +17,7 @@ use std::ffi::{CStr, c_int};
 use lesson::judge::{
     code, code_of, has_none, if_it_hangs, judge, long_name, queue_name, show, trying,
 };
-use lesson::learned::{open, queue};
+use lesson::learned::{long_queue, open, queue};
 use lesson::{libc, spy};
 
 // ---- your code ----
@@ -91,10 +91,8 @@ fn main() {
                 let is_right = again == Err(libc::ENOENT);
                 assert!(is_right, "{name:?}: {}: the error is the negated result", show(&again));
             }
-            let long = long_name();
-            // SAFETY: the name is a string, and the attributes are the system's.
-            unsafe { libc::mq_open(long.as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o600, 0_usize) };
-            let found = unlink(&long);
+            long_queue();
+            let found = unlink(&long_name());
             assert!(found == Ok(()), "a name of 200 bytes: {}", show(&found));
             for error in [4095, 1] {
                 if spy::refuse(libc::SYS_mq_unlink, error) {

@@ -40,7 +40,7 @@ fn main() {
     use lesson::judge::{
         code, command, has_none, if_it_hangs, judge, long_name, name, other_name, queue_name,
     };
-    use lesson::learned::{queue, receive, remove, send};
+    use lesson::learned::{long_queue, queue, receive, remove, send};
     use lesson::{libc, spy, stack, toolchain};
     use std::os::unix::process::ExitStatusExt;
     use std::sync::OnceLock;
@@ -100,12 +100,7 @@ fn main() {
             assert!(receive(mqd).is_ok(), "the queue was full, and is empty");
             let status = waiting.wait().expect("it ends");
             assert!(status.success(), "it did not wait at a full queue: no O_NONBLOCK");
-            let long = long_name();
-            // SAFETY: the name is a string, and the attributes are the system's.
-            let long_mqd = unsafe {
-                let flags = libc::O_RDWR | libc::O_CREAT;
-                libc::mq_open(long.as_ptr(), flags, 0o600, std::ptr::null::<libc::mq_attr>())
-            };
+            let (long, long_mqd) = (long_name(), long_queue());
             let status = run(&long.to_str().unwrap()[1..], " with a name of 200 bytes");
             assert!(long_mqd == -1 || status == 0, "a name of 200 bytes: its status is {status}");
             remove();

@@ -41,7 +41,8 @@ const NEVER: [(&[&str], &str); 3] = [
          and nothing is left to truncate",
     ),
 ];
-const NOT_INITIALISED: &str = "a value that is not initialised is undefined behaviour, even if it is written later: zeroed(), or [0; N]";
+const NOT_INITIALISED: &str = "a value that is not initialised is undefined behaviour, even if it is \
+                               written later: zeroed(), or [0; N]";
 
 /// What an exercise prints before the sentence, for `course`.
 pub const PASSED: &str = "passed";

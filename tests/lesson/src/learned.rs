@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use crate::judge::{broken, errno, name, queue_name};
+use crate::judge::{broken, errno, long_name, name, queue_name};
 use crate::spy::disturb_errno;
 use md5::{Digest, Md5};
 
@@ -22,6 +22,13 @@ pub fn queue(flags: c_int, msgsize: i64) -> c_int {
         broken(&format!("the judge cannot create a queue: {}", name(errno())));
     }
     mqd
+}
+
+/// Creates a queue whose name has 200 bytes, with the system's attributes. -1 if that is not possible.
+pub fn long_queue() -> c_int {
+    let (flags, none) = (libc::O_RDWR | libc::O_CREAT, std::ptr::null::<libc::mq_attr>());
+    // SAFETY: the name is a string.
+    unsafe { libc::mq_open(long_name().as_ptr(), flags, 0o600, none) }
 }
 
 /// Opens the queue of this test for reading and writing. -1 if it is not there.

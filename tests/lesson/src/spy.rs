@@ -91,12 +91,12 @@ fn strip(name: *const c_char) -> Option<*const c_char> {
 /// From now on the kernel answers one system call with an error, whatever its arguments are, also to a
 /// program that this process becomes. False if it cannot do that.
 pub fn refuse(number: c_long, error: c_int) -> bool {
-    let does = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let does = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
     let mut filter = [
-        does(0x20, 0, 0),             // load the number of the call
-        does(0x15, 1, number as u32), // go on, or by one further
-        does(0x06, 0, libc::SECCOMP_RET_ERRNO | error as u32),
-        does(0x06, 0, libc::SECCOMP_RET_ALLOW),
+        does(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0), // the number of the call
+        does(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, number as u32), // the next, or one on
+        does(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | error as u32),
+        does(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let filter = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
     // SAFETY: the kernel reads the filter.
